@@ -1,0 +1,14 @@
+//! The ground floor: units, frames, progress and cancel, parallel loops, memory plans.
+//!
+//! Knows nothing of volumes, files, devices or windows.
+
+pub mod frame;
+pub mod memory;
+pub mod parallel;
+pub mod progress;
+pub mod unit;
+
+pub use frame::WorldFromVoxel;
+pub use memory::{MemoryBudget, MemoryError};
+pub use progress::{Cancelled, Progress, ProgressReport};
+pub use unit::Unit;

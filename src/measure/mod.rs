@@ -1,0 +1,1 @@
+//! (floor to be filled)

@@ -1,0 +1,19 @@
+//! What the program holds: volumes, labels, classes, tilt series, alignments, histograms.
+//!
+//! Data and the small operations that keep it consistent; no method of the field lives here.
+
+pub mod alignment;
+pub mod any;
+pub mod classes;
+pub mod dense;
+pub mod histogram;
+pub mod labels;
+pub mod series;
+
+pub use alignment::{Alignment, ViewShift};
+pub use any::AnyArray;
+pub use classes::{Class, ClassTable};
+pub use dense::Volume;
+pub use histogram::Histogram;
+pub use labels::Labels;
+pub use series::{Scan, TiltSeries};
