@@ -1,0 +1,125 @@
+//! What flows between operations: shared, immutable snapshots.
+
+use std::sync::Arc;
+
+use super::op::OpError;
+use crate::volume::{Alignment, ClassTable, Labels, Scan, TiltSeries, Volume};
+
+/// A label volume with its frame and its classes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelData {
+    /// Class ids in bricks.
+    pub labels: Labels,
+    /// Voxel size in µm as z, y, x; `None` where unknown.
+    pub voxel_um: Option<[f64; 3]>,
+    /// World position in µm of voxel (0, 0, 0), as z, y, x.
+    pub origin_um: [f64; 3],
+    /// Names and colours of the ids.
+    pub classes: ClassTable,
+}
+
+/// One value that an operation takes or gives.
+#[derive(Debug, Clone)]
+pub enum Data {
+    /// Raw frames of a scan.
+    Scan(Arc<Scan>),
+    /// A normalised tilt series.
+    Series(Arc<TiltSeries>),
+    /// Shifts of the views.
+    Alignment(Arc<Alignment>),
+    /// Values on a grid.
+    Volume(Arc<Volume<f32>>),
+    /// Class ids on a grid.
+    Labels(Arc<LabelData>),
+    /// Region or instance ids on a grid, 0 outside.
+    Regions(Arc<Volume<u32>>),
+}
+
+/// The kinds of [`Data`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the kinds are named as the variants of Data")]
+pub enum Kind {
+    Scan,
+    Series,
+    Alignment,
+    Volume,
+    Labels,
+    Regions,
+}
+
+impl Kind {
+    /// The kind in words, as in "needs a tilt series".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Scan => "scan",
+            Self::Series => "normalised tilt series",
+            Self::Alignment => "alignment",
+            Self::Volume => "volume",
+            Self::Labels => "label volume",
+            Self::Regions => "region map",
+        }
+    }
+}
+
+impl Data {
+    /// Which kind this is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Scan(_) => Kind::Scan,
+            Self::Series(_) => Kind::Series,
+            Self::Alignment(_) => Kind::Alignment,
+            Self::Volume(_) => Kind::Volume,
+            Self::Labels(_) => Kind::Labels,
+            Self::Regions(_) => Kind::Regions,
+        }
+    }
+}
+
+/// The inputs of an operation by the name of their slot.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    slots: Vec<(&'static str, Data)>,
+}
+
+macro_rules! getters {
+    ($($get:ident, $find:ident, $variant:ident, $type:ty;)*) => {$(
+        #[doc = concat!("The ", stringify!($variant), " in this slot.")]
+        ///
+        /// # Errors
+        /// [`OpError::MissingInput`] where the slot is empty or holds another kind.
+        pub fn $get(&self, slot: &'static str) -> Result<&Arc<$type>, OpError> {
+            self.$find(slot).ok_or(OpError::MissingInput { slot, kind: Kind::$variant })
+        }
+
+        #[doc = concat!("The ", stringify!($variant), " in this slot, if there is one.")]
+        pub fn $find(&self, slot: &str) -> Option<&Arc<$type>> {
+            self.slots.iter().find_map(|(name, data)| match data {
+                Data::$variant(value) if *name == slot => Some(value),
+                _ => None,
+            })
+        }
+    )*};
+}
+
+impl Inputs {
+    /// Adds an input.
+    #[must_use]
+    pub fn with(mut self, slot: &'static str, data: Data) -> Self {
+        self.slots.push((slot, data));
+        self
+    }
+
+    /// All inputs in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Data)> {
+        self.slots.iter().map(|(name, data)| (*name, data))
+    }
+
+    getters! {
+        scan, find_scan, Scan, Scan;
+        series, find_series, Series, TiltSeries;
+        alignment, find_alignment, Alignment, Alignment;
+        volume, find_volume, Volume, Volume<f32>;
+        labels, find_labels, Labels, LabelData;
+        regions, find_regions, Regions, Volume<u32>;
+    }
+}
