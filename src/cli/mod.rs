@@ -1,1 +1,136 @@
-//! (floor to be filled)
+//! The command line: one file per group of subcommands, human or JSON output.
+//!
+//! The contract with outside scripts is in docs/command-line.md: names, options, fields and exit
+//! codes stay. Options of an operation come from its entry in the registry.
+
+mod options;
+mod output;
+mod scan;
+mod shell;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use shell::Shell;
+
+/// A subcommand: how it is described and what it does.
+struct Subcommand {
+    build: fn() -> Command,
+    run: fn(&Shell, &ArgMatches) -> anyhow::Result<()>,
+}
+
+/// Every subcommand, in the order of the work.
+fn subcommands() -> Vec<Subcommand> {
+    let mut all = Vec::new();
+    all.extend(scan::subcommands());
+    all
+}
+
+/// The whole command line as clap sees it.
+pub fn command() -> Command {
+    let mut command = Command::new("waterwindow")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Soft X-ray tomography: from tilt series to calibrated volume, organelles and numbers")
+        .after_help("Without a subcommand the workbench opens, with the files if any are named.")
+        .args_conflicts_with_subcommands(true)
+        .arg(
+            Arg::new("files")
+                .value_name("FILE")
+                .num_args(0..)
+                .value_parser(value_parser!(PathBuf))
+                .help("Projects, scans, volumes or labels to open in the workbench"),
+        )
+        .arg(
+            Arg::new("demo")
+                .long("demo")
+                .value_name("CELL")
+                .value_parser(["yeast", "lymphocyte"])
+                .help("Open the workbench on a synthetic cell"),
+        )
+        .args(global_options());
+    for sub in subcommands() {
+        command = command.subcommand((sub.build)());
+    }
+    command
+}
+
+/// Options that every subcommand takes.
+fn global_options() -> [Arg; 5] {
+    [
+        Arg::new("json")
+            .long("json")
+            .global(true)
+            .action(ArgAction::SetTrue)
+            .help("Machine output on stdout; progress and messages go to stderr"),
+        Arg::new("threads")
+            .long("threads")
+            .global(true)
+            .value_name("N")
+            .value_parser(value_parser!(u16).range(1..))
+            .help("Threads to compute with [default: all cores]"),
+        Arg::new("memory")
+            .long("memory")
+            .global(true)
+            .value_name("GIB")
+            .value_parser(value_parser!(f64))
+            .help("Memory budget in GiB [default: three quarters of what is available]"),
+        Arg::new("device")
+            .long("device")
+            .global(true)
+            .value_parser(["auto", "cpu", "gpu"])
+            .default_value("auto")
+            .help("Where to compute and draw"),
+        Arg::new("quiet")
+            .long("quiet")
+            .global(true)
+            .action(ArgAction::SetTrue)
+            .help("No progress, no messages"),
+    ]
+}
+
+/// Runs the subcommand that was named; exit code 0 when done, 1 on failure.
+pub fn run(matches: &ArgMatches) -> ExitCode {
+    let Some((name, sub_matches)) = matches.subcommand() else {
+        return ExitCode::from(2);
+    };
+    let shell = match Shell::new(sub_matches) {
+        Ok(shell) => shell,
+        Err(error) => return fail(&error),
+    };
+    let Some(sub) = subcommands().into_iter().find(|sub| (sub.build)().get_name() == name) else {
+        return ExitCode::from(2);
+    };
+    match (sub.run)(&shell, sub_matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Prints one clear line and gives exit code 1, or 2 where the usage was wrong.
+#[expect(clippy::print_stderr, reason = "the error line of the command line")]
+pub fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {}", output::sentence(error));
+    ExitCode::from(if error.is::<options::UsageError>() { 2 } else { 1 })
+}
+
+/// Files named without a subcommand.
+pub fn files(matches: &ArgMatches) -> Vec<PathBuf> {
+    matches.get_many::<PathBuf>("files").into_iter().flatten().cloned().collect()
+}
+
+/// The synthetic cell asked for with --demo.
+pub fn demo_cell(matches: &ArgMatches) -> Option<String> {
+    matches.get_one::<String>("demo").cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+}

@@ -1,0 +1,101 @@
+//! What every subcommand shares: global options, progress, messages, results.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::ArgMatches;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+use super::options::UsageError;
+use super::output;
+use crate::base::{MemoryBudget, Progress};
+use crate::ops::{self, Context, Inputs, Outcome};
+
+/// The global options and where output goes.
+pub(super) struct Shell {
+    json: bool,
+    quiet: bool,
+    /// "auto", "cpu" or "gpu".
+    pub(super) device: String,
+    /// How much memory the work may take.
+    pub(super) budget: MemoryBudget,
+}
+
+impl Shell {
+    /// Reads the global options and sets the number of threads.
+    pub(super) fn new(matches: &ArgMatches) -> anyhow::Result<Self> {
+        if let Some(n) = matches.get_one::<u16>("threads") {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(usize::from(*n))
+                .build_global()
+                .context("could not start the threads")?;
+        }
+        let budget = match matches.get_one::<f64>("memory") {
+            Some(gib) if gib.is_finite() && *gib > 0.0 => MemoryBudget::from_gib(*gib),
+            Some(gib) => {
+                return Err(UsageError(format!("--memory is {gib}, it must be a number above 0")).into());
+            }
+            None => MemoryBudget::from_system(),
+        };
+        let device = matches.get_one::<String>("device").cloned().unwrap_or_else(|| "auto".to_owned());
+        Ok(Self { json: matches.get_flag("json"), quiet: matches.get_flag("quiet"), device, budget })
+    }
+
+    /// Runs `work` with a progress token; on a terminal a bar shows it.
+    pub(super) fn with_progress<R: Send>(&self, work: impl FnOnce(&Progress) -> R + Send) -> R {
+        let progress = Progress::new();
+        if self.quiet || !std::io::stderr().is_terminal() {
+            return work(&progress);
+        }
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{msg:28} {bar:30} {percent:>3} %  {eta:>5} left") {
+            bar.set_style(style);
+        }
+        let result = std::thread::scope(|scope| {
+            let worker = scope.spawn(|| work(&progress));
+            while !worker.is_finished() {
+                let report = progress.report();
+                bar.set_message(report.phase);
+                bar.set_length(report.total.max(1));
+                bar.set_position(report.done.min(report.total));
+                std::thread::sleep(Duration::from_millis(80));
+            }
+            worker.join()
+        });
+        bar.finish_and_clear();
+        match result {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    /// Runs an operation of the registry and says what it noted.
+    pub(super) fn execute(&self, id: &str, inputs: &Inputs, params: &Value) -> anyhow::Result<Outcome> {
+        let op = ops::find(id).with_context(|| format!("no operation {id}"))?;
+        let outcome = self.with_progress(|progress| {
+            let context = Context { progress: progress.clone(), budget: self.budget };
+            op.execute(&context, inputs, params)
+        })?;
+        outcome.notes.iter().for_each(|note| self.note(note));
+        Ok(outcome)
+    }
+
+    /// A sentence for the user, on stderr.
+    #[expect(clippy::print_stderr, reason = "messages of the command line")]
+    pub(super) fn note(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+
+    /// The result: a JSON object on stdout with --json, otherwise lines for people.
+    pub(super) fn finish(&self, result: &Value) {
+        if self.json {
+            output::print_line(&result.to_string());
+        } else if !self.quiet {
+            output::print_line(&output::human(result));
+        }
+    }
+}
