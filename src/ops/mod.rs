@@ -5,6 +5,7 @@
 //! [`Op`], and one line in [`registry`]; the method itself lives on a floor below and knows nothing
 //! of this.
 
+pub mod chain;
 pub mod data;
 pub mod docs;
 pub mod op;

@@ -5,8 +5,18 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::op::{Context, OpError, Outcome};
+use super::op::{Context, Op, OpError, Outcome};
 use super::{Data, Inputs, find};
+
+/// The inputs of an operation from a pool: for every slot the newest data of its kind.
+pub fn bind(op: &Op, pool: &[Data]) -> Inputs {
+    op.inputs.iter().fold(Inputs::default(), |inputs, slot| {
+        match pool.iter().rev().find(|data| data.kind() == slot.kind) {
+            Some(data) => inputs.with(slot.name, data.clone()),
+            None => inputs,
+        }
+    })
+}
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,13 +73,7 @@ impl Recipe {
         for step in &self.steps {
             let op =
                 find(&step.op).ok_or_else(|| OpError::Parameter(format!("unknown operation {}", step.op)))?;
-            let mut inputs = Inputs::default();
-            for slot in op.inputs {
-                if let Some(data) = pool.iter().rev().find(|data| data.kind() == slot.kind) {
-                    inputs = inputs.with(slot.name, data.clone());
-                }
-            }
-            let outcome = op.execute(context, &inputs, &step.params)?;
+            let outcome = op.execute(context, &bind(op, &pool), &step.params)?;
             pool.extend(outcome.data.iter().map(|(_, data)| data.clone()));
             outcomes.push((step.op.clone(), outcome));
         }
