@@ -1,1 +1,3 @@
-//! (floor to be filled)
+//! What several methods share: filters, distance transforms, components, projectors.
+
+pub mod smooth;

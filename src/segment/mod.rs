@@ -1,1 +1,147 @@
-//! (floor to be filled)
+//! Segmentation: supervoxels, features of regions, a random forest, and the pipeline that turns a few
+//! strokes into a label for every voxel.
+
+pub mod regions;
+pub mod slic;
+
+#[cfg(test)]
+mod test_data;
+
+pub use regions::Regions;
+pub use slic::{SlicParams, supervoxels};
+
+use std::borrow::Cow;
+
+use ndarray::ArrayView3;
+use rayon::prelude::*;
+
+use crate::base::{Cancelled, Progress};
+use crate::volume::Volume;
+
+/// What can go wrong in segmentation.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SegmentError {
+    /// The volume has no voxels.
+    #[error("the volume is empty ({}×{}×{} voxels)", shape[0], shape[1], shape[2])]
+    EmptyVolume {
+        /// Shape as z, y, x.
+        shape: [usize; 3],
+    },
+    /// A voxel that takes part is NaN or infinite.
+    #[error(
+        "{n} voxels are NaN or infinite, the first at (z, y, x) = ({}, {}, {}): replace them or leave them out with a mask",
+        first_zyx[0], first_zyx[1], first_zyx[2]
+    )]
+    NonFinite {
+        /// How many.
+        n: u64,
+        /// The first in array order.
+        first_zyx: [usize; 3],
+    },
+    /// Two arrays that must match do not.
+    #[error(
+        "{what} is {}×{}×{} voxels (z×y×x), the volume is {}×{}×{}",
+        found[0], found[1], found[2], expected[0], expected[1], expected[2]
+    )]
+    ShapeMismatch {
+        /// The array that does not fit.
+        what: &'static str,
+        /// Shape of the volume as z, y, x.
+        expected: [usize; 3],
+        /// Shape of that array as z, y, x.
+        found: [usize; 3],
+    },
+    /// The mask leaves nothing to segment.
+    #[error("the mask is empty: no voxel is left to segment")]
+    EmptyMask,
+    /// Nothing was painted (inside the mask).
+    #[error("no scribbles: paint a few voxels of at least two classes (0 is unpainted)")]
+    NoScribbles,
+    /// Only one class was painted.
+    #[error("only class {class} is painted: paint at least one more, for example the background")]
+    OneClass {
+        /// That class.
+        class: u16,
+    },
+    /// A parameter is out of its range.
+    #[error("{name} is {value}, it must be {range}")]
+    Parameter {
+        /// Name of the parameter.
+        name: &'static str,
+        /// What was given.
+        value: f64,
+        /// What is accepted, in words.
+        range: &'static str,
+    },
+    /// Stopped by its owner.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+/// Checks shape and values of a volume and its mask; gives the mask in array order, `None` where it leaves
+/// nothing out.
+fn check_inputs<'m>(
+    progress: &Progress,
+    volume: &Volume<f32>,
+    mask: Option<ArrayView3<'m, bool>>,
+) -> Result<Option<Cow<'m, [bool]>>, SegmentError> {
+    let shape = volume.shape();
+    if volume.n_voxels() == 0 {
+        return Err(SegmentError::EmptyVolume { shape });
+    }
+    let mask = match mask {
+        None => None,
+        Some(mask) => {
+            let (z, y, x) = mask.dim();
+            if [z, y, x] != shape {
+                return Err(SegmentError::ShapeMismatch {
+                    what: "the mask",
+                    expected: shape,
+                    found: [z, y, x],
+                });
+            }
+            let inside = match mask.to_slice() {
+                Some(slice) => Cow::Borrowed(slice),
+                None => Cow::Owned(mask.iter().copied().collect()),
+            };
+            if !inside.iter().any(|m| *m) {
+                return Err(SegmentError::EmptyMask);
+            }
+            inside.iter().any(|m| !*m).then_some(inside)
+        }
+    };
+    progress.check()?;
+    let slice_len = shape[1] * shape[2];
+    let bad: Vec<(u64, Option<usize>)> = volume
+        .values()
+        .par_chunks(slice_len)
+        .enumerate()
+        .map(|(z, slice)| {
+            let inside = mask.as_deref().map(|m| &m[z * slice_len..][..slice_len]);
+            let is_bad = |i: usize| !slice[i].is_finite() && inside.is_none_or(|m| m[i]);
+            let n = (0..slice.len()).filter(|i| is_bad(*i)).count();
+            let first = if n > 0 { (0..slice.len()).find(|i| is_bad(*i)) } else { None };
+            (n as u64, first.map(|i| z * slice_len + i))
+        })
+        .collect();
+    if let Some(first) = bad.iter().find_map(|(_, first)| *first) {
+        let first_zyx = [first / slice_len, first / shape[2] % shape[1], first % shape[2]];
+        return Err(SegmentError::NonFinite { n: bad.iter().map(|(n, _)| n).sum(), first_zyx });
+    }
+    Ok(mask)
+}
+
+/// A quarter of the span between the 2nd and the 98th percentile of (a sample of) the values inside the mask:
+/// about one standard deviation, whatever gold beads there are. Never zero.
+fn spread(values: &[f32], mask: Option<&[bool]>) -> f32 {
+    const SAMPLES: usize = 1 << 18;
+    // An odd stride that shares no factor with usual row lengths.
+    let stride = (values.len() / SAMPLES).max(1) | 1;
+    let mut sample: Vec<f32> =
+        (0..values.len()).step_by(stride).filter(|i| mask.is_none_or(|m| m[*i])).map(|i| values[i]).collect();
+    sample.sort_unstable_by(f32::total_cmp);
+    let at = |q: f64| sample.get((q * sample.len() as f64) as usize).copied().unwrap_or(0.0);
+    let spread = (at(0.98) - at(0.02)) / 4.0;
+    if spread > 0.0 && spread.is_finite() { spread } else { 1.0 }
+}
