@@ -1,6 +1,8 @@
 //! Segmentation: supervoxels, features of regions, a random forest, and the pipeline that turns a few
 //! strokes into a label for every voxel.
 
+pub mod brush;
+pub mod fill;
 pub mod regions;
 pub mod slic;
 

@@ -4,6 +4,7 @@
 //! array. Bricks are shared by reference count, so a snapshot of the whole is cheap, and an undo
 //! step keeps just the bricks that it replaced.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::Array3;
@@ -40,6 +41,14 @@ impl Brick {
         match self {
             Self::Dense(ids) => Arc::make_mut(ids),
             Self::Uniform(_) => &mut [],
+        }
+    }
+
+    /// A copy of all ids, x fastest.
+    fn to_ids(&self) -> Vec<u16> {
+        match self {
+            Self::Uniform(id) => vec![*id; BRICK_LEN],
+            Self::Dense(ids) => ids.to_vec(),
         }
     }
 
@@ -130,6 +139,19 @@ impl Labels {
         &mut self,
         lo: [usize; 3],
         hi: [usize; 3],
+        id_at: impl FnMut([usize; 3], u16) -> u16,
+    ) -> BrickDelta {
+        self.update_spans(lo, hi, |_, _| lo[2]..hi[2], id_at)
+    }
+
+    /// As [`Labels::update_box`], but of each row (z, y) only the part that `span_of(z, y)` names: what a round brush needs.
+    ///
+    /// A brick that ends up with one id throughout is stored as such.
+    pub fn update_spans(
+        &mut self,
+        lo: [usize; 3],
+        hi: [usize; 3],
+        mut span_of: impl FnMut(usize, usize) -> Range<usize>,
         mut id_at: impl FnMut([usize; 3], u16) -> u16,
     ) -> BrickDelta {
         let hi = [hi[0].min(self.shape[0]), hi[1].min(self.shape[1]), hi[2].min(self.shape[2])];
@@ -138,34 +160,46 @@ impl Labels {
             return before;
         }
         let [_, ny, nx] = self.bricks_zyx();
+        let range = |axis: usize, b: usize| lo[axis].max(b * BRICK)..hi[axis].min((b + 1) * BRICK);
         for bz in lo[0] / BRICK..=(hi[0] - 1) / BRICK {
             for by in lo[1] / BRICK..=(hi[1] - 1) / BRICK {
                 for bx in lo[2] / BRICK..=(hi[2] - 1) / BRICK {
                     let index = (bz * ny + by) * nx + bx;
-                    let old = self.bricks[index].clone();
-                    let mut changed = false;
-                    let range =
-                        |axis: usize, b: usize| lo[axis].max(b * BRICK)..hi[axis].min((b + 1) * BRICK);
+                    let old = &self.bricks[index];
+                    let columns = range(2, bx);
+                    let mut new: Option<Vec<u16>> = None;
                     for z in range(0, bz) {
                         for y in range(1, by) {
-                            for x in range(2, bx) {
-                                let offset = ((z % BRICK) * BRICK + y % BRICK) * BRICK + x % BRICK;
-                                let was = self.bricks[index].get(offset);
+                            let span = span_of(z, y);
+                            let row = ((z % BRICK) * BRICK + y % BRICK) * BRICK;
+                            for x in columns.start.max(span.start)..columns.end.min(span.end) {
+                                let was = old.get(row + x % BRICK);
                                 let id = id_at([z, y, x], was);
                                 if id != was {
-                                    self.bricks[index].ids_mut()[offset] = id;
-                                    changed = true;
+                                    new.get_or_insert_with(|| old.to_ids())[row + x % BRICK] = id;
                                 }
                             }
                         }
                     }
-                    if changed {
-                        before.push((index as u32, old));
+                    if let Some(ids) = new {
+                        let new = self.packed(index, ids);
+                        before.push((index as u32, std::mem::replace(&mut self.bricks[index], new)));
                     }
                 }
             }
         }
         before
+    }
+
+    /// A brick of these ids; uniform where every voxel, those beyond the volume included, has one id.
+    fn packed(&self, index: usize, ids: Vec<u16>) -> Brick {
+        let first = ids[0];
+        let origin = self.brick_origin(index);
+        let whole = (0..3).all(|a| origin[a] + BRICK <= self.shape[a]);
+        if (whole || first == 0) && ids.iter().all(|id| *id == first) {
+            return Brick::Uniform(first);
+        }
+        Brick::Dense(ids.into())
     }
 
     /// Puts bricks in place and returns those that were there: its own inverse. Positions outside the volume are left out.
