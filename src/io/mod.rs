@@ -1,1 +1,28 @@
-//! (floor to be filled)
+//! Files: one module per format behind one trait and one table.
+//!
+//! Everything is read through [`read_array`] (any type), [`read_volume`] (f32), [`read_labels`]
+//! or [`read_scan`], written through [`write_array`], and described by [`info`]. A format is
+//! found by the content of the file first and by its extension second. Values keep their type
+//! and are never scaled; rows are never flipped. Outputs appear whole or not at all
+//! ([`write_atomically`]). docs/formats.md says what each format carries and what it loses.
+#![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+
+mod angles;
+mod array;
+mod atomic;
+mod error;
+mod format;
+mod info;
+mod mrc;
+mod scan;
+
+pub use angles::{AngleSource, read_angles, write_angles};
+pub use array::{ArrayRef, Dtype, FileVoxel};
+pub use atomic::write_atomically;
+pub use error::IoError;
+pub use format::{
+    Header, Kind, Loaded, WriteRequest, read_array, read_channel, read_header, read_labels, read_volume,
+    readable_formats, writable_formats, write_array,
+};
+pub use info::{FileInfo, info};
+pub use scan::{ScanInput, ScanOptions, read_scan};

@@ -1,0 +1,458 @@
+//! The one trait that every format implements, the one table that lists them, and what is read and written through them.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use ndarray::Array3;
+use serde::{Deserialize, Serialize};
+
+use super::array::{ArrayRef, Dtype, put_planes, zeros};
+use super::atomic::write_atomically;
+use super::error::IoError;
+use crate::base::{MemoryBudget, Progress, Unit};
+use crate::volume::{AnyArray, ClassTable, Volume};
+
+/// What a file holds, as far as it can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Views of a tilt series.
+    Scan,
+    /// A volume of a quantity.
+    #[default]
+    Volume,
+    /// Class or instance identifiers.
+    Labels,
+    /// A single picture.
+    Image,
+}
+
+/// Everything that a file says about its array; shapes and triples are z, y, x.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Header {
+    /// Name of the format ("MRC").
+    pub format: &'static str,
+    /// What the file seems to hold.
+    pub kind: Kind,
+    /// Shape as z, y, x; a tilt series is views, rows, columns.
+    pub shape: [usize; 3],
+    /// Type of the values.
+    pub dtype: Dtype,
+    /// Voxel size in µm; `None` where the file does not say.
+    pub voxel_um: Option<[f64; 3]>,
+    /// World position in µm of the centre of voxel (0, 0, 0).
+    pub origin_um: [f64; 3],
+    /// What the values mean; `None` where the file does not say.
+    pub unit: Option<Unit>,
+    /// Anything else the file says, as text.
+    pub metadata: BTreeMap<String, String>,
+    /// What the reader had to assume or repair; shown to the user.
+    pub warnings: Vec<String>,
+    /// Classes of a label volume, where the file carries them.
+    pub classes: Option<ClassTable>,
+    /// Tilt angles in degrees found in the file itself; empty where there are none.
+    pub angles_deg: Vec<f64>,
+    /// Photon energy in eV.
+    pub energy_ev: Option<f64>,
+    /// Channels that the file holds; one is read at a time.
+    pub n_channels: usize,
+    /// Planes along z that are cheapest to read at once.
+    pub(crate) slab: usize,
+}
+
+impl Header {
+    /// A header that knows shape and type only.
+    pub(crate) fn new(format: &'static str, shape: [usize; 3], dtype: Dtype) -> Self {
+        Self {
+            format,
+            kind: if shape[0] == 1 { Kind::Image } else { Kind::Volume },
+            shape,
+            dtype,
+            voxel_um: None,
+            origin_um: [0.0; 3],
+            unit: None,
+            metadata: BTreeMap::new(),
+            warnings: Vec::new(),
+            classes: None,
+            angles_deg: Vec::new(),
+            energy_ev: None,
+            n_channels: 1,
+            slab: 1,
+        }
+    }
+
+    /// Bytes of the whole array in its own type; `None` where the shape is beyond 64 bits.
+    pub fn n_bytes(&self) -> Option<u64> {
+        let value = u64::try_from(self.dtype.n_bytes()).ok()?;
+        self.shape.iter().try_fold(value, |n, side| n.checked_mul(u64::try_from(*side).ok()?))
+    }
+
+    /// Sets the unit, and with it the kind where the unit tells.
+    pub(crate) fn set_unit(&mut self, unit: Unit) {
+        self.unit = Some(unit);
+        match unit {
+            Unit::Label => self.kind = Kind::Labels,
+            Unit::Counts | Unit::Transmission | Unit::Absorbance if self.shape[0] > 1 => {
+                self.kind = Kind::Scan
+            }
+            _ => {}
+        }
+    }
+}
+
+/// An array as read, with everything the file says about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The values in the file's own type.
+    pub array: AnyArray,
+    /// What the file says about them.
+    pub header: Header,
+}
+
+impl Loaded {
+    /// As a volume of f32; values are rounded only where f32 cannot hold them.
+    pub fn into_volume(self) -> Volume<f32> {
+        let unit = self.header.unit.unwrap_or_default();
+        let mut volume = Volume::new(self.array.into_f32(), self.header.voxel_um, unit);
+        volume.origin_um = self.header.origin_um;
+        volume
+    }
+}
+
+/// What is to be written: the array by reference, and what should be said about it.
+#[derive(Debug, Clone)]
+pub struct WriteRequest<'a> {
+    /// The values; written in their own type where the format has it.
+    pub array: ArrayRef<'a>,
+    /// Voxel size in µm; `None` where unknown.
+    pub voxel_um: Option<[f64; 3]>,
+    /// World position in µm of the centre of voxel (0, 0, 0).
+    pub origin_um: [f64; 3],
+    /// What the values mean.
+    pub unit: Option<Unit>,
+    /// Anything else, as text.
+    pub metadata: BTreeMap<String, String>,
+    /// Classes of a label volume.
+    pub classes: Option<&'a ClassTable>,
+    /// Tilt angles in degrees of a series of views; empty for a volume.
+    pub angles_deg: Vec<f64>,
+    /// Photon energy in eV.
+    pub energy_ev: Option<f64>,
+}
+
+impl<'a> WriteRequest<'a> {
+    /// A request that says nothing but the values.
+    pub fn new(array: impl Into<ArrayRef<'a>>) -> Self {
+        Self {
+            array: array.into(),
+            voxel_um: None,
+            origin_um: [0.0; 3],
+            unit: None,
+            metadata: BTreeMap::new(),
+            classes: None,
+            angles_deg: Vec::new(),
+            energy_ev: None,
+        }
+    }
+
+    /// A volume with its frame and unit.
+    pub fn volume<T: super::array::FileVoxel>(volume: &'a Volume<T>) -> Self {
+        Self {
+            voxel_um: volume.voxel_um,
+            origin_um: volume.origin_um,
+            unit: Some(volume.unit),
+            ..Self::new(&volume.data)
+        }
+    }
+
+    /// What was read, to be written again as it is.
+    pub fn loaded(loaded: &'a Loaded) -> Self {
+        let header = &loaded.header;
+        Self {
+            voxel_um: header.voxel_um,
+            origin_um: header.origin_um,
+            unit: header.unit,
+            metadata: header.metadata.clone(),
+            classes: header.classes.as_ref(),
+            angles_deg: header.angles_deg.clone(),
+            energy_ev: header.energy_ev,
+            ..Self::new(&loaded.array)
+        }
+    }
+
+    /// Whether the array is a series of views or pictures rather than a volume.
+    pub(crate) fn is_stack(&self) -> bool {
+        !self.angles_deg.is_empty()
+            || matches!(self.unit, Some(Unit::Counts | Unit::Transmission | Unit::Absorbance))
+    }
+}
+
+/// A file opened for reading: its header, and its planes on demand.
+pub(crate) trait Source: Send {
+    /// What the file says.
+    fn header(&self) -> &Header;
+    /// Planes `planes` along z, in the type of the header and with its rows and columns.
+    fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError>;
+}
+
+/// What a format is given to open a file.
+pub(crate) struct OpenRequest<'a> {
+    /// The file or folder.
+    pub(crate) path: &'a Path,
+    /// Which channel of several.
+    pub(crate) channel: usize,
+    /// What may be allocated.
+    pub(crate) budget: MemoryBudget,
+}
+
+/// The first look at a file: enough to recognise it by content.
+pub(crate) struct Probe {
+    /// The file or folder.
+    pub(crate) path: PathBuf,
+    /// Whether it is a folder.
+    pub(crate) is_folder: bool,
+    /// The first bytes; empty for a folder.
+    pub(crate) head: Vec<u8>,
+}
+
+/// One file format.
+pub(crate) trait Format: Sync {
+    /// Name as shown.
+    fn name(&self) -> &'static str;
+    /// Extensions without the dot, lower case, the usual one first.
+    fn extensions(&self) -> &'static [&'static str];
+    /// Whether the content is of this format, beyond reasonable doubt.
+    fn sniff(&self, probe: &Probe) -> bool;
+    /// Opens a file; reads the header only.
+    fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError>;
+    /// Whether arrays can be written in it.
+    fn writes(&self) -> bool {
+        true
+    }
+    /// Writes an array under `path`, a temporary name; returns what the format could not carry, one sentence each.
+    fn write(
+        &self,
+        path: &Path,
+        request: &WriteRequest<'_>,
+        progress: &Progress,
+    ) -> Result<Vec<String>, IoError>;
+}
+
+/// Every format, in the order in which they are asked.
+pub(crate) fn formats() -> [&'static dyn Format; 1] {
+    [&super::mrc::Mrc]
+}
+
+/// The readable formats with their extensions, as a sentence part: "MRC (.mrc .st), TIFF (.tif)".
+pub fn readable_formats() -> String {
+    listed(|_| true)
+}
+
+/// The writable formats with their extensions, as a sentence part.
+pub fn writable_formats() -> String {
+    listed(Format::writes)
+}
+
+fn listed(keep: impl Fn(&'static dyn Format) -> bool) -> String {
+    let parts: Vec<String> = formats()
+        .into_iter()
+        .filter(|format| keep(*format))
+        .map(|format| {
+            let extensions: Vec<String> = format.extensions().iter().map(|e| format!(".{e}")).collect();
+            format!("{} ({})", format.name(), extensions.join(" "))
+        })
+        .collect();
+    parts.join(", ")
+}
+
+/// How many first bytes a sniffer sees.
+const PROBE_BYTES: u64 = 4096;
+
+impl Probe {
+    /// Looks at a path.
+    pub(crate) fn of(path: &Path) -> Result<Self, IoError> {
+        let meta = fs::metadata(path).map_err(|e| IoError::system("read", path, e))?;
+        let mut head = Vec::new();
+        if meta.is_file() {
+            let file = File::open(path).map_err(|e| IoError::system("read", path, e))?;
+            file.take(PROBE_BYTES).read_to_end(&mut head).map_err(|e| IoError::system("read", path, e))?;
+            if head.is_empty() {
+                return Err(IoError::content(path, "the file is empty"));
+            }
+        }
+        Ok(Self { path: path.to_owned(), is_folder: meta.is_dir(), head })
+    }
+}
+
+/// Whether the name ends in one of `extensions`, whatever the case.
+pub(crate) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    path.extension()
+        .and_then(|e| e.to_str())
+        .is_some_and(|found| extensions.iter().any(|e| e.eq_ignore_ascii_case(found)))
+}
+
+/// The format of an existing file: by content, then by extension.
+pub(crate) fn find_format(path: &Path) -> Result<&'static dyn Format, IoError> {
+    let probe = Probe::of(path)?;
+    let by_content = formats().into_iter().find(|format| format.sniff(&probe));
+    let by_name =
+        || formats().into_iter().find(|format| !probe.is_folder && has_extension(path, format.extensions()));
+    by_content
+        .or_else(by_name)
+        .ok_or_else(|| IoError::Unrecognised { path: path.to_owned(), readable: readable_formats() })
+}
+
+/// Opens any readable file.
+pub(crate) fn open(path: &Path, channel: usize, budget: MemoryBudget) -> Result<Box<dyn Source>, IoError> {
+    let source = find_format(path)?.open(&OpenRequest { path, channel, budget })?;
+    let header = source.header();
+    if header.shape.contains(&0) {
+        let [z, y, x] = header.shape;
+        return Err(IoError::content(path, format!("the array is empty: {z} × {y} × {x}")));
+    }
+    if channel >= header.n_channels {
+        let problem = format!("channel {channel} was asked for, the file has {}", header.n_channels);
+        return Err(IoError::content(path, problem));
+    }
+    Ok(source)
+}
+
+/// About how many bytes are read between two looks at the cancel flag.
+const SLAB_BYTES: usize = 16 << 20;
+
+/// Visits all planes of a source in slabs of bounded size.
+pub(crate) fn for_each_slab(
+    source: &mut dyn Source,
+    progress: &Progress,
+    mut visit: impl FnMut(usize, AnyArray) -> Result<(), IoError>,
+) -> Result<(), IoError> {
+    let header = source.header();
+    let (n_planes, slab) = (header.shape[0], header.slab.max(1));
+    let plane_bytes = header.shape[1].saturating_mul(header.shape[2]).saturating_mul(header.dtype.n_bytes());
+    let step = (SLAB_BYTES / plane_bytes.max(1) / slab).max(1) * slab;
+    progress.phase("Reading", u64::try_from(n_planes).unwrap_or(0));
+    let mut at = 0;
+    while at < n_planes {
+        progress.check()?;
+        let end = n_planes.min(at + step);
+        visit(at, source.read_planes(at..end)?)?;
+        progress.advance(u64::try_from(end - at).unwrap_or(0));
+        at = end;
+    }
+    Ok(())
+}
+
+/// Reads a whole source; memory is asked for before it is taken.
+pub(crate) fn read_all(
+    mut source: Box<dyn Source>,
+    path: &Path,
+    progress: &Progress,
+    budget: MemoryBudget,
+) -> Result<Loaded, IoError> {
+    let header = source.header().clone();
+    let needed = header.n_bytes().unwrap_or(u64::MAX);
+    budget.admit(needed).map_err(|source| IoError::Memory { path: path.to_owned(), source })?;
+    let mut array = zeros(header.dtype, header.shape);
+    for_each_slab(source.as_mut(), progress, |at, planes| {
+        if put_planes(&mut array, at, &planes) {
+            return Ok(());
+        }
+        let problem = format!(
+            "planes from {at} on are {:?} {}, expected rows and columns of {:?} {}",
+            planes.shape(),
+            planes.dtype(),
+            header.shape,
+            header.dtype.name()
+        );
+        Err(IoError::content(path, problem))
+    })?;
+    Ok(Loaded { array, header: source.header().clone() })
+}
+
+/// What a file says about itself, without its values.
+///
+/// # Errors
+/// [`IoError`] for a missing, foreign or damaged file.
+pub fn read_header(path: &Path) -> Result<Header, IoError> {
+    Ok(open(path, 0, MemoryBudget::from_system())?.header().clone())
+}
+
+/// Reads an array in the type it is stored in; of several channels the first.
+///
+/// # Errors
+/// [`IoError`] for a missing, foreign or damaged file, and for one over `budget` (before anything is allocated).
+pub fn read_array(path: &Path, progress: &Progress, budget: MemoryBudget) -> Result<Loaded, IoError> {
+    read_channel(path, 0, progress, budget)
+}
+
+/// As [`read_array`], of one of several channels, counted from 0.
+///
+/// # Errors
+/// As [`read_array`], and for a channel that the file lacks.
+pub fn read_channel(
+    path: &Path,
+    channel: usize,
+    progress: &Progress,
+    budget: MemoryBudget,
+) -> Result<Loaded, IoError> {
+    let mut loaded = read_all(open(path, channel, budget)?, path, progress, budget)?;
+    let n = loaded.header.n_channels;
+    if n > 1 {
+        loaded.header.warnings.push(format!("channel {channel} of {n} was read"));
+    }
+    Ok(loaded)
+}
+
+/// Reads a volume as f32, with its frame and unit (arbitrary where the file does not say).
+///
+/// # Errors
+/// As [`read_array`].
+pub fn read_volume(path: &Path, progress: &Progress, budget: MemoryBudget) -> Result<Volume<f32>, IoError> {
+    Ok(read_array(path, progress, budget)?.into_volume())
+}
+
+/// Reads a label volume as class ids, with its classes where the file carries them.
+///
+/// # Errors
+/// As [`read_array`], and where a value is no whole number from 0 to 65 535.
+pub fn read_labels(
+    path: &Path,
+    progress: &Progress,
+    budget: MemoryBudget,
+) -> Result<(Volume<u16>, Option<ClassTable>), IoError> {
+    let Loaded { array, header } = read_array(path, progress, budget)?;
+    let ids: Array3<u16> = match array {
+        AnyArray::U16(ids) => ids,
+        other => other.to_label_ids().ok_or_else(|| {
+            IoError::content(path, "not a label volume: labels are whole numbers from 0 to 65535")
+        })?,
+    };
+    let mut volume = Volume::new(ids, header.voxel_um, Unit::Label);
+    volume.origin_um = header.origin_um;
+    Ok((volume, header.classes))
+}
+
+/// Writes an array in the format of the extension; returns what that format could not carry, one sentence each.
+///
+/// The file appears whole under its final name or not at all. Types are kept where the format
+/// has them; nothing is scaled.
+///
+/// # Errors
+/// [`IoError::NoWriter`] for an unknown extension, [`IoError::ReadOnly`] for a locked folder, and what the format cannot hold at all.
+pub fn write_array(
+    path: &Path,
+    request: &WriteRequest<'_>,
+    progress: &Progress,
+) -> Result<Vec<String>, IoError> {
+    let format = formats()
+        .into_iter()
+        .find(|format| format.writes() && has_extension(path, format.extensions()))
+        .ok_or_else(|| IoError::NoWriter { path: path.to_owned(), writable: writable_formats() })?;
+    if request.array.shape().contains(&0) {
+        return Err(IoError::content(path, "an empty array is not written"));
+    }
+    write_atomically(path, |temporary| format.write(temporary, request, progress))
+}

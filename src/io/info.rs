@@ -1,0 +1,98 @@
+//! What a file is, for `info` and for the open dialog.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::array::{ArrayRef, RunningStats, with_view};
+use super::error::IoError;
+use super::format::{Kind, for_each_slab, open};
+use super::scan::angles_beside;
+use crate::base::{MemoryBudget, Progress, Unit};
+use crate::volume::any::Voxel as _;
+
+/// A file described: the fields of `info --json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FileInfo {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Name of its format.
+    pub format: &'static str,
+    /// What it seems to hold.
+    pub kind: Kind,
+    /// Shape as z, y, x; a scan is views, rows, columns (of its projections).
+    pub shape_zyx: [usize; 3],
+    /// Type of the values as NumPy spells it.
+    pub dtype: &'static str,
+    /// Voxel size in µm as z, y, x; of a scan the pixel size in y and x, repeated in z.
+    pub voxel_um: Option<[f64; 3]>,
+    /// Unit of the values ("1/um"); absent where the file does not say.
+    pub unit: Option<&'static str>,
+    /// Number of views of a scan.
+    pub n_views: Option<usize>,
+    /// Tilt angles in degrees, from the file or the angle file beside it; empty where none were found.
+    pub angles_deg: Vec<f64>,
+    /// Photon energy in eV.
+    pub energy_ev: Option<f64>,
+    /// Smallest finite value.
+    pub min: Option<f64>,
+    /// Largest finite value.
+    pub max: Option<f64>,
+    /// Mean of the finite values.
+    pub mean: Option<f64>,
+    /// Channels; min, max and mean are of the first.
+    pub n_channels: usize,
+    /// Anything else the file says.
+    pub metadata: BTreeMap<String, String>,
+    /// What the reader had to assume.
+    pub warnings: Vec<String>,
+}
+
+/// Describes a file; values are streamed for range and mean, never held at once.
+///
+/// # Errors
+/// [`IoError`] for a missing, foreign or damaged file.
+pub fn info(path: &Path, progress: &Progress) -> Result<FileInfo, IoError> {
+    let mut source = open(path, 0, MemoryBudget::from_system())?;
+    let mut running = RunningStats::default();
+    for_each_slab(source.as_mut(), progress, |_, planes| {
+        with_view!(ArrayRef::from(&planes), view => view.iter().for_each(|v| running.add(v.to_f64())));
+        Ok(())
+    })?;
+    let stats = running.finish();
+    let header = source.header().clone();
+    let mut warnings = header.warnings;
+    if let Some(stats) = stats.filter(|stats| stats.n_non_finite > 0) {
+        warnings.push(format!("{} values are NaN or infinite", stats.n_non_finite));
+    }
+    let (mut angles_deg, mut kind) = (header.angles_deg, header.kind);
+    if angles_deg.is_empty() && kind == Kind::Volume {
+        match angles_beside(path, header.shape[0]) {
+            Ok(Some(found)) => angles_deg = found,
+            Ok(None) => {}
+            Err(error) => warnings.push(error.to_string()),
+        }
+    }
+    if !angles_deg.is_empty() {
+        kind = Kind::Scan;
+    }
+    Ok(FileInfo {
+        path: path.to_owned(),
+        format: header.format,
+        kind,
+        shape_zyx: header.shape,
+        dtype: header.dtype.name(),
+        voxel_um: header.voxel_um,
+        unit: header.unit.map(Unit::ascii),
+        n_views: (kind == Kind::Scan).then_some(header.shape[0]),
+        angles_deg,
+        energy_ev: header.energy_ev,
+        min: stats.map(|s| s.min),
+        max: stats.map(|s| s.max),
+        mean: stats.map(|s| s.mean),
+        n_channels: header.n_channels,
+        metadata: header.metadata,
+        warnings,
+    })
+}

@@ -1,0 +1,198 @@
+//! A scan from whatever it comes in: one HDF5 file, or a stack with its angles, flats and darks beside it.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::angles::AngleSource;
+use super::error::IoError;
+use super::format::{Loaded, read_array};
+use crate::base::{MemoryBudget, Progress, Unit};
+use crate::volume::{AnyArray, Scan};
+
+/// What the numbers of a stack are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScanInput {
+    /// Detector counts, to be divided by flats.
+    Counts,
+    /// Transmitted fraction.
+    Transmission,
+    /// `-ln T` already, or any projection that adds up along the beam.
+    Absorbance,
+}
+
+impl ScanInput {
+    /// The unit of the values.
+    pub fn unit(self) -> Unit {
+        match self {
+            Self::Counts => Unit::Counts,
+            Self::Transmission => Unit::Transmission,
+            Self::Absorbance => Unit::Absorbance,
+        }
+    }
+}
+
+/// What the user says about a scan; everything left out is looked for in the file and beside it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ScanOptions {
+    /// Tilt angles.
+    pub angles: Option<AngleSource>,
+    /// Flat-field frames, a stack.
+    pub flat: Option<PathBuf>,
+    /// Dark frames, a stack.
+    pub dark: Option<PathBuf>,
+    /// Pixel size at the sample in µm; wins over the file's.
+    pub pixel_um: Option<f64>,
+    /// What the numbers are; counts where flats are known, else it must be said.
+    pub input: Option<ScanInput>,
+}
+
+/// Extensions that a stack, and `flat.*` and `dark.*` beside it, may have.
+const STACK_EXTENSIONS: [&str; 10] = ["mrc", "st", "mrcs", "tif", "tiff", "npy", "h5", "hdf5", "zarr", "rec"];
+
+/// Extensions of angle files, the nominal angles first: a .tlt belongs to an aligned stack.
+const ANGLE_EXTENSIONS: [&str; 2] = ["rawtlt", "tlt"];
+
+/// The angle file beside a stack, if there is one: NAME.rawtlt, then NAME.tlt.
+pub(crate) fn angle_file_beside(path: &Path) -> Option<PathBuf> {
+    ANGLE_EXTENSIONS.iter().map(|e| path.with_extension(e)).find(|candidate| candidate.is_file())
+}
+
+/// The angles in the file beside a stack, if there is one and their number is right.
+pub(crate) fn angles_beside(path: &Path, n_views: usize) -> Result<Option<Vec<f64>>, IoError> {
+    let Some(file) = angle_file_beside(path) else { return Ok(None) };
+    AngleSource::File(file).angles(n_views).map(Some)
+}
+
+/// `flat.*` or `dark.*` in the folder of a stack.
+fn frames_beside(path: &Path, stem: &str) -> Option<PathBuf> {
+    let folder = path.parent()?;
+    STACK_EXTENSIONS
+        .iter()
+        .map(|extension| folder.join(format!("{stem}.{extension}")))
+        .find(|candidate| candidate.exists() && candidate != path)
+}
+
+/// Reads a scan: projections, flats, darks, angles, and what else the files say.
+///
+/// The result is complete and consistent: one finite angle a view, flats and darks of the same
+/// rows and columns, a known meaning of the values.
+///
+/// # Errors
+/// [`IoError`] for missing, foreign or damaged files, a wrong number of angles, frames that do not fit, and
+/// where angles or the meaning of the values are found nowhere (the message says what to pass).
+pub fn read_scan(
+    path: &Path,
+    options: &ScanOptions,
+    progress: &Progress,
+    budget: MemoryBudget,
+) -> Result<Scan, IoError> {
+    let mut scan = scan_of_stack(path, progress, budget)?;
+    apply_options(&mut scan, path, options, progress, budget)?;
+    check(&scan, path)?;
+    Ok(scan)
+}
+
+/// A scan of a plain stack: what the file itself and its neighbours say. The unit is arbitrary where nobody said.
+fn scan_of_stack(path: &Path, progress: &Progress, budget: MemoryBudget) -> Result<Scan, IoError> {
+    let Loaded { array, header } = read_array(path, progress, budget)?;
+    let mut scan = Scan::new(array, header.unit.unwrap_or_default());
+    scan.angles_deg = header.angles_deg;
+    scan.pixel_um = header.voxel_um.map(|voxel| voxel[2]);
+    scan.energy_ev = header.energy_ev;
+    scan.metadata = header.metadata;
+    scan.warnings = header.warnings;
+    Ok(scan)
+}
+
+/// Lets what the user said win, and fills what is missing from the files beside.
+fn apply_options(
+    scan: &mut Scan,
+    path: &Path,
+    options: &ScanOptions,
+    progress: &Progress,
+    budget: MemoryBudget,
+) -> Result<(), IoError> {
+    let n_views = scan.n_views();
+    match &options.angles {
+        Some(source) => scan.angles_deg = source.angles(n_views)?,
+        None => {
+            if let Some(angles) = angles_beside(path, n_views)? {
+                scan.angles_deg = angles;
+            }
+        }
+    }
+    let flat = options.flat.clone().or_else(|| scan.flats.is_none().then(|| frames_beside(path, "flat"))?);
+    let dark = options.dark.clone().or_else(|| scan.darks.is_none().then(|| frames_beside(path, "dark"))?);
+    // Frames that merely lie in the folder have no say in what was declared to be free of them.
+    let wants_frames = !matches!(options.input, Some(ScanInput::Absorbance | ScanInput::Transmission));
+    if let Some(flat) = flat.filter(|_| wants_frames || options.flat.is_some()) {
+        scan.flats = Some(frames(&flat, scan, progress, budget)?);
+        (scan.flat_beam, scan.flat_times) = (Vec::new(), Vec::new());
+    }
+    if let Some(dark) = dark.filter(|_| wants_frames || options.dark.is_some()) {
+        scan.darks = Some(frames(&dark, scan, progress, budget)?);
+    }
+    if let Some(pixel_um) = options.pixel_um {
+        scan.pixel_um = Some(pixel_um);
+    }
+    match options.input {
+        Some(input) => scan.unit = input.unit(),
+        None if scan.unit == Unit::Arbitrary && scan.flats.is_some() => scan.unit = Unit::Counts,
+        None => {}
+    }
+    Ok(())
+}
+
+fn frames(path: &Path, scan: &Scan, progress: &Progress, budget: MemoryBudget) -> Result<AnyArray, IoError> {
+    let array = read_array(path, progress, budget)?.array;
+    let ([_, rows, cols], [_, own_rows, own_cols]) = (scan.projections.shape(), array.shape());
+    if (rows, cols) != (own_rows, own_cols) {
+        let problem = format!(
+            "frames of {own_rows} × {own_cols} pixels for projections of {rows} × {cols}; flats and darks need the same size"
+        );
+        return Err(IoError::content(path, problem));
+    }
+    Ok(array)
+}
+
+/// Refuses a scan that is not complete.
+fn check(scan: &Scan, path: &Path) -> Result<(), IoError> {
+    let n_views = scan.n_views();
+    if scan.angles_deg.is_empty() {
+        return Err(IoError::content(
+            path,
+            format!(
+                "{n_views} views without tilt angles; put a .rawtlt beside the stack or pass --angles FILE|START:STEP"
+            ),
+        ));
+    }
+    if scan.angles_deg.len() != n_views {
+        let n = scan.angles_deg.len();
+        return Err(IoError::content(
+            path,
+            format!("{n} angles for {n_views} views; pass --angles FILE|START:STEP"),
+        ));
+    }
+    if let Some(view) = scan.angles_deg.iter().position(|a| !a.is_finite()) {
+        return Err(IoError::content(
+            path,
+            format!("the angle of view {view} is not a finite number; pass --angles FILE|START:STEP"),
+        ));
+    }
+    if let Some(pixel) = scan.pixel_um.filter(|p| !(p.is_finite() && *p > 0.0)) {
+        return Err(IoError::scan(format!("a pixel size of {pixel} µm; it must be greater than 0")));
+    }
+    match scan.unit {
+        Unit::Counts if scan.flats.is_none() => Err(IoError::content(
+            path,
+            "counts without flat-field frames; pass --flat FILE, or say --input transmission|absorbance",
+        )),
+        Unit::Counts | Unit::Transmission | Unit::Absorbance => Ok(()),
+        _ => Err(IoError::content(
+            path,
+            "the file does not say what its values are and there are no flats; pass --input absorbance|transmission, or --flat FILE for counts",
+        )),
+    }
+}
