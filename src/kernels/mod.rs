@@ -1,3 +1,5 @@
-//! What several methods share: filters, distance transforms, components, projectors.
+//! What several methods share: projectors, transforms, filters, distance transforms, components.
 
+pub mod lanes;
+pub mod projector;
 pub mod smooth;
