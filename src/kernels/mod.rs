@@ -1,5 +1,3 @@
-//! What several methods share: projectors, transforms, filters, distance transforms, components.
+//! What several methods share: filters, distance transforms, components, projectors.
 
-pub mod lanes;
-pub mod projector;
 pub mod smooth;

@@ -1,1 +1,290 @@
-//! (floor to be filled)
+//! The whole application without a window: commands in, events out.
+//!
+//! A session holds the project, its history, the jobs and the settings. Nothing here blocks for
+//! long: what takes time becomes a job, and its result lands in [`Session::poll`].
+
+mod command;
+mod landing;
+mod live;
+mod settings;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub use command::{Command, Event, ExportKind, Level, Role, ScanOptions};
+pub use live::{LiveState, Prediction};
+pub use settings::{Recent, Settings, Theme};
+
+use crate::jobs::{JobSpec, JobView, Jobs, Lane};
+use crate::ops::{self, Context, Forecast, Inputs, Op, OpError};
+use crate::project::{Edit, EditError, History, LayerId, Project};
+use crate::segment::brush::Gesture;
+use crate::volume::labels::BrickDelta;
+use crate::volume::{ClassTable, Labels, Volume};
+use landing::{Done, Landing};
+
+/// How long one wait for a worker lasts before the session looks again.
+const WAIT: Duration = Duration::from_millis(200);
+
+/// The application without a window.
+pub struct Session {
+    project: Project,
+    history: History,
+    settings: Settings,
+    jobs: Jobs<Done>,
+    events: Vec<Event>,
+    stroke: Option<(LayerId, Gesture)>,
+    live: LiveState,
+    path: Option<PathBuf>,
+    dirty: bool,
+}
+
+impl Session {
+    /// An empty, unsaved project.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            project: Project::default(),
+            history: History::default(),
+            jobs: Jobs::new(settings.threads),
+            settings,
+            events: Vec::new(),
+            stroke: None,
+            live: LiveState::default(),
+            path: None,
+            dirty: false,
+        }
+    }
+
+    /// The document.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// What the user has set.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The folder of the project; `None` while it is unsaved.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Whether the document has changed since it was saved.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Whether the project can be looked at but not saved where it lies.
+    pub fn read_only(&self) -> bool {
+        false
+    }
+
+    /// What "Undo" would take back.
+    pub fn undo_label(&self) -> Option<&str> {
+        self.history.undo_label()
+    }
+
+    /// What "Redo" would do again.
+    pub fn redo_label(&self) -> Option<&str> {
+        self.history.redo_label()
+    }
+
+    /// All jobs, oldest first.
+    pub fn jobs(&self) -> Vec<JobView> {
+        self.jobs.views()
+    }
+
+    /// Where live classification stands.
+    pub fn live(&self) -> &LiveState {
+        &self.live
+    }
+
+    /// Sets what workers call when something changed; the window asks for a repaint in it.
+    pub fn set_waker(&mut self, waker: Arc<dyn Fn() + Send + Sync>) {
+        self.jobs.set_waker(waker);
+    }
+
+    /// What an operation on these layers will take.
+    ///
+    /// # Errors
+    /// What is missing or out of range, in one sentence.
+    pub fn forecast(
+        &self,
+        op: &str,
+        params: &Value,
+        inputs: &[(String, LayerId)],
+    ) -> Result<Forecast, OpError> {
+        let op = ops::find(op).ok_or_else(|| OpError::Parameter(format!("unknown operation {op}")))?;
+        let inputs = self.inputs(op, inputs)?;
+        (op.forecast)(&inputs, &op.complete(params)?)
+    }
+
+    /// Does what a command says. What comes of it, [`Session::poll`] tells.
+    pub fn apply(&mut self, command: Command) {
+        self.end_stroke("Paint");
+        match command {
+            Command::Edit { label, edit } => {
+                if let Err(error) = self.edit(label, edit) {
+                    self.say(Level::Error, format!("not done: {error}"));
+                }
+            }
+            Command::Undo => self.step(History::undo),
+            Command::Redo => self.step(History::redo),
+            Command::StartOp { op, params, inputs, name } => {
+                if let Err(error) = self.start_op(&op, params, &inputs, name) {
+                    self.say(Level::Error, error.to_string());
+                }
+            }
+            Command::Cancel(id) => self.jobs.cancel(id),
+            Command::ClearFinishedJobs => self.jobs.clear_finished(),
+            Command::SetSettings(settings) => {
+                self.jobs.set_threads(settings.threads);
+                self.settings = *settings;
+            }
+            other => self.say(Level::Error, format!("this build cannot do it yet: {other:?}")),
+        }
+    }
+
+    /// Collects what has happened: results that landed, jobs that ended. Call it once a frame.
+    pub fn poll(&mut self) -> Vec<Event> {
+        for finished in self.jobs.poll() {
+            self.land(finished);
+        }
+        std::mem::take(&mut self.events)
+    }
+
+    /// Polls until no job is left; for tests and for work without a window.
+    pub fn wait_idle(&mut self) -> Vec<Event> {
+        let mut events = self.poll();
+        while !self.jobs.is_idle() {
+            self.jobs.wait(WAIT);
+            events.extend(self.poll());
+        }
+        events
+    }
+
+    /// Paints: `stamp` changes the labels of a layer at once and returns the bricks as they were.
+    ///
+    /// `guide` is a volume layer that limits the brush. The stamps up to [`Session::end_stroke`] are one step.
+    ///
+    /// # Errors
+    /// [`EditError`] where the layer is gone or holds no labels.
+    pub fn paint(
+        &mut self,
+        layer: LayerId,
+        guide: Option<LayerId>,
+        stamp: impl FnOnce(&mut Labels, Option<&Volume<f32>>, &ClassTable) -> BrickDelta,
+    ) -> Result<(), EditError> {
+        if self.stroke.as_ref().is_some_and(|(painted, _)| *painted != layer) {
+            self.end_stroke("Paint");
+        }
+        let guide = guide.and_then(|id| self.project.volume(id)).cloned();
+        let classes = std::mem::take(&mut self.project.classes);
+        let delta = self.project.labels_mut(layer).map(|labels| stamp(labels, guide.as_deref(), &classes));
+        self.project.classes = classes;
+        let delta = delta?;
+        if !delta.is_empty() {
+            self.project.touch(layer);
+            let bricks = delta.iter().map(|(index, _)| *index).collect();
+            self.events.push(Event::LayerChanged(layer, Some(bricks)));
+            self.stroke.get_or_insert_with(|| (layer, Gesture::default())).1.absorb(delta);
+        }
+        Ok(())
+    }
+
+    /// Ends the stroke that is being painted, if any: it becomes one step of the history.
+    pub fn end_stroke(&mut self, label: &str) {
+        let Some((layer, gesture)) = self.stroke.take() else { return };
+        let before = gesture.into_delta();
+        let Some(labels) = self.project.labels(layer) else { return };
+        let after = before.iter().map(|(i, _)| (*i, labels.labels.brick(*i as usize).clone())).collect();
+        let edit = Edit::ReplaceBricks { layer, delta: after };
+        self.keep(label.to_owned(), &edit, Edit::ReplaceBricks { layer, delta: before });
+    }
+
+    fn edit(&mut self, label: String, edit: Edit) -> Result<(), EditError> {
+        let before: Vec<_> = self.project.layers.iter().map(|layer| layer.id).collect();
+        let inverse = self.project.apply(edit.clone())?;
+        self.tell(&edit, &before);
+        self.keep(label, &edit, inverse);
+        Ok(())
+    }
+
+    /// Puts a step that has been applied into the history.
+    fn keep(&mut self, label: String, edit: &Edit, inverse: Edit) {
+        self.history.record(label, edit, inverse);
+        self.dirty = true;
+    }
+
+    fn step(&mut self, step: fn(&mut History, &mut Project) -> Result<Option<(String, Edit)>, EditError>) {
+        let before: Vec<_> = self.project.layers.iter().map(|layer| layer.id).collect();
+        match step(&mut self.history, &mut self.project) {
+            Ok(Some((_, edit))) => {
+                self.dirty = true;
+                self.tell(&edit, &before);
+            }
+            Ok(None) => {}
+            Err(error) => self.say(Level::Error, format!("that step cannot be taken: {error}")),
+        }
+    }
+
+    fn say(&mut self, level: Level, text: impl Into<String>) {
+        self.events.push(Event::Message { level, text: text.into() });
+    }
+
+    fn inputs(&self, op: &'static Op, layers: &[(String, LayerId)]) -> Result<Inputs, OpError> {
+        let mut inputs = Inputs::default();
+        for (name, id) in layers {
+            let slot = op
+                .inputs
+                .iter()
+                .find(|slot| slot.name == name)
+                .ok_or_else(|| OpError::Parameter(format!("{} has no input {name}", op.id)))?;
+            let layer = self.project.layer(*id);
+            let data = layer.and_then(|layer| layer.content.to_data(&self.project.classes));
+            let data = data.filter(|data| data.kind() == slot.kind);
+            let data = data.ok_or(OpError::MissingInput { slot: slot.name, kind: slot.kind })?;
+            inputs = inputs.with(slot.name, data);
+        }
+        match op
+            .inputs
+            .iter()
+            .find(|slot| !slot.optional && !inputs.iter().any(|(name, _)| name == slot.name))
+        {
+            Some(slot) => Err(OpError::MissingInput { slot: slot.name, kind: slot.kind }),
+            None => Ok(inputs),
+        }
+    }
+
+    fn start_op(
+        &mut self,
+        op: &str,
+        params: Value,
+        layers: &[(String, LayerId)],
+        name: Option<String>,
+    ) -> Result<(), OpError> {
+        let op = ops::find(op).ok_or_else(|| OpError::Parameter(format!("unknown operation {op}")))?;
+        let params = op.complete(&params)?;
+        let inputs = self.inputs(op, layers)?;
+        let budget = self.settings.budget();
+        budget.admit((op.forecast)(&inputs, &params)?.bytes)?;
+        let landing = Landing::of(&self.project, op.id, params.clone(), layers, name);
+        let id = self.jobs.submit(JobSpec {
+            label: op.label.to_owned(),
+            key: op.id.to_owned(),
+            lane: Lane::Work,
+            policy: op.policy,
+            work: Box::new(move |progress| {
+                let context = Context { progress: progress.clone(), budget };
+                let outcome = op.execute(&context, &inputs, &params)?;
+                Ok(landing.with(outcome))
+            }),
+        });
+        self.events.push(Event::JobChanged(id));
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+//! What the session is asked and what it answers: plain data both ways.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::settings::Settings;
+use crate::base::Unit;
+use crate::jobs::JobId;
+use crate::ops::chain::Chain;
+use crate::project::{Edit, LayerId};
+
+/// What a file is to be read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Raw frames of a tilt series.
+    Scan,
+    /// A reconstructed volume or another image stack.
+    Volume,
+    /// Class ids.
+    Labels,
+}
+
+/// What the user says about a scan where its files do not.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ScanOptions {
+    /// A file of angles, or `START:STEP` in degrees.
+    pub angles: Option<String>,
+    /// Flat-field frames.
+    pub flat: Option<PathBuf>,
+    /// Dark frames.
+    pub dark: Option<PathBuf>,
+    /// Pixel size at the sample in µm.
+    pub pixel_um: Option<f64>,
+    /// What the values are; `None` lets the reader decide.
+    pub input: Option<Unit>,
+}
+
+/// What to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportKind {
+    /// The layer itself; the extension says the format.
+    Layer,
+    /// A mesh per class of a label layer into a folder; the extension of the path says PLY or STL.
+    Meshes,
+    /// A table as CSV.
+    Table,
+}
+
+/// A request to the session.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Command {
+    /// Opens a project folder, a scan, a volume or labels: the content says which.
+    Open(PathBuf),
+    /// Opens a file as what the user says it is.
+    OpenWith {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it is.
+        role: Role,
+        /// What its files do not say.
+        options: ScanOptions,
+    },
+    /// Makes a demo cell with these parameters of the `demo` operation and adds scan and truth.
+    OpenDemo(Value),
+    /// Writes the project where it lies.
+    Save,
+    /// Writes the project to a folder of this name.
+    SaveAs(PathBuf),
+    /// Starts an empty project.
+    NewProject,
+    /// Closes the project; what was not saved stays in the journal and is offered again.
+    CloseProject,
+    /// Changes the document: one step of the history.
+    Edit {
+        /// What the undo menu says.
+        label: String,
+        /// The change.
+        edit: Edit,
+    },
+    /// Takes the last step back.
+    Undo,
+    /// Does the step again that was taken back last.
+    Redo,
+    /// Starts an operation.
+    StartOp {
+        /// Id of the operation.
+        op: String,
+        /// Parameters that differ from the defaults.
+        params: Value,
+        /// Slot and layer of each input.
+        inputs: Vec<(String, LayerId)>,
+        /// Name of the new layer; `None` takes the name of the output.
+        name: Option<String>,
+    },
+    /// Normalises, aligns and reconstructs a scan in one job, with the same bits as the command line.
+    Reconstruct {
+        /// The layer of the scan.
+        scan: LayerId,
+        /// Parameters of each step.
+        chain: Box<Chain>,
+        /// Name of the new layer; `None` takes the scan's.
+        name: Option<String>,
+    },
+    /// Stops a job.
+    Cancel(JobId),
+    /// Takes jobs that are over off the list.
+    ClearFinishedJobs,
+    /// Writes a layer to a file of another format.
+    Export {
+        /// What to write.
+        what: ExportKind,
+        /// Which layer.
+        layer: LayerId,
+        /// Where to.
+        path: PathBuf,
+    },
+    /// Changes the settings and keeps them.
+    SetSettings(Box<Settings>),
+    /// Stops all jobs, keeps everything and answers with [`Event::QuitReady`].
+    Quit,
+}
+
+/// How grave a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Something went as asked.
+    Info,
+    /// Something was done otherwise than asked.
+    Warning,
+    /// Something was not done.
+    Error,
+}
+
+/// What the session has to tell.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A layer has come.
+    LayerAdded(LayerId),
+    /// A layer's content has changed: these bricks of a label layer, or all of it.
+    LayerChanged(LayerId, Option<Vec<u32>>),
+    /// A layer has gone.
+    LayerRemoved(LayerId),
+    /// Order, names, display, placement, classes or landmarks have changed.
+    DocumentChanged,
+    /// Another project is open.
+    ProjectReplaced,
+    /// A job has changed its state.
+    JobChanged(JobId),
+    /// The live prediction is another one.
+    PredictionChanged,
+    /// A sentence for the user.
+    Message {
+        /// How grave.
+        level: Level,
+        /// What happened, what is still fine, what to do.
+        text: String,
+    },
+    /// The project has been written.
+    Saved(PathBuf),
+    /// Everything is kept; the program may end.
+    QuitReady,
+}

@@ -1,0 +1,187 @@
+//! How the result of a job lands: as new layers, never over old ones.
+
+use serde_json::Value;
+
+use super::{Event, Level, Session};
+use crate::jobs::{Finished, JobError};
+use crate::ops::{Data, Outcome, Provenance};
+use crate::project::{Content, Display, Edit, Layer, LayerId, Project};
+use crate::volume::{Class, ClassTable, Histogram, Labels};
+
+/// What a finished job gives the session.
+pub(super) enum Done {
+    /// New layers.
+    Layers { landing: Landing, outcome: Outcome, displays: Vec<Display> },
+}
+
+/// Where a result belongs and what it was made of, noted when the job started.
+pub(super) struct Landing {
+    op: String,
+    params: Value,
+    name: Option<String>,
+    /// Name, id and revision of each input.
+    inputs: Vec<(String, LayerId, u64)>,
+}
+
+impl Landing {
+    pub(super) fn of(
+        project: &Project,
+        op: &str,
+        params: Value,
+        layers: &[(String, LayerId)],
+        name: Option<String>,
+    ) -> Self {
+        let inputs = layers
+            .iter()
+            .filter_map(|(_, id)| project.layer(*id))
+            .map(|layer| (layer.name.clone(), layer.id, layer.revision))
+            .collect();
+        Self { op: op.to_owned(), params, name, inputs }
+    }
+
+    /// Goes with an outcome; still on the worker, so that windows are found there.
+    pub(super) fn with(self, outcome: Outcome) -> Done {
+        let displays = outcome.data.iter().map(|(_, data)| display_of(data)).collect();
+        Done::Layers { landing: self, outcome, displays }
+    }
+
+    /// Sentences about inputs that are no longer what the job saw.
+    fn stale_notes(&self, project: &Project) -> Vec<String> {
+        self.inputs
+            .iter()
+            .filter_map(|(name, id, revision)| match project.layer(*id) {
+                None => Some(format!("made from “{name}”, which has been removed since")),
+                Some(layer) if layer.revision != *revision => {
+                    Some(format!("made from “{name}” as it was before its last changes"))
+                }
+                Some(_) => None,
+            })
+            .collect()
+    }
+}
+
+/// A first look at a result: the middle 99 % of a volume's values fill its window.
+pub(super) fn display_of(data: &Data) -> Display {
+    match data {
+        Data::Volume(volume) => {
+            let values = volume.values();
+            // A sample of about a million voxels finds the percentiles of any volume well enough.
+            let step = (values.len() / (1 << 20)).max(1);
+            let sample: Vec<f32> = values.iter().step_by(step).copied().filter(|v| v.is_finite()).collect();
+            let (lo, hi) = sample
+                .iter()
+                .fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), v| (lo.min(*v), hi.max(*v)));
+            let window = if lo < hi {
+                let histogram = Histogram::of(&sample, lo, hi, 4096);
+                [histogram.quantile(0.005), histogram.quantile(0.995)]
+            } else {
+                [0.0, 1.0]
+            };
+            Display { window, ..Display::default() }
+        }
+        Data::Labels(_) | Data::Regions(_) => Display { opacity: 0.5, smooth: false, ..Display::default() },
+        _ => Display::default(),
+    }
+}
+
+/// Classes that came with labels, brought into the project's table: the edits for it, and new ids where an id means something else here.
+fn merge_classes(project: &ClassTable, incoming: ClassTable) -> (Vec<Edit>, Vec<(u16, u16)>) {
+    let mut table = project.clone();
+    let mut edits = Vec::new();
+    let mut renamed = Vec::new();
+    for class in incoming.classes {
+        let same_name = table.classes.iter().find(|c| c.name == class.name).map(|c| c.id);
+        let new_id = match (table.get(class.id), same_name) {
+            (Some(there), _) if there.name == class.name => continue,
+            (_, Some(id)) => id,
+            (None, None) => class.id,
+            (Some(_), None) => table.free_id().unwrap_or(class.id),
+        };
+        if new_id != class.id {
+            renamed.push((class.id, new_id));
+        }
+        if same_name.is_none() {
+            let class = Class { id: new_id, ..class };
+            table.insert(class.clone());
+            edits.push(Edit::SetClass(class));
+        }
+    }
+    (edits, renamed)
+}
+
+fn with_ids_renamed(labels: &mut Labels, renamed: &[(u16, u16)]) {
+    if !renamed.is_empty() {
+        let shape = labels.shape();
+        let new_id = |id: u16| renamed.iter().find(|(old, _)| *old == id).map_or(id, |(_, new)| *new);
+        labels.update_box([0; 3], shape, |_, id| new_id(id));
+    }
+}
+
+impl Session {
+    /// Takes in what came of a job.
+    pub(super) fn land(&mut self, finished: Finished<Done>) {
+        self.events.push(Event::JobChanged(finished.id));
+        match finished.result {
+            Ok(Done::Layers { landing, outcome, displays }) => self.land_layers(landing, outcome, displays),
+            Err(JobError::Cancelled) => {}
+            Err(JobError::Failed(sentence)) => {
+                self.say(Level::Error, format!("{}: {sentence}", finished.label));
+            }
+        }
+    }
+
+    fn land_layers(&mut self, landing: Landing, outcome: Outcome, displays: Vec<Display>) {
+        let mut notes = outcome.notes;
+        notes.extend(landing.stale_notes(&self.project));
+        let inputs: Vec<_> = landing.inputs.iter().map(|(name, ..)| name.clone()).collect();
+        let provenance = Provenance::new(landing.op, landing.params, inputs, notes.clone());
+        let mut edits = Vec::new();
+        for ((slot, data), display) in outcome.data.into_iter().zip(displays) {
+            let (mut content, classes) = Content::from_data(data);
+            if let (Content::Labels(layer), Some(classes)) = (&mut content, classes) {
+                let (class_edits, renamed) = merge_classes(&self.project.classes, classes);
+                with_ids_renamed(&mut layer.labels, &renamed);
+                edits.extend(class_edits);
+            }
+            let name = self.project.free_name(landing.name.as_deref().unwrap_or(slot));
+            let layer = Layer { display, ..Layer::new(name, content, provenance.clone()) };
+            edits.push(Edit::AddLayer { index: usize::MAX, layer: Box::new(layer) });
+        }
+        let label = format!("Add {}", provenance.op);
+        if let Err(error) = self.edit(label, Edit::Batch(edits)) {
+            self.say(Level::Error, format!("the result could not be added: {error}"));
+        }
+        for note in notes {
+            self.say(Level::Info, note);
+        }
+    }
+
+    /// Tells what an edit that was just applied has changed.
+    pub(super) fn tell(&mut self, edit: &Edit, before: &[LayerId]) {
+        let now: Vec<_> = self.project.layers.iter().map(|layer| layer.id).collect();
+        for id in now.iter().filter(|id| !before.contains(id)) {
+            self.events.push(Event::LayerAdded(*id));
+        }
+        for id in before.iter().filter(|id| !now.contains(id)) {
+            self.events.push(Event::LayerRemoved(*id));
+        }
+        let mut bricks = Vec::new();
+        changed_content(edit, &mut bricks);
+        for (id, changed) in bricks {
+            self.events.push(Event::LayerChanged(id, changed));
+        }
+        self.events.push(Event::DocumentChanged);
+    }
+}
+
+/// Layers whose content an edit changes, with the bricks where it says which.
+fn changed_content(edit: &Edit, out: &mut Vec<(LayerId, Option<Vec<u32>>)>) {
+    match edit {
+        Edit::ReplaceBricks { layer, delta } => {
+            out.push((*layer, Some(delta.iter().map(|(index, _)| *index).collect())));
+        }
+        Edit::SetAlignmentViews { layer, .. } => out.push((*layer, None)),
+        Edit::Batch(edits) => edits.iter().for_each(|edit| changed_content(edit, out)),
+        _ => {}
+    }
+}

@@ -1,0 +1,69 @@
+//! Settings of the user: one file for all projects.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Which look the window has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Theme {
+    /// Light on dark greys.
+    #[default]
+    Dark,
+    /// Dark on light greys.
+    Light,
+    /// As the system says.
+    System,
+}
+
+/// A project or file that was open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recent {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// When it was last opened, in seconds since 1970.
+    pub opened_secs: u64,
+}
+
+/// What the user has set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Version of the layout, 1.
+    pub version: u32,
+    /// Look of the window.
+    pub theme: Theme,
+    /// Memory that operations may take, in GiB; `None`: three quarters of what is free.
+    pub memory_gib: Option<f64>,
+    /// Threads of parallel loops; 0: as many as there are cores.
+    pub threads: usize,
+    /// Set of shortcuts.
+    pub keymap: String,
+    /// Projects and files that were open, newest first.
+    pub recent: Vec<Recent>,
+    /// Whether the tour of the first minute has been seen.
+    pub tour_seen: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            version: 1,
+            theme: Theme::default(),
+            memory_gib: None,
+            threads: 0,
+            keymap: "standard".to_owned(),
+            recent: Vec::new(),
+            tour_seen: false,
+        }
+    }
+}
+
+impl Settings {
+    /// How much memory operations may take.
+    pub fn budget(&self) -> crate::base::MemoryBudget {
+        self.memory_gib
+            .map_or_else(crate::base::MemoryBudget::from_system, crate::base::MemoryBudget::from_gib)
+    }
+}
