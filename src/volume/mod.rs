@@ -8,7 +8,9 @@ pub mod classes;
 pub mod dense;
 pub mod histogram;
 pub mod labels;
+pub mod landmarks;
 pub mod series;
+pub mod table;
 
 pub use alignment::{Alignment, ViewShift};
 pub use any::AnyArray;
@@ -16,4 +18,6 @@ pub use classes::{Class, ClassTable};
 pub use dense::Volume;
 pub use histogram::Histogram;
 pub use labels::Labels;
+pub use landmarks::{Landmark, Transform, TransformModel};
 pub use series::{Scan, TiltSeries};
+pub use table::{Cell, Column, Table};
