@@ -1,3 +1,5 @@
 //! What several methods share: filters, distance transforms, components, projectors.
 
+pub mod components;
+pub mod distance;
 pub mod smooth;
