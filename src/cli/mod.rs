@@ -3,6 +3,7 @@
 //! The contract with outside scripts is in docs/command-line.md: names, options, fields and exit
 //! codes stay. Options of an operation come from its entry in the registry.
 
+mod files;
 mod options;
 mod output;
 mod scan;

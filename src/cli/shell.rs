@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::options::UsageError;
 use super::output;
 use crate::base::{MemoryBudget, Progress};
-use crate::ops::{self, Context, Inputs, Outcome};
+use crate::ops::{Context, Inputs, Op, OpError, Outcome};
 
 /// The global options and where output goes.
 pub(super) struct Shell {
@@ -71,14 +71,29 @@ impl Shell {
         }
     }
 
-    /// Runs an operation of the registry and says what it noted.
-    pub(super) fn execute(&self, id: &str, inputs: &Inputs, params: &Value) -> anyhow::Result<Outcome> {
-        let op = ops::find(id).with_context(|| format!("no operation {id}"))?;
-        let outcome = self.with_progress(|progress| {
-            let context = Context { progress: progress.clone(), budget: self.budget };
-            op.execute(&context, inputs, params)
-        })?;
+    /// Runs work that needs the context of an operation.
+    pub(super) fn run<R: Send>(
+        &self,
+        work: impl FnOnce(&Context) -> Result<R, OpError> + Send,
+    ) -> anyhow::Result<R> {
+        let result = self
+            .with_progress(|progress| work(&Context { progress: progress.clone(), budget: self.budget }));
+        Ok(result?)
+    }
+
+    /// As [`Shell::run`], and says what the operation noted.
+    pub(super) fn run_noted<R: Send>(
+        &self,
+        work: impl FnOnce(&Context) -> Result<(R, Outcome), OpError> + Send,
+    ) -> anyhow::Result<(R, Outcome)> {
+        let (result, outcome) = self.run(work)?;
         outcome.notes.iter().for_each(|note| self.note(note));
+        Ok((result, outcome))
+    }
+
+    /// Runs an operation of the registry and says what it noted.
+    pub(super) fn execute(&self, op: &Op, inputs: &Inputs, params: &Value) -> anyhow::Result<Outcome> {
+        let ((), outcome) = self.run_noted(|context| Ok(((), op.execute(context, inputs, params)?)))?;
         Ok(outcome)
     }
 

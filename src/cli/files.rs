@@ -1,0 +1,101 @@
+//! Arguments that name files, and how their content is read and written.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Arg, ArgMatches, value_parser};
+use serde_json::{Value, json};
+
+use super::options::UsageError;
+use super::shell::Shell;
+use crate::io::{self, AngleSource, ScanInput, ScanOptions, WriteRequest};
+use crate::volume::Scan;
+
+/// A required path argument.
+pub(super) fn path_arg(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .value_name(name.to_ascii_uppercase())
+        .required(true)
+        .value_parser(value_parser!(PathBuf))
+        .help(help)
+}
+
+/// The option -o, required.
+pub(super) fn output_arg(value_name: &'static str, help: &'static str) -> Arg {
+    Arg::new("output")
+        .short('o')
+        .long("output")
+        .value_name(value_name)
+        .required(true)
+        .value_parser(value_parser!(PathBuf))
+        .help(help)
+}
+
+/// An optional path option.
+pub(super) fn path_option(name: &'static str, value_name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value_name).value_parser(value_parser!(PathBuf)).help(help)
+}
+
+/// The path given for an argument that clap requires.
+pub(super) fn path<'a>(matches: &'a ArgMatches, name: &str) -> anyhow::Result<&'a Path> {
+    matches.get_one::<PathBuf>(name).map(PathBuf::as_path).with_context(|| format!("{name} is missing"))
+}
+
+/// SCAN and the options that every command with a scan accepts.
+pub(super) fn scan_args() -> [Arg; 6] {
+    [
+        path_arg("scan", "A scan: .h5/.nxs/.hdf5, or a stack (.mrc .st .tif, a folder of TIFFs, .npy)"),
+        Arg::new("angles").long("angles").value_name("FILE|START:STEP").allow_hyphen_values(true).help(
+            "Tilt angles in degrees [default: in the file, or NAME.rawtlt/.tlt beside it]",
+        ),
+        path_option("flat", "FILE", "Flat-field frames, a stack [default: flat.* in the same folder]"),
+        path_option("dark", "FILE", "Dark frames, a stack [default: dark.* in the same folder]"),
+        Arg::new("pixel-size")
+            .long("pixel-size")
+            .value_name("UM")
+            .value_parser(value_parser!(f64))
+            .help("Pixel size at the sample in µm [default: what the file says]"),
+        Arg::new("input")
+            .long("input")
+            .value_parser(["counts", "transmission", "absorbance"])
+            .help("What the values are [default: counts where flats are known]"),
+    ]
+}
+
+/// Reads the scan that the arguments of [`scan_args`] name and says what the reader noted.
+pub(super) fn read_scan(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<Arc<Scan>> {
+    let angles = match matches.get_one::<String>("angles") {
+        Some(text) => {
+            Some(text.parse::<AngleSource>().map_err(|problem| UsageError(format!("--angles: {problem}")))?)
+        }
+        None => None,
+    };
+    let pixel_um = matches.get_one::<f64>("pixel-size").copied();
+    if pixel_um.is_some_and(|um| !um.is_finite() || um <= 0.0) {
+        return Err(UsageError("--pixel-size must be a number of µm above 0".to_owned()).into());
+    }
+    let input = matches.get_one::<String>("input").map(|word| match word.as_str() {
+        "counts" => ScanInput::Counts,
+        "transmission" => ScanInput::Transmission,
+        _ => ScanInput::Absorbance,
+    });
+    let options = ScanOptions {
+        angles,
+        flat: matches.get_one::<PathBuf>("flat").cloned(),
+        dark: matches.get_one::<PathBuf>("dark").cloned(),
+        pixel_um,
+        input,
+    };
+    let file = path(matches, "scan")?;
+    let scan = shell.with_progress(|progress| io::read_scan(file, &options, progress, shell.budget))?;
+    scan.warnings.iter().for_each(|warning| shell.note(warning));
+    Ok(Arc::new(scan))
+}
+
+/// Writes an array, says what the format could not carry, and returns `{"output", "format losses"…}` for the result.
+pub(super) fn write_array(shell: &Shell, path: &Path, request: &WriteRequest<'_>) -> anyhow::Result<Value> {
+    let losses = shell.with_progress(|progress| io::write_array(path, request, progress))?;
+    losses.iter().for_each(|loss| shell.note(loss));
+    Ok(json!({ "output": path, "losses": losses }))
+}
