@@ -46,9 +46,11 @@ pub(super) fn path<'a>(matches: &'a ArgMatches, name: &str) -> anyhow::Result<&'
 pub(super) fn scan_args() -> [Arg; 6] {
     [
         path_arg("scan", "A scan: .h5/.nxs/.hdf5, or a stack (.mrc .st .tif, a folder of TIFFs, .npy)"),
-        Arg::new("angles").long("angles").value_name("FILE|START:STEP").allow_hyphen_values(true).help(
-            "Tilt angles in degrees [default: in the file, or NAME.rawtlt/.tlt beside it]",
-        ),
+        Arg::new("angles")
+            .long("angles")
+            .value_name("FILE|START:STEP")
+            .allow_hyphen_values(true)
+            .help("Tilt angles in degrees [default: in the file, or NAME.rawtlt/.tlt beside it]"),
         path_option("flat", "FILE", "Flat-field frames, a stack [default: flat.* in the same folder]"),
         path_option("dark", "FILE", "Dark frames, a stack [default: dark.* in the same folder]"),
         Arg::new("pixel-size")

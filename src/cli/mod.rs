@@ -3,10 +3,10 @@
 //! The contract with outside scripts is in docs/command-line.md: names, options, fields and exit
 //! codes stay. Options of an operation come from its entry in the registry.
 
+mod convert;
 mod files;
 mod options;
 mod output;
-mod scan;
 mod shell;
 
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ struct Subcommand {
 /// Every subcommand, in the order of the work.
 fn subcommands() -> Vec<Subcommand> {
     let mut all = Vec::new();
-    all.extend(scan::subcommands());
+    all.extend(convert::subcommands());
     all
 }
 

@@ -76,8 +76,8 @@ impl Shell {
         &self,
         work: impl FnOnce(&Context) -> Result<R, OpError> + Send,
     ) -> anyhow::Result<R> {
-        let result = self
-            .with_progress(|progress| work(&Context { progress: progress.clone(), budget: self.budget }));
+        let result =
+            self.with_progress(|progress| work(&Context { progress: progress.clone(), budget: self.budget }));
         Ok(result?)
     }
 
