@@ -1,1 +1,14 @@
-//! (floor to be filled)
+//! Synthetic cells and a simulated microscope: the embedded demo, the test bench and the first lesson.
+//!
+//! [`build_cell`] grows a yeast or a lymphocyte as a calibrated LAC volume with labels; the
+//! microscope scans it with dose, noise, beam decay and jitter. Everything follows from one seed.
+
+mod anatomy;
+mod beads;
+pub mod cell;
+mod lymphocyte;
+mod shape;
+mod texture;
+mod yeast;
+
+pub use cell::{CELL_CLASSES, Cell, CellClass, CellKind, CellParams, PhantomError, ScanKind, build_cell};
