@@ -2,4 +2,6 @@
 
 pub mod components;
 pub mod distance;
+pub mod lanes;
+pub mod projector;
 pub mod smooth;
