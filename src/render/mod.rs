@@ -1,14 +1,29 @@
 //! Drawing: slices, volumes and figures, by the device or by the processor. Knows no window.
 //!
-//! Scenes are plain data ([`SliceScene`], [`VolumeScene`]).
+//! Scenes are plain data ([`SliceScene`], [`VolumeScene`]); a [`Renderer`] draws them into any
+//! render pass. Volumes and labels are handed over under keys with a revision, and only what
+//! changed goes to the device.
 
 pub mod camera;
 pub mod colormap;
+pub mod cpu;
+mod grid;
+pub mod label_texture;
+mod march;
+pub mod pipelines;
+pub mod refine;
+pub mod renderer;
 pub mod scene;
+mod setup;
+mod slice;
+mod stores;
+mod texture;
 pub mod transfer;
 
 pub use camera::{OrbitCamera, Projection, StandardView};
 pub use colormap::ColorMap;
+pub use refine::{Refinement, Work};
+pub use renderer::{Renderer, ViewStatus};
 pub use scene::{
     Blend, Highlight, ImageLayer, Interpolation, LabelColors, LabelLayer, LayerId, Plane, SlabMode,
     SliceLayer, SliceScene, ViewId, VolumeLabels, VolumeMode, VolumeScene,

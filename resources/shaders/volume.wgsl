@@ -1,0 +1,304 @@
+// Ray-marching of a volume: haze by transfer function, projections, isosurface, label surfaces.
+// Places are texels with centres at whole numbers; t runs along a ray in world µm.
+// Keep in sync with MarchUniform in src/render/march.rs and with the reference in src/render/cpu.rs.
+
+struct March {
+    origin: array<vec4<f32>, 3>,
+    direction: array<vec4<f32>, 3>,
+    // x, y: half width and height of the picture at distance 1; z: 1 for perspective; w: step in µm.
+    half_size: vec4<f32>,
+    low: vec4<f32>,
+    high: vec4<f32>,
+    // Columns: gradient in camera axes per µm from gradient per texel.
+    gradient: array<vec4<f32>, 3>,
+    // Rows of the affine map: label texel from volume texel.
+    label_rows: array<vec4<f32>, 3>,
+    // Value = stored * x + y; z: window low, w: 1 / (window high - low).
+    value: vec4<f32>,
+    // Transfer table: x low, y entries per value, z: gradient (per µm) at which shading is half.
+    transfer: vec4<f32>,
+    // rgb and threshold of the isosurface.
+    iso: vec4<f32>,
+    // x: mode, y: strength of shading, z: 1 for jitter, w: edge of a brick in texels.
+    style: vec4<f32>,
+    // x: 1 where labels are there, y: their strength, z: mode of colours.
+    label: vec4<f32>,
+    background: vec4<f32>,
+    // Width and height of this tile in pixels, offset of the tile in the picture.
+    size: vec4<f32>,
+    // Width and height of the whole picture in pixels.
+    picture: vec4<f32>,
+};
+
+const MODE_COMPOSITE: i32 = 0;
+const MODE_MIP: i32 = 1;
+const MODE_MINIP: i32 = 2;
+const MODE_MEAN: i32 = 3;
+const MODE_ISO: i32 = 4;
+const MODE_LABELS: i32 = 5;
+const TABLE_LAST: f32 = 1023.0;
+const MAX_STEPS: i32 = 16384;
+
+@group(0) @binding(0) var<uniform> u: March;
+@group(0) @binding(1) var image: texture_3d<f32>;
+@group(0) @binding(2) var linear: sampler;
+// Row 0: colour and extinction; row 1: their running integrals.
+@group(0) @binding(3) var table: texture_2d<f32>;
+// Bricks: 0 to be sampled, d > 0: everything nearer than d bricks is empty.
+@group(0) @binding(4) var leaps: texture_3d<u32>;
+@group(0) @binding(5) var ids: texture_3d<u32>;
+@group(0) @binding(6) var label_colors: texture_2d<f32>;
+@group(0) @binding(7) var colors: texture_2d<f32>;
+
+struct Corner {
+    @builtin(position) position: vec4<f32>,
+    @location(0) uv: vec2<f32>,
+};
+
+@vertex
+fn corner(@builtin(vertex_index) i: u32) -> Corner {
+    let p = vec2<f32>(f32((i << 1u) & 2u), f32(i & 2u));
+    return Corner(vec4<f32>(p.x * 2.0 - 1.0, 1.0 - p.y * 2.0, 0.0, 1.0), p);
+}
+
+fn value_at(p: vec3<f32>) -> f32 {
+    let n = vec3<f32>(textureDimensions(image));
+    return textureSampleLevel(image, linear, (p + 0.5) / n, 0.0).r * u.value.x + u.value.y;
+}
+
+fn gradient_at(p: vec3<f32>) -> vec3<f32> {
+    let e = vec2<f32>(1.0, 0.0);
+    let g = vec3<f32>(
+        value_at(p + e.xyy) - value_at(p - e.xyy),
+        value_at(p + e.yxy) - value_at(p - e.yxy),
+        value_at(p + e.yyx) - value_at(p - e.yyx)) * 0.5;
+    return u.gradient[0].xyz * g.x + u.gradient[1].xyz * g.y + u.gradient[2].xyz * g.z;
+}
+
+// Light from the upper left behind the viewer, in camera axes (right, down, forward).
+const LIGHT: vec3<f32> = vec3<f32>(-0.4216, -0.5059, -0.7526);
+
+// Shaded colour; the normal points out of the denser side, both sides are lit.
+fn lit(rgb: vec3<f32>, normal: vec3<f32>, strength: f32) -> vec3<f32> {
+    var n = normal;
+    if (n.z > 0.0) { n = -n; }
+    let diffuse = max(dot(n, LIGHT), 0.0);
+    let halfway = normalize(LIGHT + vec3<f32>(0.0, 0.0, -1.0));
+    let specular = pow(max(dot(n, halfway), 0.0), 32.0);
+    let shaded = rgb * (0.32 + 0.76 * diffuse) + vec3<f32>(0.16 * specular);
+    return mix(rgb, shaded, strength);
+}
+
+fn entry_of(value: f32) -> i32 {
+    return i32(clamp((value - u.transfer.x) * u.transfer.y + 0.5, 0.0, TABLE_LAST));
+}
+
+// Mean colour and extinction between two entries.
+fn between(a: i32, b: i32) -> vec4<f32> {
+    let direct = textureLoad(table, vec2<i32>(b, 0), 0);
+    if (a == b) {
+        return direct;
+    }
+    let sum = (textureLoad(table, vec2<i32>(b, 1), 0) - textureLoad(table, vec2<i32>(a, 1), 0)) * (1024.0 / f32(b - a));
+    if (sum.w <= 1e-6) {
+        return vec4<f32>(direct.rgb, 0.0);
+    }
+    return vec4<f32>(sum.rgb / sum.w, sum.w);
+}
+
+fn label_at(p: vec3<f32>) -> u32 {
+    let h = vec4<f32>(p, 1.0);
+    let q = vec3<f32>(dot(u.label_rows[0], h), dot(u.label_rows[1], h), dot(u.label_rows[2], h));
+    let i = vec3<i32>(floor(q + 0.5));
+    let n = vec3<i32>(textureDimensions(ids));
+    if (any(i < vec3<i32>(0)) || any(i >= n)) {
+        return 0u;
+    }
+    return textureLoad(ids, i, 0).r;
+}
+
+fn label_color(id: u32) -> vec4<f32> {
+    return textureLoad(label_colors, vec2<i32>(i32(id & 255u), i32(id >> 8u)), 0);
+}
+
+// How much of the neighbourhood carries an id, 0 to 1, linear between voxel centres.
+fn share_of(p: vec3<f32>, id: u32) -> f32 {
+    let base = floor(p);
+    let f = p - base;
+    var sum = 0.0;
+    for (var k = 0; k < 8; k++) {
+        let c = vec3<f32>(f32(k & 1), f32((k >> 1) & 1), f32(k >> 2));
+        let w = mix(1.0 - f, f, c);
+        sum += select(0.0, w.x * w.y * w.z, label_at(base + c) == id);
+    }
+    return sum;
+}
+
+fn label_normal(p: vec3<f32>, id: u32) -> vec3<f32> {
+    let e = vec2<f32>(1.5, 0.0);
+    let g = vec3<f32>(
+        share_of(p + e.xyy, id) - share_of(p - e.xyy, id),
+        share_of(p + e.yxy, id) - share_of(p - e.yxy, id),
+        share_of(p + e.yyx, id) - share_of(p - e.yyx, id));
+    let n = u.gradient[0].xyz * g.x + u.gradient[1].xyz * g.y + u.gradient[2].xyz * g.z;
+    let size = length(n);
+    return select(n / max(size, 1e-9), vec3<f32>(0.0, 0.0, -1.0), size < 1e-9);
+}
+
+fn mapped(value: f32) -> vec4<f32> {
+    let t = clamp((value - u.value.z) * u.value.w, 0.0, 1.0);
+    return vec4<f32>(textureSampleLevel(colors, linear, vec2<f32>((t * 255.0 + 0.5) / 256.0, 0.5), 0.0).rgb, 1.0);
+}
+
+fn noise(px: vec2<f32>) -> f32 {
+    var h = u32(px.x) * 0x9E3779B1u ^ u32(px.y) * 0x85EBCA77u;
+    h = (h ^ (h >> 15u)) * 0x2C1B3C6Du;
+    h = (h ^ (h >> 12u)) * 0x297A2D39u;
+    return f32((h ^ (h >> 15u)) >> 8u) / 16777216.0;
+}
+
+@fragment
+fn march(v: Corner) -> @location(0) vec4<f32> {
+    let px = floor(v.uv * u.size.xy) + 0.5;
+    return trace(px);
+}
+
+fn over_background(acc: vec4<f32>) -> vec4<f32> {
+    let back = vec4<f32>(u.background.rgb * u.background.a, u.background.a);
+    return acc + (1.0 - acc.a) * back;
+}
+
+fn trace(px_in_tile: vec2<f32>) -> vec4<f32> {
+    let px = px_in_tile + u.size.zw;
+    let s = vec2<f32>(px.x / u.picture.x, px.y / u.picture.y) * 2.0 - 1.0;
+    let o = u.origin[0].xyz + u.origin[1].xyz * s.x + u.origin[2].xyz * s.y;
+    var d = u.direction[0].xyz + u.direction[1].xyz * s.x + u.direction[2].xyz * s.y;
+    let side = s * u.half_size.xy;
+    d /= select(1.0, sqrt(1.0 + dot(side, side)), u.half_size.z > 0.5);
+    let inv = 1.0 / select(d, vec3<f32>(1e-20), abs(d) < vec3<f32>(1e-20));
+    let ta = (u.low.xyz - o) * inv;
+    let tb = (u.high.xyz - o) * inv;
+    let near = min(ta, tb);
+    let far = max(ta, tb);
+    let enter = max(max(near.x, near.y), max(near.z, 0.0));
+    let leave = min(far.x, min(far.y, far.z));
+    if (leave <= enter) {
+        return over_background(vec4<f32>(0.0));
+    }
+    let mode = i32(u.style.x);
+    let dt = u.half_size.w;
+    let first = enter + dt * select(0.5, noise(px), u.style.z > 0.5);
+    let edge = u.style.w;
+    let n_bricks = vec3<i32>(textureDimensions(leaps));
+    let has_labels = u.label.x > 0.5;
+
+    var acc = vec4<f32>(0.0);
+    var best = 0.0;
+    var sum = 0.0;
+    var count = 0.0;
+    var last_entry = -1;
+    var last_id = 0u;
+    var k = 0.0;
+    for (var i = 0; i < MAX_STEPS; i++) {
+        let t = first + k * dt;
+        if (t >= leave) { break; }
+        let p = o + d * t;
+        // Leap over empty bricks, always by whole steps: the samples stay where they would be.
+        let brick = clamp(vec3<i32>(floor((p + 0.5) / edge)), vec3<i32>(0), n_bricks - 1);
+        let leap = i32(textureLoad(leaps, brick, 0).r);
+        if (leap > 0) {
+            let a = (vec3<f32>(brick - leap + 1) * edge - 0.5 - o) * inv;
+            let b = (vec3<f32>(brick + leap) * edge - 0.5 - o) * inv;
+            let far_side = max(a, b);
+            let exit = min(far_side.x, min(far_side.y, far_side.z));
+            k = max(k + 1.0, ceil((exit - first) / dt));
+            last_entry = -1;
+            last_id = 0u;
+            continue;
+        }
+        k += 1.0;
+        if (mode == MODE_LABELS) {
+            let id = label_at(p);
+            if (id != last_id && id != 0u) {
+                let color = label_color(id);
+                let alpha = color.a * u.label.y;
+                if (alpha > 0.0) {
+                    var lo = max(t - dt, enter);
+                    var hi = t;
+                    for (var j = 0; j < 5; j++) {
+                        let m = 0.5 * (lo + hi);
+                        if (label_at(o + d * m) == id) { hi = m; } else { lo = m; }
+                    }
+                    let rgb = lit(color.rgb, label_normal(o + d * hi, id), u.style.y);
+                    acc += (1.0 - acc.a) * alpha * vec4<f32>(rgb, 1.0);
+                    if (acc.a > 0.995) { break; }
+                }
+            }
+            last_id = id;
+            continue;
+        }
+        let value = value_at(p);
+        if (mode == MODE_COMPOSITE) {
+            let entry = entry_of(value);
+            var c = between(select(last_entry, entry, last_entry < 0), entry);
+            last_entry = entry;
+            var alpha = 1.0 - exp(-c.w * dt);
+            if (alpha > 0.0) {
+                var rgb = c.rgb;
+                if (has_labels) {
+                    let id = label_at(p);
+                    if (id != 0u) {
+                        let color = label_color(id);
+                        alpha *= select(0.0, 1.0, color.a > 0.0);
+                        rgb = mix(rgb, color.rgb, u.label.y * color.a);
+                    }
+                }
+                if (alpha * (1.0 - acc.a) > 0.002 && u.style.y > 0.0) {
+                    let g = gradient_at(p);
+                    let size = length(g);
+                    if (size > 0.0) {
+                        rgb = lit(rgb, g / size, u.style.y * size / (size + u.transfer.z));
+                    }
+                }
+                acc += (1.0 - acc.a) * alpha * vec4<f32>(rgb, 1.0);
+                if (acc.a > 0.995) { break; }
+            }
+        } else if (mode == MODE_ISO) {
+            if (value >= u.iso.w) {
+                var lo = max(t - dt, enter);
+                var hi = t;
+                if (value_at(o + d * lo) < u.iso.w) {
+                    for (var j = 0; j < 6; j++) {
+                        let m = 0.5 * (lo + hi);
+                        if (value_at(o + d * m) >= u.iso.w) { hi = m; } else { lo = m; }
+                    }
+                } else {
+                    hi = lo;
+                }
+                let at = o + d * hi;
+                let g = gradient_at(at);
+                var rgb = u.iso.rgb;
+                if (has_labels) {
+                    let color = label_color(label_at(at + normalize(d) * 0.5));
+                    rgb = mix(rgb, color.rgb, u.label.y * color.a);
+                }
+                acc = vec4<f32>(lit(rgb, g / max(length(g), 1e-12), u.style.y), 1.0);
+                break;
+            }
+        } else {
+            if (mode == MODE_MIP) {
+                best = select(max(best, value), value, count < 0.5);
+            } else if (mode == MODE_MINIP) {
+                best = select(min(best, value), value, count < 0.5);
+            }
+            sum += value;
+            count += 1.0;
+        }
+    }
+    if (mode == MODE_MIP || mode == MODE_MINIP || mode == MODE_MEAN) {
+        if (mode == MODE_MEAN) { best = sum / max(count, 1.0); }
+        if (mode == MODE_MIP && count < 0.5) { best = u.value.z; }
+        if (count > 0.5 || mode == MODE_MIP) { acc = mapped(best); }
+    }
+    return over_background(acc);
+}

@@ -1,0 +1,581 @@
+//! Drawing with the processor alone: the fallback where there is no driver, and the f64 reference
+//! that the device is measured against.
+//!
+//! Same geometry, same sampling places and same compositing as the shaders, in f64 and from the
+//! exact f32 voxels. Rows are drawn in parallel; pixels do not depend on each other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use glam::{DAffine3, DVec2, DVec3};
+use image::RgbaImage;
+use rayon::prelude::*;
+
+use super::grid::{self, MinMaxGrid};
+use super::march::shading_gradient;
+use super::scene::{
+    Blend, ImageLayer, Interpolation, LabelLayer, LayerId, SlabMode, SliceLayer, SliceScene, VolumeMode,
+    VolumeScene,
+};
+use super::setup::{MarchSetup, SliceSetup};
+use super::slice::inverse_width;
+use super::transfer::{TABLE_LEN, TransferTable};
+use crate::base::{Cancelled, Progress};
+use crate::volume::{Labels, Volume};
+
+/// Volumes and labels by key, as handed to the renderer.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Volumes.
+    pub volumes: BTreeMap<LayerId, Arc<Volume<f32>>>,
+    /// Labels.
+    pub labels: BTreeMap<LayerId, Labels>,
+}
+
+/// A value as it is drawn: what is not finite counts as 0.
+fn drawn(value: f32) -> f64 {
+    if value.is_finite() { f64::from(value) } else { 0.0 }
+}
+
+/// Value at the nearest voxel, ends continued.
+fn nearest(volume: &Volume<f32>, p: DVec3) -> f64 {
+    let [nz, ny, nx] = volume.shape();
+    let index = |v: f64, n: usize| ((v + 0.5).floor().max(0.0) as usize).min(n - 1);
+    let (z, y, x) = (index(p.z, nz), index(p.y, ny), index(p.x, nx));
+    drawn(volume.values()[(z * ny + y) * nx + x])
+}
+
+/// Value linear between voxel centres, ends continued.
+fn linear(volume: &Volume<f32>, p: DVec3) -> f64 {
+    let [nz, ny, nx] = volume.shape();
+    let values = volume.values();
+    let split = |v: f64, n: usize| {
+        let v = v.clamp(0.0, (n - 1) as f64);
+        let i = (v as usize).min(n.saturating_sub(2));
+        (i, (i + 1).min(n - 1), v - i as f64)
+    };
+    let ((z0, z1, fz), (y0, y1, fy), (x0, x1, fx)) = (split(p.z, nz), split(p.y, ny), split(p.x, nx));
+    let row = |z: usize, y: usize| {
+        let base = (z * ny + y) * nx;
+        drawn(values[base + x0]) * (1.0 - fx) + drawn(values[base + x1]) * fx
+    };
+    let plane = |z: usize| row(z, y0) * (1.0 - fy) + row(z, y1) * fy;
+    plane(z0) * (1.0 - fz) + plane(z1) * fz
+}
+
+/// Id at a place, 0 outside.
+fn id_at(labels: &Labels, p: DVec3) -> u16 {
+    let [x, y, z] = (p + 0.5).floor().to_array();
+    if x < 0.0 || y < 0.0 || z < 0.0 {
+        return 0;
+    }
+    labels.get([z as usize, y as usize, x as usize])
+}
+
+/// Premultiplied colour `top` over `below`.
+fn over(top: [f64; 4], below: [f64; 4]) -> [f64; 4] {
+    std::array::from_fn(|c| top[c] + below[c] * (1.0 - top[3]))
+}
+
+fn premultiplied(rgb: [f64; 3], alpha: f64, cover: f64) -> [f64; 4] {
+    [rgb[0] * alpha, rgb[1] * alpha, rgb[2] * alpha, alpha * cover]
+}
+
+/// Premultiplied f64 to straight bytes.
+fn bytes(c: [f64; 4]) -> [u8; 4] {
+    let alpha = c[3].clamp(0.0, 1.0);
+    let straight = |v: f64| if alpha > 0.0 { v / alpha } else { 0.0 };
+    [straight(c[0]), straight(c[1]), straight(c[2]), alpha].map(|v| (v.clamp(0.0, 1.0) * 255.0).round() as u8)
+}
+
+fn draw(
+    progress: &Progress,
+    [width, height]: [u32; 2],
+    pixel: impl Fn(u32, u32) -> [f64; 4] + Sync,
+) -> Result<RgbaImage, Cancelled> {
+    progress.phase("Drawing", u64::from(height));
+    let row_bytes = width as usize * 4;
+    let mut data = vec![0u8; row_bytes * height as usize];
+    data.par_chunks_mut(row_bytes.max(4)).enumerate().try_for_each(|(y, row)| {
+        progress.check()?;
+        for (x, out) in row.chunks_exact_mut(4).enumerate() {
+            out.copy_from_slice(&bytes(pixel(x as u32, y as u32)));
+        }
+        progress.advance(1);
+        Ok(())
+    })?;
+    Ok(RgbaImage::from_raw(width, height, data).unwrap_or_default())
+}
+
+/// Draws a slice.
+///
+/// # Errors
+/// [`Cancelled`].
+pub fn slice(progress: &Progress, sources: &Sources, scene: &SliceScene) -> Result<RgbaImage, Cancelled> {
+    let layers: Vec<_> =
+        scene.layers.iter().filter_map(|layer| PixelLayer::new(sources, scene, layer)).collect();
+    let background = scene.background.map(f64::from);
+    let base = premultiplied([background[0], background[1], background[2]], background[3], 1.0);
+    draw(progress, scene.size_px, |x, y| {
+        let px = DVec2::new(f64::from(x) + 0.5, f64::from(y) + 0.5);
+        layers.iter().fold(base, |below, layer| over(layer.color(px), below))
+    })
+}
+
+/// A layer with its data and geometry.
+enum PixelLayer<'a> {
+    Image(&'a ImageLayer, &'a Volume<f32>, SliceSetup, SlabMode),
+    Labels(&'a LabelLayer, &'a Labels, SliceSetup),
+}
+
+fn is_inside(p: DVec3, [nz, ny, nx]: [usize; 3]) -> bool {
+    p.cmpge(DVec3::splat(-0.5)).all() && p.cmplt(DVec3::new(nx as f64, ny as f64, nz as f64) - 0.5).all()
+}
+
+impl<'a> PixelLayer<'a> {
+    fn new(sources: &'a Sources, scene: &SliceScene, layer: &'a SliceLayer) -> Option<Self> {
+        match layer {
+            SliceLayer::Image(image) => {
+                let volume = sources.volumes.get(&image.volume).filter(|v| v.n_voxels() > 0)?;
+                let mode = scene.slab.map_or(SlabMode::Mean, |slab| slab.0);
+                Some(Self::Image(image, volume, SliceSetup::new(scene, image.world_from_voxel), mode))
+            }
+            SliceLayer::Labels(layer) => {
+                let plane = SliceScene { slab: None, layers: Vec::new(), ..scene.clone() };
+                let setup = SliceSetup::new(&plane, layer.world_from_voxel);
+                Some(Self::Labels(layer, sources.labels.get(&layer.labels)?, setup))
+            }
+        }
+    }
+
+    fn color(&self, px: DVec2) -> [f64; 4] {
+        match self {
+            Self::Image(layer, volume, setup, mode) => image_color(layer, volume, setup, *mode, px),
+            Self::Labels(layer, labels, setup) => label_color(layer, labels, setup, px),
+        }
+    }
+}
+
+fn image_color(
+    layer: &ImageLayer,
+    volume: &Volume<f32>,
+    setup: &SliceSetup,
+    mode: SlabMode,
+    px: DVec2,
+) -> [f64; 4] {
+    let start = setup.at(px.x, px.y);
+    let samples = (0..setup.n_samples).map(|i| start + setup.dw * f64::from(i));
+    let values = samples.filter(|p| is_inside(*p, volume.shape())).map(|p| match layer.interpolation {
+        Interpolation::Nearest => nearest(volume, p),
+        Interpolation::Linear => linear(volume, p),
+    });
+    let (mut count, mut value) = (0u32, 0.0f64);
+    for sample in values {
+        value = match mode {
+            _ if count == 0 => sample,
+            SlabMode::Mean => value + sample,
+            SlabMode::Max => value.max(sample),
+            SlabMode::Min => value.min(sample),
+        };
+        count += 1;
+    }
+    if count == 0 {
+        return [0.0; 4];
+    }
+    if mode == SlabMode::Mean {
+        value /= f64::from(count);
+    }
+    let t = (value - f64::from(layer.window[0])) * f64::from(inverse_width(layer.window));
+    let [r, g, b, mut alpha] = layer.color_map.at(t);
+    let mut rgb = [r, g, b];
+    if let Some(highlight) = layer.highlight.filter(|h| h.strength > 0.0) {
+        let [low, high] = highlight.range.map(f64::from);
+        if (low..=high).contains(&value) {
+            let strength = f64::from(highlight.strength.min(1.0));
+            rgb = std::array::from_fn(|c| rgb[c] + (f64::from(highlight.rgb[c]) - rgb[c]) * strength);
+            alpha = alpha.max(strength);
+        }
+    }
+    let cover = if layer.blend == Blend::Additive { 0.0 } else { 1.0 };
+    premultiplied(rgb, alpha * f64::from(layer.opacity.clamp(0.0, 1.0)), cover)
+}
+
+fn label_color(layer: &LabelLayer, labels: &Labels, setup: &SliceSetup, px: DVec2) -> [f64; 4] {
+    let id_of = |dx: f64, dy: f64| id_at(labels, setup.at(px.x + dx, px.y + dy));
+    let id = id_of(0.0, 0.0);
+    let [r, g, b, a] = layer.colors.get(id).map(|c| f64::from(c) / 255.0);
+    if id == 0 || a <= 0.0 {
+        return [0.0; 4];
+    }
+    let width = f64::from(layer.outline_px.clamp(0.0, 8.0));
+    let mut share = 0.0;
+    let mut ring = 1.0;
+    while width > 0.0 && ring < width + 1.0 {
+        let d = ring * std::f64::consts::FRAC_1_SQRT_2;
+        let around =
+            [(ring, 0.0), (-ring, 0.0), (0.0, ring), (0.0, -ring), (d, d), (-d, -d), (d, -d), (-d, d)];
+        if around.into_iter().any(|(dx, dy)| id_of(dx, dy) != id) {
+            share = (width + 1.0 - ring).clamp(0.0, 1.0);
+            break;
+        }
+        ring += 1.0;
+    }
+    let fill = f64::from(layer.fill_opacity.clamp(0.0, 1.0));
+    let outline = fill.max(f64::from(layer.outline_opacity.clamp(0.0, 1.0)));
+    premultiplied([r, g, b], (fill + (outline - fill) * share) * a, 1.0)
+}
+
+/// Draws a 3-D view. Jitter is left out: the processor has time for an even grid.
+///
+/// # Errors
+/// [`Cancelled`].
+pub fn volume(progress: &Progress, sources: &Sources, scene: &VolumeScene) -> Result<RgbaImage, Cancelled> {
+    let Some(caster) = Caster::new(sources, scene) else {
+        let [r, g, b, a] = scene.background.map(f64::from);
+        return draw(progress, scene.size_px, |_, _| premultiplied([r, g, b], a, 1.0));
+    };
+    let [w, h] = scene.size_px.map(|n| f64::from(n.max(1)));
+    draw(progress, scene.size_px, |x, y| {
+        let (sx, sy) = ((f64::from(x) + 0.5) / w * 2.0 - 1.0, (f64::from(y) + 0.5) / h * 2.0 - 1.0);
+        caster.background(caster.trace(sx, sy).0)
+    })
+}
+
+/// World point, µm, that is seen at a place of a 3-D view (`uv` 0 to 1 from the upper left corner):
+/// where half of what is seen lies in front, the surface, or the extreme value; `None` for the background.
+pub fn pick(sources: &Sources, scene: &VolumeScene, uv: DVec2) -> Option<DVec3> {
+    let caster = Caster::new(sources, scene)?;
+    let (sx, sy) = (uv.x * 2.0 - 1.0, uv.y * 2.0 - 1.0);
+    let (_, hit_um) = caster.trace(sx, sy);
+    let (origin, direction) = caster.setup.ray(sx, sy);
+    hit_um.map(|t| caster.world_from_voxel.transform_point3(origin + direction * t))
+}
+
+/// Everything that the rays of a scene share.
+struct Caster<'a> {
+    scene: &'a VolumeScene,
+    volume: Option<&'a Volume<f32>>,
+    labels: Option<&'a Labels>,
+    setup: MarchSetup,
+    world_from_voxel: DAffine3,
+    table: TransferTable,
+    leaps: Vec<u8>,
+    leap_dims: [usize; 3],
+    edge: f64,
+}
+
+impl<'a> Caster<'a> {
+    fn new(sources: &'a Sources, scene: &'a VolumeScene) -> Option<Self> {
+        let layer = scene.labels.as_ref();
+        let labels = layer.and_then(|layer| sources.labels.get(&layer.labels));
+        let table = scene.transfer.table();
+        if scene.mode == VolumeMode::Labels {
+            let (layer, labels) = (layer?, labels?);
+            let setup = MarchSetup::new(scene, layer.world_from_voxel, labels.shape(), [1; 3]);
+            return Some(Self {
+                scene,
+                volume: None,
+                labels: Some(labels),
+                setup,
+                world_from_voxel: layer.world_from_voxel,
+                table,
+                leaps: vec![0],
+                leap_dims: [1; 3],
+                edge: 1e9,
+            });
+        }
+        let volume: &Volume<f32> = sources.volumes.get(&scene.volume?).filter(|v| v.n_voxels() > 0)?;
+        let setup = MarchSetup::new(scene, scene.world_from_voxel, volume.shape(), [1; 3]);
+        let [nz, ny, nx] = volume.shape();
+        let mut ranges = MinMaxGrid::new([nz, ny, nx]);
+        ranges.add_planes(0, nz, |z, y, _, take| take(&volume.values()[(z * ny + y) * nx..][..nx]));
+        let leaps = match scene.mode {
+            VolumeMode::Composite => ranges.leaps(|low, high| table.shows(low, high)),
+            VolumeMode::Mip => ranges.leaps(|_, high| high > scene.window[0]),
+            VolumeMode::Iso => ranges.leaps(|_, high| high >= scene.iso_value),
+            _ => ranges.leaps(|_, _| true),
+        };
+        Some(Self {
+            scene,
+            volume: Some(volume),
+            labels,
+            setup,
+            world_from_voxel: scene.world_from_voxel,
+            table,
+            leaps,
+            leap_dims: ranges.dims(),
+            edge: grid::EDGE as f64,
+        })
+    }
+
+    fn background(&self, color: [f64; 4]) -> [f64; 4] {
+        let [r, g, b, a] = self.scene.background.map(f64::from);
+        over(color, premultiplied([r, g, b], a, 1.0))
+    }
+
+    fn value(&self, p: DVec3) -> f64 {
+        self.volume.map_or(0.0, |volume| linear(volume, p))
+    }
+
+    fn gradient(&self, p: DVec3) -> DVec3 {
+        let along = |e: DVec3| (self.value(p + e) - self.value(p - e)) * 0.5;
+        self.setup.camera_gradient * DVec3::new(along(DVec3::X), along(DVec3::Y), along(DVec3::Z))
+    }
+
+    fn label(&self, p: DVec3) -> u16 {
+        self.labels.map_or(0, |labels| id_at(labels, self.setup.label_from_texel.transform_point3(p)))
+    }
+
+    /// Colour and alpha of an id.
+    fn label_color(&self, id: u16) -> [f64; 4] {
+        self.scene.labels.as_ref().map_or([0.0; 4], |l| l.colors.get(id).map(|c| f64::from(c) / 255.0))
+    }
+
+    fn label_strength(&self) -> f64 {
+        self.scene.labels.as_ref().map_or(0.0, |l| f64::from(l.strength.clamp(0.0, 1.0)))
+    }
+
+    /// Number of steps to take from step `k` at `p`: more than one over empty bricks; 0 where it must be sampled.
+    fn leap(&self, p: DVec3, origin: DVec3, inverse: DVec3, first: f64, k: f64) -> Option<f64> {
+        let [nz, ny, nx] = self.leap_dims;
+        let brick = ((p + 0.5) / self.edge).floor();
+        let index = |v: f64, n: usize| (v.max(0.0) as usize).min(n - 1);
+        let (x, y, z) = (index(brick.x, nx), index(brick.y, ny), index(brick.z, nz));
+        let leap = self.leaps[(z * ny + y) * nx + x];
+        if leap == 0 {
+            return None;
+        }
+        let brick = DVec3::new(x as f64, y as f64, z as f64);
+        let reach = f64::from(leap);
+        let a = ((brick - reach + 1.0) * self.edge - 0.5 - origin) * inverse;
+        let b = ((brick + reach) * self.edge - 0.5 - origin) * inverse;
+        let exit = a.max(b).min_element();
+        Some((k + 1.0).max(((exit - first) / self.setup.dt_um).ceil()))
+    }
+
+    /// Premultiplied colour along a ray, and the distance in µm of what is seen.
+    fn trace(&self, sx: f64, sy: f64) -> ([f64; 4], Option<f64>) {
+        let (origin, direction) = self.setup.ray(sx, sy);
+        let (enter, leave) = self.setup.span(origin, direction);
+        if leave.is_nan() || leave <= enter {
+            return ([0.0; 4], None);
+        }
+        let inverse = direction.recip();
+        let dt = self.setup.dt_um;
+        let first = enter + dt * 0.5;
+        let mut ray = RayState::default();
+        let mut k = 0.0;
+        loop {
+            let t = first + k * dt;
+            if t >= leave {
+                break;
+            }
+            let p = origin + direction * t;
+            if let Some(next) = self.leap(p, origin, inverse, first, k) {
+                k = next;
+                ray.last_entry = None;
+                ray.last_id = 0;
+                continue;
+            }
+            k += 1.0;
+            let at = |t: f64| origin + direction * t;
+            let is_over = match self.scene.mode {
+                VolumeMode::Labels => self.label_step(&mut ray, at, (t - dt).max(enter), t),
+                VolumeMode::Composite => self.haze_step(&mut ray, p, t),
+                VolumeMode::Iso => self.iso_step(&mut ray, at, (t - dt).max(enter), t, direction),
+                VolumeMode::Mip | VolumeMode::MinIp | VolumeMode::Mean => {
+                    self.projection_step(&mut ray, p, t);
+                    false
+                }
+            };
+            if is_over {
+                break;
+            }
+        }
+        self.finish(ray)
+    }
+
+    fn finish(&self, mut ray: RayState) -> ([f64; 4], Option<f64>) {
+        let low = f64::from(self.scene.window[0]);
+        let value = match self.scene.mode {
+            VolumeMode::Mip => Some(if ray.count > 0.0 { ray.best } else { low }),
+            VolumeMode::MinIp if ray.count > 0.0 => Some(ray.best),
+            VolumeMode::Mean if ray.count > 0.0 => Some(ray.sum / ray.count),
+            _ => None,
+        };
+        if let Some(value) = value {
+            let t = (value - low) * f64::from(inverse_width(self.scene.window));
+            let [r, g, b, _] = self.scene.color_map.at(t);
+            ray.color = [r, g, b, 1.0];
+        }
+        (ray.color, ray.hit_um)
+    }
+
+    fn projection_step(&self, ray: &mut RayState, p: DVec3, t: f64) {
+        let value = self.value(p);
+        let is_better = match self.scene.mode {
+            VolumeMode::Mip => value > ray.best,
+            VolumeMode::MinIp => value < ray.best,
+            _ => false,
+        };
+        if ray.count == 0.0 || is_better {
+            ray.best = value;
+            ray.hit_um = Some(t);
+        }
+        ray.sum += value;
+        ray.count += 1.0;
+    }
+
+    /// Mean colour and extinction between two entries of the transfer table.
+    fn between(&self, a: usize, b: usize) -> [f64; 4] {
+        let direct = self.table.direct[b].map(f64::from);
+        if a == b {
+            return direct;
+        }
+        let scale = TABLE_LEN as f64 / (b as f64 - a as f64);
+        let (ia, ib) = (self.table.integral[a], self.table.integral[b]);
+        let sum: [f64; 4] = std::array::from_fn(|c| (f64::from(ib[c]) - f64::from(ia[c])) * scale);
+        if sum[3] <= 1e-6 {
+            return [direct[0], direct[1], direct[2], 0.0];
+        }
+        [sum[0] / sum[3], sum[1] / sum[3], sum[2] / sum[3], sum[3]]
+    }
+
+    fn haze_step(&self, ray: &mut RayState, p: DVec3, t: f64) -> bool {
+        let entry = self.table.index(self.value(p) as f32);
+        let [r, g, b, extinction] = self.between(ray.last_entry.unwrap_or(entry), entry);
+        ray.last_entry = Some(entry);
+        let mut alpha = 1.0 - (-extinction * self.setup.dt_um).exp();
+        if alpha <= 0.0 {
+            return false;
+        }
+        let mut rgb = [r, g, b];
+        let id = self.label(p);
+        if id != 0 {
+            let color = self.label_color(id);
+            if color[3] <= 0.0 {
+                alpha = 0.0;
+            }
+            rgb = mixed(rgb, color, self.label_strength() * color[3]);
+        }
+        let shading = f64::from(self.scene.shading.clamp(0.0, 1.0));
+        if alpha * (1.0 - ray.color[3]) > 0.002 && shading > 0.0 {
+            let g = self.gradient(p);
+            let size = g.length();
+            if size > 0.0 {
+                rgb = lit(rgb, g / size, shading * size / (size + shading_gradient(&self.table)));
+            }
+        }
+        ray.add(rgb, alpha, t)
+    }
+
+    fn iso_step(
+        &self,
+        ray: &mut RayState,
+        at: impl Fn(f64) -> DVec3,
+        before: f64,
+        t: f64,
+        direction: DVec3,
+    ) -> bool {
+        let threshold = f64::from(self.scene.iso_value);
+        if self.value(at(t)) < threshold {
+            return false;
+        }
+        let (mut lo, mut hi) = (before, t);
+        if self.value(at(lo)) < threshold {
+            for _ in 0..24 {
+                let middle = 0.5 * (lo + hi);
+                if self.value(at(middle)) >= threshold { hi = middle } else { lo = middle }
+            }
+        } else {
+            hi = lo;
+        }
+        let g = self.gradient(at(hi));
+        let mut rgb = self.scene.iso_rgb.map(f64::from);
+        if self.labels.is_some() {
+            let color = self.label_color(self.label(at(hi) + direction.normalize() * 0.5));
+            rgb = mixed(rgb, color, self.label_strength() * color[3]);
+        }
+        let shading = f64::from(self.scene.shading.clamp(0.0, 1.0));
+        ray.hit_um = Some(hi);
+        ray.color = premultiplied(lit(rgb, g / g.length().max(1e-12), shading), 1.0, 1.0);
+        true
+    }
+
+    fn label_step(&self, ray: &mut RayState, at: impl Fn(f64) -> DVec3, before: f64, t: f64) -> bool {
+        let id = self.label(at(t));
+        let is_new = id != ray.last_id && id != 0;
+        ray.last_id = id;
+        let color = self.label_color(id);
+        let alpha = color[3] * self.label_strength();
+        if !is_new || alpha <= 0.0 {
+            return false;
+        }
+        let (mut lo, mut hi) = (before, t);
+        for _ in 0..5 {
+            let middle = 0.5 * (lo + hi);
+            if self.label(at(middle)) == id { hi = middle } else { lo = middle }
+        }
+        let shading = f64::from(self.scene.shading.clamp(0.0, 1.0));
+        let rgb = lit([color[0], color[1], color[2]], self.label_normal(at(hi), id), shading);
+        ray.add(rgb, alpha, hi)
+    }
+
+    fn share(&self, p: DVec3, id: u16) -> f64 {
+        let base = p.floor();
+        let f = p - base;
+        (0..8)
+            .map(|k| {
+                let c = DVec3::new(f64::from(k & 1), f64::from(k >> 1 & 1), f64::from(k >> 2));
+                let w = (1.0 - f) + (f - (1.0 - f)) * c;
+                if self.label(base + c) == id { w.x * w.y * w.z } else { 0.0 }
+            })
+            .sum()
+    }
+
+    fn label_normal(&self, p: DVec3, id: u16) -> DVec3 {
+        let along = |e: DVec3| self.share(p + e * 1.5, id) - self.share(p - e * 1.5, id);
+        let g = DVec3::new(along(DVec3::X), along(DVec3::Y), along(DVec3::Z));
+        (self.setup.camera_gradient * g).try_normalize().unwrap_or(DVec3::NEG_Z)
+    }
+}
+
+/// What a ray has gathered.
+#[derive(Debug, Default)]
+struct RayState {
+    color: [f64; 4],
+    hit_um: Option<f64>,
+    last_entry: Option<usize>,
+    last_id: u16,
+    best: f64,
+    sum: f64,
+    count: f64,
+}
+
+impl RayState {
+    /// Adds a sample behind what is there; true once nothing behind can be seen.
+    fn add(&mut self, rgb: [f64; 3], alpha: f64, t: f64) -> bool {
+        self.color = over(self.color, premultiplied(rgb, alpha, 1.0));
+        if self.hit_um.is_none() && self.color[3] >= 0.5 {
+            self.hit_um = Some(t);
+        }
+        self.color[3] > 0.995
+    }
+}
+
+fn mixed(rgb: [f64; 3], color: [f64; 4], share: f64) -> [f64; 3] {
+    std::array::from_fn(|c| rgb[c] + (color[c] - rgb[c]) * share)
+}
+
+/// Shaded colour; keep in sync with `lit` in volume.wgsl.
+fn lit(rgb: [f64; 3], normal: DVec3, strength: f64) -> [f64; 3] {
+    let light = DVec3::new(-0.4216, -0.5059, -0.7526);
+    let n = if normal.z > 0.0 { -normal } else { normal };
+    let diffuse = n.dot(light).max(0.0);
+    let halfway = (light + DVec3::NEG_Z).normalize();
+    let specular = n.dot(halfway).max(0.0).powi(32);
+    std::array::from_fn(|c| {
+        let shaded = rgb[c] * (0.32 + 0.76 * diffuse) + 0.16 * specular;
+        rgb[c] + (shaded - rgb[c]) * strength
+    })
+}

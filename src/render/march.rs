@@ -1,0 +1,63 @@
+//! One 3-D view as numbers for the shader (volume.wgsl).
+
+use super::scene::{VolumeMode, VolumeScene};
+use super::setup::MarchSetup;
+use super::slice::{inverse_width, vec4};
+use super::texture::Scale;
+use super::transfer::TransferTable;
+
+/// Uniform of volume.wgsl, 24 vectors. Keep in sync with `March` there.
+pub(crate) type MarchUniform = [[f32; 4]; 24];
+
+/// Number of a mode in the shader.
+fn mode_number(mode: VolumeMode) -> f32 {
+    match mode {
+        VolumeMode::Composite => 0.0,
+        VolumeMode::Mip => 1.0,
+        VolumeMode::MinIp => 2.0,
+        VolumeMode::Mean => 3.0,
+        VolumeMode::Iso => 4.0,
+        VolumeMode::Labels => 5.0,
+    }
+}
+
+/// Gradient, per µm, at which shading reaches half its strength: flat, noisy regions stay unshaded.
+pub(crate) fn shading_gradient(table: &TransferTable) -> f64 {
+    f64::from(table.high - table.low) * 0.35
+}
+
+/// Numbers of a view; `edge` is the size of a brick, `tile` the size of the target and the place of
+/// its upper left corner in the picture of `picture` pixels.
+pub(crate) fn march_uniform(
+    scene: &VolumeScene,
+    setup: &MarchSetup,
+    table: &TransferTable,
+    scale: Scale,
+    edge: usize,
+    [tile, offset, picture]: [[u32; 2]; 3],
+) -> MarchUniform {
+    let flag = |on: bool| f32::from(u8::from(on));
+    let mut u = MarchUniform::default();
+    for i in 0..3 {
+        u[i] = vec4(setup.origin[i], 0.0);
+        u[3 + i] = vec4(setup.direction[i], 0.0);
+        u[9 + i] = vec4(setup.camera_gradient.col(i), 0.0);
+        let row = setup.label_from_texel.matrix3.row(i);
+        u[12 + i] = vec4(row, setup.label_from_texel.translation[i] as f32);
+    }
+    u[6] = [setup.half[0] as f32, setup.half[1] as f32, flag(setup.is_perspective), setup.dt_um as f32];
+    u[7] = vec4(setup.low, 0.0);
+    u[8] = vec4(setup.high, 0.0);
+    u[15] = [scale.mul, scale.add, scene.window[0], inverse_width(scene.window)];
+    let per_value = (table.direct.len() - 1) as f32 / (table.high - table.low);
+    u[16] = [table.low, per_value, shading_gradient(table) as f32, 0.0];
+    let [r, g, b] = scene.iso_rgb;
+    u[17] = [r, g, b, scene.iso_value];
+    u[18] = [mode_number(scene.mode), scene.shading.clamp(0.0, 1.0), flag(scene.jitter), edge as f32];
+    let strength = scene.labels.as_ref().map_or(0.0, |labels| labels.strength.clamp(0.0, 1.0));
+    u[19] = [flag(scene.labels.is_some()), strength, 0.0, 0.0];
+    u[20] = scene.background;
+    u[21] = [tile[0] as f32, tile[1] as f32, offset[0] as f32, offset[1] as f32];
+    u[22] = [picture[0] as f32, picture[1] as f32, 0.0, 0.0];
+    u
+}

@@ -1,0 +1,710 @@
+//! The renderer: volumes and labels in, pictures on any render target out.
+//!
+//! A frame of a view is `prepare_…` (uploads what changed, records offscreen work) and then
+//! `paint_…` inside the caller's render pass, whose viewport is the view's rectangle. Handing
+//! over a volume costs nothing; slices take the one section they show, and only a 3-D view, an
+//! oblique plane or a slab uploads the whole, in pieces over several frames.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::march::march_uniform;
+use super::pipelines::{OFFSCREEN, Pipelines, texture_2d, texture_3d};
+use super::refine::{Refinement, Work};
+use super::scene::{
+    ImageLayer, LabelColors, LabelLayer, LayerId, SliceLayer, SliceScene, ViewId, VolumeLabels, VolumeMode,
+    VolumeScene,
+};
+use super::setup::MarchSetup;
+use super::slice::{Bound, Need, SliceUniform, background_uniform, image_uniform, label_uniform, need};
+use super::stores::{ImageStore, LabelStore};
+use super::texture::Scale;
+use super::{grid, transfer};
+use crate::gpu::Gpu;
+use crate::volume::labels::{BRICK, Brick};
+use crate::volume::{Labels, Volume};
+
+/// What a view has to say after `prepare_…`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ViewStatus {
+    /// Ask for another frame: something is still being uploaded or refined.
+    pub needs_repaint: bool,
+    /// Fraction of the data on the device, 1 when all is there.
+    pub loaded: f32,
+    /// Voxels averaged along an edge of what is shown, 1 for full resolution: the badge "level".
+    pub binning: usize,
+    /// Edge of the picture's pixels, 1 for full resolution, 0.5 for half; 0 before the first picture.
+    pub resolution: f32,
+}
+
+/// Kinds of draws of a slice view.
+#[derive(Debug, Clone, Copy)]
+enum Draw {
+    Background,
+    Image,
+    Labels,
+}
+
+#[derive(Debug)]
+struct SliceView {
+    scene: SliceScene,
+    stamps: Vec<u64>,
+    draws: Vec<(Draw, wgpu::BindGroup)>,
+    status: ViewStatus,
+}
+
+#[derive(Debug)]
+struct Picture {
+    view: wgpu::TextureView,
+    size: [u32; 2],
+    blit: wgpu::BindGroup,
+}
+
+/// A bind group and what it was made of.
+#[derive(Debug)]
+struct Marching {
+    stamp: u64,
+    table: transfer::TransferTable,
+    leaps: wgpu::TextureView,
+    edge: usize,
+}
+
+#[derive(Debug)]
+struct VolumeView {
+    scene: VolumeScene,
+    stamp: u64,
+    refinement: Refinement,
+    /// The whole picture that is shown.
+    front: Option<Picture>,
+    /// The picture being drawn.
+    back: Option<Picture>,
+    marching: Option<Marching>,
+    /// Nanoseconds of the last finished piece plus one; 0 while it is under way.
+    finished: Arc<AtomicU64>,
+    under_way: Option<Work>,
+}
+
+/// Draws scenes with a device.
+#[derive(Debug)]
+pub struct Renderer {
+    gpu: Gpu,
+    pipelines: Pipelines,
+    images: BTreeMap<LayerId, ImageStore>,
+    labels: BTreeMap<LayerId, LabelStore>,
+    slices: BTreeMap<ViewId, SliceView>,
+    volumes: BTreeMap<ViewId, VolumeView>,
+    /// Label colours on the device, the last few.
+    colors: Vec<(LabelColors, wgpu::TextureView)>,
+    budget_bytes: u64,
+    clock: u64,
+    next_stamp: u64,
+}
+
+/// How long an upload may hold up a frame.
+const UPLOAD_BUDGET: Duration = Duration::from_millis(20);
+/// How long a piece of refinement should take.
+const PIECE_BUDGET: Duration = Duration::from_millis(35);
+/// Bytes of textures before volumes are binned or dropped, unless the owner says otherwise.
+const DEFAULT_BUDGET: u64 = 3 << 30;
+
+impl Renderer {
+    /// A renderer for targets of one format.
+    pub fn new(gpu: Gpu, target_format: wgpu::TextureFormat) -> Self {
+        let pipelines = Pipelines::new(&gpu, target_format);
+        Self {
+            gpu,
+            pipelines,
+            images: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            slices: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            colors: Vec::new(),
+            budget_bytes: DEFAULT_BUDGET,
+            clock: 0,
+            next_stamp: 0,
+        }
+    }
+
+    /// The device it draws with.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Bytes of textures it may hold; volumes are binned to fit, and unused ones dropped.
+    pub fn set_budget(&mut self, bytes: u64) {
+        self.budget_bytes = bytes.max(1 << 20);
+    }
+
+    /// Bytes of volume and label textures on the device.
+    pub fn gpu_bytes(&self) -> u64 {
+        self.images.values().map(ImageStore::bytes).sum::<u64>()
+            + self.labels.values().map(LabelStore::bytes).sum::<u64>()
+    }
+
+    /// Hands over a volume; nothing is done if key and revision are known already.
+    pub fn set_volume(&mut self, id: LayerId, revision: u64, volume: &Arc<Volume<f32>>) {
+        if self.images.get(&id).is_some_and(|store| store.revision == revision) {
+            return;
+        }
+        let stamp = self.stamp();
+        self.images.insert(id, ImageStore::new(Arc::clone(volume), revision, stamp));
+    }
+
+    /// Hands over labels. `changed` names the bricks that differ from the last revision handed over;
+    /// without it everything is taken anew. A copy of labels is cheap: bricks are shared.
+    pub fn set_labels(&mut self, id: LayerId, revision: u64, labels: &Labels, changed: Option<&[u32]>) {
+        let stamp = self.stamp();
+        match (self.labels.get_mut(&id), changed) {
+            (Some(store), _) if store.revision == revision => {}
+            (Some(store), Some(bricks)) if store.labels.shape() == labels.shape() => {
+                store.update(&self.gpu, labels.clone(), revision, bricks);
+            }
+            _ => {
+                self.labels.insert(id, LabelStore::new(labels.clone(), revision, stamp));
+            }
+        }
+    }
+
+    /// Forgets volumes, labels and views that are not named: call it when the document changes.
+    pub fn retain(&mut self, layers: &[LayerId], views: &[ViewId]) {
+        self.images.retain(|id, _| layers.contains(id));
+        self.labels.retain(|id, _| layers.contains(id));
+        self.slices.retain(|id, _| views.contains(id));
+        self.volumes.retain(|id, _| views.contains(id));
+    }
+
+    /// Stamps grow by whole blocks, so that a store may count up within its own.
+    fn stamp(&mut self) -> u64 {
+        self.next_stamp += 1 << 32;
+        self.next_stamp
+    }
+
+    /// Bytes a texture may take now: drops what no view has used of late if that makes room.
+    fn room_for(&mut self, keep: LayerId, wanted: u64) -> u64 {
+        while self.gpu_bytes() + wanted > self.budget_bytes {
+            let images =
+                self.images.iter().filter(|(_, s)| s.full.is_some()).map(|(id, s)| (s.used, *id, true));
+            let labels =
+                self.labels.iter().filter(|(_, s)| s.full.is_some()).map(|(id, s)| (s.used, *id, false));
+            let oldest =
+                images.chain(labels).filter(|(used, id, _)| *id != keep && used + 8 < self.clock).min();
+            match oldest {
+                Some((_, id, true)) => {
+                    if let Some(store) = self.images.get_mut(&id) {
+                        store.full = None;
+                    }
+                }
+                Some((_, id, false)) => {
+                    if let Some(store) = self.labels.get_mut(&id) {
+                        store.full = None;
+                    }
+                }
+                None => break,
+            }
+        }
+        self.budget_bytes.saturating_sub(self.gpu_bytes()).max(self.budget_bytes / 8)
+    }
+
+    fn upload_image(&mut self, id: LayerId, budget: Duration) -> f32 {
+        let Some(store) = self.images.get(&id) else { return 1.0 };
+        let allowed = if store.full.is_some() {
+            u64::MAX
+        } else {
+            let wanted = store.volume.n_voxels() as u64 * 2;
+            self.room_for(id, wanted)
+        };
+        let clock = self.clock;
+        let gpu = self.gpu.clone();
+        self.images.get_mut(&id).map_or(1.0, |store| store.upload(&gpu, allowed, budget, clock))
+    }
+
+    fn upload_labels(&mut self, id: LayerId) {
+        let Some(store) = self.labels.get(&id) else { return };
+        if store.full.is_none() {
+            let wanted = store.labels.shape().iter().product::<usize>() as u64 * 2;
+            let allowed = self.room_for(id, wanted);
+            let (gpu, clock) = (self.gpu.clone(), self.clock);
+            if let Some(store) = self.labels.get_mut(&id) {
+                store.whole(&gpu, allowed, clock);
+            }
+        } else if let Some(store) = self.labels.get_mut(&id) {
+            store.used = self.clock;
+        }
+    }
+
+    fn color_table(&mut self, colors: &LabelColors) -> wgpu::TextureView {
+        if let Some((_, view)) = self.colors.iter().find(|(known, _)| known == colors) {
+            return view.clone();
+        }
+        let bytes: &[u8] = bytemuck::cast_slice(colors.entries());
+        let format = wgpu::TextureFormat::Rgba8Unorm;
+        let view = texture_2d(&self.gpu, "label colours", [256, 256], format, bytes);
+        if self.colors.len() >= 4 {
+            self.colors.remove(0);
+        }
+        self.colors.push((colors.clone(), view.clone()));
+        view
+    }
+
+    fn stamp_of(&self, layer: &SliceLayer) -> u64 {
+        match layer {
+            SliceLayer::Image(image) => self.images.get(&image.volume).map_or(0, |store| store.stamp),
+            SliceLayer::Labels(labels) => self.labels.get(&labels.labels).map_or(0, |store| store.stamp),
+        }
+    }
+
+    // ---- slices ----
+
+    /// Gets a slice ready to be painted: uploads the sections that it shows.
+    pub fn prepare_slice(&mut self, view: ViewId, scene: &SliceScene) -> ViewStatus {
+        self.clock += 1;
+        let stamps: Vec<u64> = scene.layers.iter().map(|layer| self.stamp_of(layer)).collect();
+        if let Some(known) = self.slices.get(&view)
+            && known.scene == *scene
+            && known.stamps == stamps
+            && !known.status.needs_repaint
+        {
+            return known.status;
+        }
+        let mut status = ViewStatus { needs_repaint: false, loaded: 1.0, binning: 1, resolution: 1.0 };
+        let mut draws = Vec::new();
+        let uniform = background_uniform(scene, self.pipelines.is_srgb);
+        draws.push((Draw::Background, self.slice_group(&uniform, None, None, None)));
+        for layer in &scene.layers {
+            let draw = match layer {
+                SliceLayer::Image(image) => self.image_draw(scene, image, &mut status),
+                SliceLayer::Labels(labels) => self.label_draw(scene, labels, &mut status),
+            };
+            draws.extend(draw);
+        }
+        status.needs_repaint = status.loaded < 1.0;
+        let stamps = scene.layers.iter().map(|layer| self.stamp_of(layer)).collect();
+        self.slices.insert(view, SliceView { scene: scene.clone(), stamps, draws, status });
+        status
+    }
+
+    fn slice_group(
+        &self,
+        uniform: &SliceUniform,
+        image: Option<&wgpu::TextureView>,
+        colors: Option<&wgpu::TextureView>,
+        ids: Option<&wgpu::TextureView>,
+    ) -> wgpu::BindGroup {
+        let p = &self.pipelines;
+        p.bind(
+            &self.gpu,
+            &p.slice_layout,
+            bytemuck::cast_slice(uniform),
+            [image.unwrap_or(&p.no_image), colors.unwrap_or(&p.no_table)],
+            &[ids.unwrap_or(&p.no_ids)],
+        )
+    }
+
+    fn image_draw(
+        &mut self,
+        scene: &SliceScene,
+        layer: &ImageLayer,
+        status: &mut ViewStatus,
+    ) -> Option<(Draw, wgpu::BindGroup)> {
+        let (gpu, clock) = (self.gpu.clone(), self.clock);
+        let shape = self.images.get(&layer.volume)?.volume.shape();
+        let (texture, bound) = match need(scene, layer.world_from_voxel, shape) {
+            Need::Nothing => return None,
+            Need::Section { axis, section } => {
+                let slab = self.images.get_mut(&layer.volume)?.slab(&gpu, axis, section, clock);
+                let mut first = [0; 3];
+                first[axis] = slab.start;
+                (slab.view.clone(), Bound { factor: slab.factor, first })
+            }
+            Need::Whole => {
+                status.loaded = status.loaded.min(self.upload_image(layer.volume, UPLOAD_BUDGET));
+                let full = self.images.get(&layer.volume)?.ready()?;
+                (full.view.clone(), Bound { factor: full.factor, first: [0; 3] })
+            }
+        };
+        status.binning = status.binning.max(bound.factor.into_iter().max().unwrap_or(1));
+        let scale = self.images.get(&layer.volume)?.scale;
+        let uniform = image_uniform(scene, layer, shape, bound, scale, self.pipelines.is_srgb);
+        let colors = self.pipelines.color_map(layer.color_map);
+        Some((Draw::Image, self.slice_group(&uniform, Some(&texture), Some(colors), None)))
+    }
+
+    fn label_draw(
+        &mut self,
+        scene: &SliceScene,
+        layer: &LabelLayer,
+        status: &mut ViewStatus,
+    ) -> Option<(Draw, wgpu::BindGroup)> {
+        let (gpu, clock) = (self.gpu.clone(), self.clock);
+        let shape = self.labels.get(&layer.labels)?.labels.shape();
+        let plane = SliceScene { slab: None, layers: Vec::new(), ..scene.clone() };
+        let (texture, bound) = match need(&plane, layer.world_from_voxel, shape) {
+            Need::Nothing => return None,
+            Need::Section { axis, section } => {
+                let slab = self.labels.get_mut(&layer.labels)?.slab(&gpu, axis, section, clock);
+                let mut first = [0; 3];
+                first[axis] = slab.start;
+                (slab.view.clone(), Bound { factor: slab.factor, first })
+            }
+            Need::Whole => {
+                self.upload_labels(layer.labels);
+                let full = self.labels.get(&layer.labels)?.full.as_ref()?;
+                (full.view.clone(), Bound { factor: full.factor, first: [0; 3] })
+            }
+        };
+        status.binning = status.binning.max(bound.factor.into_iter().max().unwrap_or(1));
+        let colors = self.color_table(&layer.colors);
+        let uniform = label_uniform(scene, layer, shape, bound, self.pipelines.is_srgb);
+        Some((Draw::Labels, self.slice_group(&uniform, None, Some(&colors), Some(&texture))))
+    }
+
+    /// Paints a prepared slice; the pass's viewport is the view's rectangle.
+    pub fn paint_slice(&self, view: ViewId, pass: &mut wgpu::RenderPass<'_>) {
+        let Some(slice) = self.slices.get(&view) else { return };
+        for (draw, group) in &slice.draws {
+            pass.set_pipeline(match draw {
+                Draw::Background => &self.pipelines.slice_background,
+                Draw::Image => &self.pipelines.slice_image,
+                Draw::Labels => &self.pipelines.slice_labels,
+            });
+            pass.set_bind_group(0, group, &[]);
+            pass.draw(0..3, 0..1);
+        }
+    }
+
+    // ---- volumes ----
+
+    /// Works on a 3-D view for about one frame: uploads, then draws the next piece of its picture.
+    ///
+    /// Call it every frame while [`ViewStatus::needs_repaint`]; a changed scene starts with a coarse picture.
+    pub fn prepare_volume(&mut self, view: ViewId, scene: &VolumeScene) -> ViewStatus {
+        self.clock += 1;
+        let loaded = self.upload_for(scene, UPLOAD_BUDGET);
+        let stamp = self.scene_stamp(scene);
+        let binning = self.scene_binning(scene);
+        let is_software = self.gpu.is_software();
+        let known = self.volumes.entry(view).or_insert_with(|| {
+            let (motion, guess) = if is_software {
+                (Duration::from_millis(80), 1e-6)
+            } else {
+                (Duration::from_millis(12), 4e-9)
+            };
+            VolumeView {
+                scene: scene.clone(),
+                stamp,
+                refinement: Refinement::new(scene.size_px, motion, guess),
+                front: None,
+                back: None,
+                marching: None,
+                finished: Arc::new(AtomicU64::new(0)),
+                under_way: None,
+            }
+        });
+        if known.scene != *scene || known.stamp != stamp {
+            known.refinement.resize(scene.size_px);
+            known.refinement.begin_motion();
+            known.scene = scene.clone();
+            known.stamp = stamp;
+        }
+        if loaded >= 1.0 {
+            self.step_volume(view, PIECE_BUDGET);
+        }
+        let known = self.volumes.get(&view);
+        ViewStatus {
+            needs_repaint: loaded < 1.0
+                || known.is_some_and(|v| !v.refinement.is_done() || v.under_way.is_some()),
+            loaded,
+            binning,
+            resolution: known.map_or(0.0, |v| v.refinement.shown_fraction()),
+        }
+    }
+
+    fn upload_for(&mut self, scene: &VolumeScene, budget: Duration) -> f32 {
+        let mut loaded = 1.0;
+        if let (Some(id), false) = (scene.volume, scene.mode == VolumeMode::Labels) {
+            loaded = self.upload_image(id, budget);
+        }
+        if let Some(labels) = &scene.labels {
+            self.upload_labels(labels.labels);
+        }
+        loaded
+    }
+
+    fn scene_stamp(&self, scene: &VolumeScene) -> u64 {
+        let image = scene.volume.and_then(|id| self.images.get(&id)).map_or(0, |store| store.stamp);
+        let labels =
+            scene.labels.as_ref().and_then(|l| self.labels.get(&l.labels)).map_or(0, |store| store.stamp);
+        image.wrapping_mul(31).wrapping_add(labels)
+    }
+
+    fn scene_binning(&self, scene: &VolumeScene) -> usize {
+        let image =
+            scene.volume.and_then(|id| self.images.get(&id)).and_then(|s| s.full.as_ref()).map(|f| f.factor);
+        let labels = scene
+            .labels
+            .as_ref()
+            .and_then(|l| self.labels.get(&l.labels))
+            .and_then(|s| s.full.as_ref())
+            .map(|f| f.factor);
+        image.into_iter().chain(labels).flatten().max().unwrap_or(1)
+    }
+
+    /// Takes in the last piece's time and hands the next piece to the device, unless it is still busy.
+    fn step_volume(&mut self, view: ViewId, budget: Duration) {
+        // A lost device shows itself in the caller's own submissions; here it only means no progress.
+        drop(self.gpu.device.poll(wgpu::PollType::Poll));
+        let Some(mut state) = self.volumes.remove(&view) else { return };
+        if let Some(work) = state.under_way {
+            match state.finished.load(Ordering::Acquire) {
+                0 => {
+                    self.volumes.insert(view, state);
+                    return;
+                }
+                nanos => {
+                    state.refinement.measured(&work, Duration::from_nanos(nanos - 1));
+                    state.under_way = None;
+                }
+            }
+        }
+        if let Some(work) = state.refinement.next_work(budget) {
+            self.draw_piece(&mut state, &work);
+            state.refinement.advance(&work);
+        }
+        self.volumes.insert(view, state);
+    }
+
+    fn draw_piece(&mut self, state: &mut VolumeView, work: &Work) {
+        let stale = state.back.as_ref().is_none_or(|back| back.size != work.size);
+        if stale {
+            state.back = Some(self.new_picture(work.size));
+        }
+        let Some(back) = &state.back else { return };
+        let geometry = [work.size, [0, 0], work.size];
+        let Some(group) = self.march_group(&state.scene, &mut state.marching, geometry) else { return };
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        self.march_pass(&mut encoder, &back.view, &group, work);
+        let finished = Arc::new(AtomicU64::new(0));
+        state.finished = Arc::clone(&finished);
+        state.under_way = Some(*work);
+        let began = Instant::now();
+        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.queue.on_submitted_work_done(move || {
+            finished.store(began.elapsed().as_nanos() as u64 + 1, Ordering::Release);
+        });
+        if work.is_last {
+            std::mem::swap(&mut state.front, &mut state.back);
+        }
+    }
+
+    fn march_pass(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        target: &wgpu::TextureView,
+        group: &wgpu::BindGroup,
+        work: &Work,
+    ) {
+        let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
+            label: Some("march"),
+            color_attachments: &[Some(wgpu::RenderPassColorAttachment {
+                view: target,
+                depth_slice: None,
+                resolve_target: None,
+                ops: wgpu::Operations { load: wgpu::LoadOp::Load, store: wgpu::StoreOp::Store },
+            })],
+            ..Default::default()
+        });
+        pass.set_scissor_rect(0, work.row, work.size[0], work.n_rows);
+        pass.set_pipeline(&self.pipelines.march);
+        pass.set_bind_group(0, group, &[]);
+        pass.draw(0..3, 0..1);
+    }
+
+    fn new_picture(&self, size: [u32; 2]) -> Picture {
+        let texture = offscreen(&self.gpu, size, OFFSCREEN);
+        let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
+        let p = &self.pipelines;
+        let blit = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("blit"),
+            layout: &p.blit_layout,
+            entries: &[
+                wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::TextureView(&view) },
+                wgpu::BindGroupEntry { binding: 1, resource: wgpu::BindingResource::Sampler(&p.linear) },
+                wgpu::BindGroupEntry { binding: 2, resource: p.blit_style.as_entire_binding() },
+            ],
+        });
+        Picture { view, size, blit }
+    }
+
+    /// The bind group of a view; `None` where what it shows is not on the device.
+    fn march_group(
+        &mut self,
+        scene: &VolumeScene,
+        marching: &mut Option<Marching>,
+        geometry: [[u32; 2]; 3],
+    ) -> Option<wgpu::BindGroup> {
+        let label_colors = scene.labels.as_ref().map(|labels| self.color_table(&labels.colors));
+        let labels = scene.labels.as_ref().and_then(|l| self.labels.get(&l.labels)?.full.as_ref());
+        let p = &self.pipelines;
+        let key = self.march_key(scene);
+        if marching.as_ref().is_none_or(|m| m.stamp != key) {
+            *marching = Some(self.new_marching(scene, key)?);
+        }
+        let marching = marching.as_ref()?;
+        let (image, scale, setup) = if scene.mode == VolumeMode::Labels {
+            let (layer, texture) = (scene.labels.as_ref()?, labels?);
+            let shape = self.labels.get(&layer.labels)?.labels.shape();
+            let setup = MarchSetup::new(scene, layer.world_from_voxel, shape, texture.factor);
+            (None, Scale { mul: 1.0, add: 0.0 }, setup)
+        } else {
+            let store = self.images.get(&scene.volume?)?;
+            let full = store.ready()?;
+            let setup = MarchSetup::new(scene, scene.world_from_voxel, store.volume.shape(), full.factor);
+            (Some(full), store.scale, setup)
+        };
+        let setup = label_texels(setup, labels.map(|texture| texture.factor));
+        let uniform = march_uniform(scene, &setup, &marching.table, scale, marching.edge, geometry);
+        let table_rows: Vec<[f32; 4]> =
+            marching.table.direct.iter().chain(&marching.table.integral).copied().collect();
+        let size = [transfer::TABLE_LEN as u32, 2];
+        let format = wgpu::TextureFormat::Rgba32Float;
+        let table = texture_2d(&self.gpu, "transfer", size, format, bytemuck::cast_slice(&table_rows));
+        Some(p.bind(
+            &self.gpu,
+            &p.march_layout,
+            bytemuck::cast_slice(&uniform),
+            [image.map_or(&p.no_image, |full| &full.view), &table],
+            &[
+                &marching.leaps,
+                labels.map_or(&p.no_ids, |texture| &texture.view),
+                label_colors.as_ref().unwrap_or(&p.no_table),
+                p.color_map(scene.color_map),
+            ],
+        ))
+    }
+
+    /// Changes when the empty space has to be found anew.
+    fn march_key(&self, scene: &VolumeScene) -> u64 {
+        use std::hash::{Hash as _, Hasher as _};
+        let mut hasher = std::hash::DefaultHasher::new();
+        self.scene_stamp(scene).hash(&mut hasher);
+        scene.mode.hash(&mut hasher);
+        for point in &scene.transfer.points {
+            let [r, g, b] = point.rgb;
+            for v in [point.lac_per_um, point.opacity_per_um, r, g, b] {
+                v.to_bits().hash(&mut hasher);
+            }
+        }
+        for v in [scene.iso_value, scene.window[0]] {
+            v.to_bits().hash(&mut hasher);
+        }
+        if let (Some(labels), VolumeMode::Labels) = (&scene.labels, scene.mode) {
+            for color in labels.colors.entries() {
+                color[3].hash(&mut hasher);
+            }
+        }
+        hasher.finish()
+    }
+
+    fn new_marching(&self, scene: &VolumeScene, stamp: u64) -> Option<Marching> {
+        let table = scene.transfer.table();
+        let format = wgpu::TextureFormat::R8Uint;
+        if scene.mode == VolumeMode::Labels {
+            let layer = scene.labels.as_ref()?;
+            let store = self.labels.get(&layer.labels)?;
+            let full = store.full.as_ref()?;
+            // Bricks of the store are bricks of the texture only without binning.
+            let (dims, leaps, edge) = if full.factor == [1; 3] {
+                (store.labels.bricks_zyx(), label_leaps(&store.labels, layer), BRICK)
+            } else {
+                ([1; 3], vec![0], full.dims.into_iter().max().unwrap_or(1))
+            };
+            let leaps = texture_3d(&self.gpu, "leaps", dims, format, &leaps);
+            return Some(Marching { stamp, table, leaps, edge });
+        }
+        let full = self.images.get(&scene.volume?)?.ready()?;
+        let leaps = match scene.mode {
+            VolumeMode::Composite => full.grid.leaps(|low, high| table.shows(low, high)),
+            VolumeMode::Mip => full.grid.leaps(|_, high| high > scene.window[0]),
+            VolumeMode::Iso => full.grid.leaps(|_, high| high >= scene.iso_value),
+            VolumeMode::MinIp | VolumeMode::Mean | VolumeMode::Labels => full.grid.leaps(|_, _| true),
+        };
+        let leaps = texture_3d(&self.gpu, "leaps", full.grid.dims(), format, &leaps);
+        Some(Marching { stamp, table, leaps, edge: grid::EDGE })
+    }
+
+    /// Paints the newest whole picture of a prepared 3-D view; the pass's viewport is the view's rectangle.
+    pub fn paint_volume(&self, view: ViewId, pass: &mut wgpu::RenderPass<'_>) {
+        let Some(front) = self.volumes.get(&view).and_then(|v| v.front.as_ref()) else { return };
+        pass.set_pipeline(&self.pipelines.blit);
+        pass.set_bind_group(0, &front.blit, &[]);
+        pass.draw(0..3, 0..1);
+    }
+
+    /// Uploads everything a 3-D scene needs, waiting for it: for figures.
+    pub(crate) fn load_all(&mut self, scene: &VolumeScene) {
+        self.clock += 1;
+        while self.upload_for(scene, Duration::from_secs(1)) < 1.0 {}
+    }
+
+    /// The same for a slice.
+    pub(crate) fn load_all_for_slice(&mut self, view: ViewId, scene: &SliceScene) {
+        while self.prepare_slice(view, scene).loaded < 1.0 {}
+    }
+
+    /// Draws a tile of a 3-D picture into a texture of [`OFFSCREEN`] format.
+    pub(crate) fn march_tile(
+        &mut self,
+        scene: &VolumeScene,
+        target: &wgpu::TextureView,
+        tile: [u32; 2],
+        offset: [u32; 2],
+    ) -> bool {
+        let mut marching = None;
+        let geometry = [tile, offset, scene.size_px];
+        let Some(group) = self.march_group(scene, &mut marching, geometry) else { return false };
+        // In rows: a software driver or a watchdog dislikes seconds in one piece.
+        let rows_at_once = ((1 << 18) / tile[0].max(1)).max(1);
+        for row in (0..tile[1]).step_by(rows_at_once as usize) {
+            let n_rows = rows_at_once.min(tile[1] - row);
+            let work = Work { size: tile, row, n_rows, is_last: false, fraction: 1.0 };
+            let mut encoder =
+                self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            self.march_pass(&mut encoder, target, &group, &work);
+            self.gpu.queue.submit([encoder.finish()]);
+        }
+        true
+    }
+}
+
+/// Which bricks of labels have a visible id, as leaps.
+fn label_leaps(labels: &Labels, layer: &VolumeLabels) -> Vec<u8> {
+    let is_visible = |id: u16| layer.colors.get(id)[3] > 0;
+    grid::leaps(labels.bricks_zyx(), |i| match labels.brick(i) {
+        Brick::Uniform(id) => is_visible(*id),
+        Brick::Dense(ids) => ids.iter().any(|id| is_visible(*id)),
+    })
+}
+
+/// The setup with labels addressed in the texels of their (perhaps binned) texture.
+fn label_texels(setup: MarchSetup, factor: Option<[usize; 3]>) -> MarchSetup {
+    let factor = factor.unwrap_or([1; 3]);
+    MarchSetup { label_from_texel: super::setup::texel_from_voxel(factor) * setup.label_from_texel, ..setup }
+}
+
+/// An offscreen target that can be drawn to, sampled and read back.
+pub(crate) fn offscreen(gpu: &Gpu, [width, height]: [u32; 2], format: wgpu::TextureFormat) -> wgpu::Texture {
+    gpu.device.create_texture(&wgpu::TextureDescriptor {
+        label: Some("offscreen"),
+        size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format,
+        usage: wgpu::TextureUsages::RENDER_ATTACHMENT
+            | wgpu::TextureUsages::TEXTURE_BINDING
+            | wgpu::TextureUsages::COPY_SRC,
+        view_formats: &[],
+    })
+}
