@@ -1,6 +1,7 @@
 //! What can go wrong between a file and the program, each as one sentence that says what to do.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use crate::base::{Cancelled, MemoryError};
@@ -94,6 +95,21 @@ impl IoError {
                 Self::ReadOnly { folder: path.parent().unwrap_or(path).to_owned() }
             }
             _ => Self::System { action, path: path.to_owned(), source },
+        }
+    }
+}
+
+/// Runs a piece of reading by a crate that may panic on hostile bytes; its errors and panics become errors about the file.
+pub(crate) fn guarded<T>(
+    path: &Path,
+    format: &str,
+    read: impl FnOnce() -> Result<T, String>,
+) -> Result<T, IoError> {
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(problem)) => Err(IoError::content(path, problem)),
+        Err(_panic) => {
+            Err(IoError::content(path, format!("damaged {format}: its structure contradicts itself")))
         }
     }
 }

@@ -13,7 +13,7 @@ use super::array::{ArrayRef, Dtype, put_planes, zeros};
 use super::atomic::write_atomically;
 use super::error::IoError;
 use crate::base::{MemoryBudget, Progress, Unit};
-use crate::volume::{AnyArray, ClassTable, Volume};
+use crate::volume::{AnyArray, ClassTable, Scan, Volume};
 
 /// What a file holds, as far as it can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -228,6 +228,15 @@ pub(crate) trait Format: Sync {
     fn sniff(&self, probe: &Probe) -> bool;
     /// Opens a file; reads the header only.
     fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError>;
+    /// Reads a scan with its flats, darks and angles, where the format has a layout for that and the file uses it.
+    fn read_scan(
+        &self,
+        _path: &Path,
+        _progress: &Progress,
+        _budget: MemoryBudget,
+    ) -> Option<Result<Scan, IoError>> {
+        None
+    }
     /// Whether arrays can be written in it.
     fn writes(&self) -> bool {
         true
@@ -242,8 +251,8 @@ pub(crate) trait Format: Sync {
 }
 
 /// Every format, in the order in which they are asked.
-pub(crate) fn formats() -> [&'static dyn Format; 1] {
-    [&super::mrc::Mrc]
+pub(crate) fn formats() -> [&'static dyn Format; 2] {
+    [&super::hdf5::Hdf5, &super::mrc::Mrc]
 }
 
 /// The readable formats with their extensions, as a sentence part: "MRC (.mrc .st), TIFF (.tif)".
@@ -298,8 +307,11 @@ pub(crate) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 pub(crate) fn find_format(path: &Path) -> Result<&'static dyn Format, IoError> {
     let probe = Probe::of(path)?;
     let by_content = formats().into_iter().find(|format| format.sniff(&probe));
-    let by_name =
-        || formats().into_iter().find(|format| !probe.is_folder && has_extension(path, format.extensions()));
+    let by_name = || {
+        formats().into_iter().find(|format| {
+            (!probe.is_folder || has_extension(path, &["zarr"])) && has_extension(path, format.extensions())
+        })
+    };
     by_content
         .or_else(by_name)
         .ok_or_else(|| IoError::Unrecognised { path: path.to_owned(), readable: readable_formats() })

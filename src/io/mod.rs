@@ -12,6 +12,7 @@ mod array;
 mod atomic;
 mod error;
 mod format;
+mod hdf5;
 mod info;
 mod mrc;
 mod scan;
@@ -24,5 +25,6 @@ pub use format::{
     Header, Kind, Loaded, WriteRequest, read_array, read_channel, read_header, read_labels, read_volume,
     readable_formats, writable_formats, write_array,
 };
+pub use hdf5::write_scan;
 pub use info::{FileInfo, info};
 pub use scan::{ScanInput, ScanOptions, read_scan};

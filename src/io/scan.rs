@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::angles::AngleSource;
 use super::error::IoError;
-use super::format::{Loaded, read_array};
+use super::format::{Loaded, find_format, read_array};
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::volume::{AnyArray, Scan};
 
@@ -88,7 +88,10 @@ pub fn read_scan(
     progress: &Progress,
     budget: MemoryBudget,
 ) -> Result<Scan, IoError> {
-    let mut scan = scan_of_stack(path, progress, budget)?;
+    let mut scan = match find_format(path)?.read_scan(path, progress, budget) {
+        Some(scan) => scan?,
+        None => scan_of_stack(path, progress, budget)?,
+    };
     apply_options(&mut scan, path, options, progress, budget)?;
     check(&scan, path)?;
     Ok(scan)
