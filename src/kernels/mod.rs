@@ -4,4 +4,7 @@ pub mod components;
 pub mod distance;
 pub mod lanes;
 pub mod projector;
+pub mod registration;
+pub mod resample;
 pub mod smooth;
+pub mod surface;
