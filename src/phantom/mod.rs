@@ -7,8 +7,12 @@ mod anatomy;
 mod beads;
 pub mod cell;
 mod lymphocyte;
+pub mod microscope;
 mod shape;
 mod texture;
+pub mod truth;
 mod yeast;
 
 pub use cell::{CELL_CLASSES, Cell, CellClass, CellKind, CellParams, PhantomError, ScanKind, build_cell};
+pub use microscope::{ScanParams, SimulatedScan, scan};
+pub use truth::Truth;
