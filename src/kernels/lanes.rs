@@ -97,6 +97,12 @@ impl LanePlane {
         &mut self.data[start..end]
     }
 
+    /// The lines without their margins, in parallel.
+    pub fn par_lines_mut(&mut self) -> impl IndexedParallelIterator<Item = &mut [Lanes]> {
+        let (stride, len) = (self.stride, self.len);
+        self.padded_lines_mut().par_chunks_mut(stride).map(move |line| &mut line[MARGIN..MARGIN + len])
+    }
+
     /// The groups of one line, without margins.
     pub fn line(&self, index: usize) -> &[Lanes] {
         let start = (index + self.margin_lines) * self.stride + MARGIN;
@@ -112,9 +118,7 @@ impl LanePlane {
     /// Fills the plane from rows `row0..` of `array`, shape (lines, rows, groups); rows past the end are zero.
     pub fn pack(&mut self, array: ArrayView3<'_, f32>, row0: usize) {
         let n_rows = array.dim().1.saturating_sub(row0).min(LANES);
-        let (stride, len) = (self.stride, self.len);
-        self.padded_lines_mut().par_chunks_mut(stride).enumerate().for_each(|(line, groups)| {
-            let groups = &mut groups[MARGIN..MARGIN + len];
+        self.par_lines_mut().enumerate().for_each(|(line, groups)| {
             if n_rows < LANES {
                 groups.fill(Lanes::ZERO);
             }

@@ -2,6 +2,8 @@
 
 pub mod components;
 pub mod distance;
+pub mod fft;
+pub mod filter;
 pub mod lanes;
 pub mod projector;
 pub mod registration;

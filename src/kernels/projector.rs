@@ -26,7 +26,7 @@ pub use geometry::ParallelGeometry;
 pub use simd::Footprint;
 
 /// Lines of a section that one task back projects: small enough that a tile stays in the first-level cache.
-const BAND: usize = 8;
+pub(crate) const BAND: usize = 8;
 /// Views that one task projects.
 const VIEWS: usize = 4;
 
@@ -53,7 +53,8 @@ impl SlabProjector {
         LanePlane::section(self.geometry.depth, self.geometry.width)
     }
 
-    /// Line integrals of a section, in voxel lengths; overwrites `sinogram`.
+    /// Line integrals of a section, in voxel lengths; overwrites `sinogram`. Each finished line is handed to
+    /// `finish` with its view, while it is still in a cache.
     ///
     /// # Errors
     /// [`Cancelled`] if the owner cancelled.
@@ -62,8 +63,9 @@ impl SlabProjector {
         progress: &Progress,
         section: &LanePlane,
         sinogram: &mut LanePlane,
+        finish: impl Fn(usize, &mut [Lanes]) + Sync,
     ) -> Result<(), Cancelled> {
-        let stride = sinogram.stride();
+        let (stride, len) = (sinogram.stride(), sinogram.line_len());
         sinogram.padded_lines_mut().par_chunks_mut(stride * VIEWS).enumerate().try_for_each(|(piece, out)| {
             progress.check()?;
             self.arch.dispatch(ForwardViews {
@@ -72,15 +74,18 @@ impl SlabProjector {
                 section_stride: section.stride(),
                 section_first: section.first(),
                 first_view: piece * VIEWS,
-                out,
+                out: &mut *out,
                 out_stride: stride,
             });
+            for (line, groups) in out.chunks_exact_mut(stride).enumerate() {
+                finish(piece * VIEWS + line, &mut groups[MARGIN..MARGIN + len]);
+            }
             Ok(())
         })
     }
 
-    /// Back projects a sinogram band by band and hands each band to `take`: its first z and its lines of
-    /// `width` groups. Bands come from several threads and in any order.
+    /// Back projects a sinogram band by band and hands each band of [`BAND`] lines to `take`: its lines of
+    /// `width` groups, and the target of the band. Bands come from several threads and in any order.
     ///
     /// # Errors
     /// [`Cancelled`] if the owner cancelled.
@@ -90,7 +95,7 @@ impl SlabProjector {
         footprint: Footprint,
         sinogram: &LanePlane,
         targets: impl IndexedParallelIterator<Item = T>,
-        take: impl Fn(usize, &[Lanes], T) + Sync,
+        take: impl Fn(&[Lanes], T) + Sync,
     ) -> Result<(), Cancelled> {
         let (depth, width) = (self.geometry.depth, self.geometry.width);
         targets.enumerate().try_for_each_init(
@@ -101,7 +106,7 @@ impl SlabProjector {
                 let lines = BAND.min(depth - z0);
                 let band = &mut band[..lines * width];
                 self.back_band(footprint, sinogram, z0, band, width, 0);
-                take(z0, band, target);
+                take(band, target);
                 Ok(())
             },
         )
@@ -171,7 +176,7 @@ pub fn project(
     for (slab, rows) in series.axis_chunks_iter_mut(Axis(1), LANES).enumerate() {
         progress.check()?;
         section.pack(volume, slab * LANES);
-        projector.project(progress, &section, &mut sinogram)?;
+        projector.project(progress, &section, &mut sinogram, |_, _| ())?;
         sinogram.unpack(rows);
         progress.advance(1);
     }

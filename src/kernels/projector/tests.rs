@@ -113,7 +113,7 @@ fn every_instruction_set_gives_the_same_numbers_within_rounding() {
     let run = |arch: Arch| {
         let projector = SlabProjector { arch, ..SlabProjector::new(&geometry) };
         let (mut sinogram, mut back) = (projector.new_sinogram(), projector.new_section());
-        projector.project(&Progress::new(), &section, &mut sinogram).unwrap();
+        projector.project(&Progress::new(), &section, &mut sinogram, |_, _| ()).unwrap();
         projector.back_project(&Progress::new(), Footprint::Matched, &sinogram, &mut back).unwrap();
         let mut out = Array3::<f32>::zeros((23, 16, 45));
         back.unpack(out.view_mut());

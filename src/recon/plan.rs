@@ -1,0 +1,73 @@
+//! What a reconstruction will take, before it starts.
+
+use std::ops::Range;
+
+use super::fbp::extra_columns;
+use super::sirt::section_size;
+use super::{Method, ReconError, ReconstructParams, Sample};
+use crate::kernels::lanes::LanePlane;
+
+/// Size, memory and work of a reconstruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Shape of the result as z, y, x.
+    pub shape: [usize; 3],
+    /// Bytes of input, output and everything between at the peak.
+    pub peak_bytes: u64,
+    /// Voxel updates (one voxel, one view, one direction) of the whole work.
+    pub updates: u64,
+}
+
+impl Plan {
+    /// Seconds it will take at `updates_per_second` over all cores.
+    pub fn seconds(&self, updates_per_second: f64) -> f64 {
+        self.updates as f64 / updates_per_second.max(1.0)
+    }
+}
+
+/// Plans the reconstruction of rows `rows` from `n_used` views of a series of shape `(views, rows, columns)`.
+///
+/// Where it is left to the data whether the sample reaches beyond the detector, the larger need is planned.
+///
+/// # Errors
+/// [`ReconError::Empty`] and [`ReconError::Rows`] where nothing would be done.
+pub fn plan(
+    series_shape: (usize, usize, usize),
+    n_used: usize,
+    angles_deg: &[f64],
+    params: &ReconstructParams,
+    rows: Range<usize>,
+) -> Result<Plan, ReconError> {
+    let bin = params.bin.max(1) as usize;
+    let (n_views, n_rows, n_cols) = (series_shape.0, series_shape.1 / bin, series_shape.2 / bin);
+    if rows.end > n_rows {
+        return Err(ReconError::Rows { start: rows.start, end: rows.end, n_rows });
+    }
+    if n_used == 0 || rows.is_empty() || n_cols == 0 {
+        return Err(ReconError::Empty { views: n_used, rows: rows.len(), cols: n_cols, bin: params.bin });
+    }
+    let depth = params.thickness.unwrap_or(n_cols);
+    let beyond = params.sample != Sample::Inside;
+    let f32s = |count: usize| (count * size_of::<f32>()) as u64;
+    let input = f32s(n_views * series_shape.1 * series_shape.2)
+        + if bin > 1 { f32s(n_used * n_rows * n_cols) } else { 0 };
+    let output = f32s(depth * rows.len() * n_cols);
+    let n_slabs_rows = rows.len() as u64;
+    let (slab, updates) = match params.method {
+        Method::Fbp => {
+            let columns = n_cols + 2 * extra_columns(n_cols, beyond);
+            (LanePlane::bytes(n_used, columns), (depth * n_cols * n_used) as u64 * n_slabs_rows)
+        }
+        Method::Sirt => {
+            let (tilt, full) = super::input::tilt_range(angles_deg);
+            let (deep, wide) = section_size(depth, n_cols, beyond, tilt, full, params.thickness.is_none());
+            let subsets = (params.subsets as usize).min(n_used);
+            let weights = f32s(n_used * n_cols + subsets * deep * wide);
+            // Ray and voxel weights of a subset are found with a second section.
+            let slab = 2 * LanePlane::bytes(deep, wide) + 2 * LanePlane::bytes(n_used, n_cols) + weights;
+            let sweep = 2 * (deep * wide * n_used) as u64 * n_slabs_rows;
+            (slab, sweep * u64::from(params.iterations))
+        }
+    };
+    Ok(Plan { shape: [depth, rows.len(), n_cols], peak_bytes: input + output + slab, updates })
+}
