@@ -1,1 +1,7 @@
-//! (floor to be filled)
+//! From counts to absorbance: dark, flat, beam, bad pixels, and what the numbers then mean.
+
+mod background;
+mod fields;
+pub mod normalize;
+
+pub use normalize::{FrameMean, Intensity, NormalizeParams, NormalizeReport, PrepError, normalize};

@@ -1,0 +1,603 @@
+//! Counts, transmission or absorbance in; absorbance out, every value finite.
+//!
+//! `T = (I - D) / s / (F - D)` with the dark `D`, the flat per unit of beam `F`, interpolated in time
+//! where flats bracket the views, and `s` the beam monitor of the view (times its exposure);
+//! `A = -ln max(T, T_min)`. `T_min` is three times the read noise (the number of clipped pixels is
+//! reported): setting starved pixels to zero, as some do, would bias the LAC low.
+//! Where no air lies beside the sample the intensity of a view comes from the monitor and is never fitted:
+//! ice up to the edge would be taken for a weak beam.
+
+use ndarray::{Array2, Array3, Axis};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::background::{air_level, median};
+use super::fields::{FlatGroup, bad_pixels, combine, dark_noise, fill_gaps};
+use crate::base::{Cancelled, Progress, Unit};
+use crate::volume::any::Voxel;
+use crate::volume::{AnyArray, Scan, TiltSeries};
+use crate::with_array;
+
+/// How frames of one kind become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FrameMean {
+    /// Least noise.
+    #[default]
+    Mean,
+    /// Safe against cosmic rays and a sample that drifted into a flat.
+    Median,
+}
+
+/// Where the intensity of each view comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Intensity {
+    /// The beam monitor where recorded; else the air beside the sample of a full rotation; else taken as constant.
+    #[default]
+    Auto,
+    /// The beam monitor of the scan.
+    Monitor,
+    /// The air at both edges of every view.
+    Air,
+    /// Taken as constant.
+    Constant,
+}
+
+/// How a scan is normalised.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NormalizeParams {
+    /// How flat and dark frames are combined.
+    pub frames: FrameMean,
+    /// Interpolate flats in time where they were taken at several moments.
+    pub interpolate_flats: bool,
+    /// Where the intensity of each view comes from.
+    pub intensity: Intensity,
+    /// Replace dead and hot pixels by the median of their neighbours.
+    pub repair_pixels: bool,
+    /// Lowest transmission that is believed, in standard deviations of the read noise, 0 to 20.
+    pub clip_sigma: f64,
+}
+
+impl Default for NormalizeParams {
+    fn default() -> Self {
+        Self {
+            frames: FrameMean::Mean,
+            interpolate_flats: true,
+            intensity: Intensity::Auto,
+            repair_pixels: true,
+            clip_sigma: 3.0,
+        }
+    }
+}
+
+/// What normalising did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NormalizeReport {
+    /// What the values of the scan were.
+    pub input: &'static str,
+    /// Number of views.
+    pub n_views: usize,
+    /// Where the intensity of each view came from, in words.
+    pub intensity: &'static str,
+    /// Moments at which flats were taken; views between them got an interpolated flat.
+    pub n_flat_groups: usize,
+    /// Pixels of the detector that were repaired in every view.
+    pub n_bad_pixels: usize,
+    /// Values of the projections that were not finite and were filled from their neighbours.
+    pub n_non_finite: u64,
+    /// Values below `t_min` that were clipped.
+    pub n_clipped: u64,
+    /// Lowest transmission that is believed; 0 where the input was absorbance.
+    pub t_min: f64,
+    /// What was assumed, in sentences.
+    pub warnings: Vec<String>,
+}
+
+/// Why a scan cannot be normalised.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrepError {
+    /// The scan holds nothing.
+    #[error("the scan has no pixels: {n_views} views of {n_rows} x {n_cols}")]
+    Empty {
+        /// Views.
+        n_views: usize,
+        /// Rows.
+        n_rows: usize,
+        /// Columns.
+        n_cols: usize,
+    },
+    /// Angles and views differ in number.
+    #[error("{n_angles} angles for {n_views} views: give one angle per view (--angles FILE or START:STEP)")]
+    AngleCount {
+        /// Angles.
+        n_angles: usize,
+        /// Views.
+        n_views: usize,
+    },
+    /// An angle is NaN or infinite.
+    #[error("the angle of view {view} is {angle}: every angle must be a finite number of degrees")]
+    Angle {
+        /// Which view, from 0.
+        view: usize,
+        /// What was found.
+        angle: f64,
+    },
+    /// Counts cannot be normalised without flats.
+    #[error(
+        "the views are counts but there are no flat fields: give flats (--flat), or say that the values are transmission or absorbance (--input)"
+    )]
+    NoFlats,
+    /// What the values are is not known.
+    #[error("the views are {unit}: say what they are, counts, transmission or absorbance (--input)")]
+    UnknownInput {
+        /// The unit that the scan states.
+        unit: &'static str,
+    },
+    /// Frames of another size than the views.
+    #[error("{what} are {found_rows} x {found_cols} pixels, the views are {n_rows} x {n_cols}")]
+    FrameShape {
+        /// "flats" or "darks".
+        what: &'static str,
+        /// Rows found.
+        found_rows: usize,
+        /// Columns found.
+        found_cols: usize,
+        /// Rows of the views.
+        n_rows: usize,
+        /// Columns of the views.
+        n_cols: usize,
+    },
+    /// The flat cannot be used.
+    #[error(
+        "the flat field is zero, negative or not a number in {n_bad} of {n_pixels} pixels ({percent:.0} %): more than 10 % cannot be repaired"
+    )]
+    BadFlat {
+        /// Bad pixels.
+        n_bad: usize,
+        /// All pixels.
+        n_pixels: usize,
+        /// Share in per cent.
+        percent: f64,
+    },
+    /// Too many values are NaN or infinite.
+    #[error("{n_bad} of {n_values} values of the views are not finite: more than 10 % cannot be filled")]
+    NotFinite {
+        /// Such values.
+        n_bad: u64,
+        /// All values.
+        n_values: u64,
+    },
+    /// Air was asked for but is not there.
+    #[error(
+        "no air beside the sample in every view: take the intensity from the monitor, or as constant (--intensity)"
+    )]
+    NoAir,
+    /// The monitor was asked for but is not there.
+    #[error(
+        "the scan has {n_beam} beam readings for {n_views} views: take another source of intensity (--intensity)"
+    )]
+    NoMonitor {
+        /// Readings.
+        n_beam: usize,
+        /// Views.
+        n_views: usize,
+    },
+    /// A parameter is out of range.
+    #[error("clip_sigma is {0}, it must be between 0 and 20")]
+    ClipSigma(f64),
+    /// The owner cancelled.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+/// What turns the values of one view into absorbance.
+struct Recipe {
+    dark: Array2<f32>,
+    groups: Vec<FlatGroup>,
+    bad: Array2<bool>,
+    /// What each view's counts are divided by.
+    beam: Vec<f64>,
+    t_min: f64,
+}
+
+/// Counters of one view.
+#[derive(Default, Clone, Copy)]
+struct Counts {
+    clipped: u64,
+    non_finite: u64,
+}
+
+/// Normalises a scan to absorbance.
+///
+/// Memory: the result (4 bytes a value), plus a few frames. Time: about 20 ns a value and core.
+///
+/// # Errors
+/// One sentence with numbers for everything that cannot be normalised, [`PrepError::Cancelled`].
+pub fn normalize(
+    progress: &Progress,
+    scan: &Scan,
+    params: &NormalizeParams,
+) -> Result<(TiltSeries, NormalizeReport), PrepError> {
+    check(scan, params)?;
+    let mut warnings = scan.warnings.clone();
+    progress.phase("Combining flats", 1);
+    let monitor = monitor(scan, params, &mut warnings)?;
+    let recipe = match scan.unit {
+        Unit::Counts => Some(recipe(scan, params, monitor.as_deref(), &mut warnings)?),
+        _ => None,
+    };
+    progress.check()?;
+    let n_views = scan.n_views();
+    progress.phase("Normalising", n_views as u64);
+    let t_min = match (&recipe, scan.unit) {
+        (Some(recipe), _) => recipe.t_min,
+        (None, Unit::Transmission) => 1e-4,
+        _ => 0.0,
+    };
+    let (mut data, counts) =
+        with_array!(&scan.projections, views => convert(progress, views, scan.unit, recipe.as_ref(), t_min))?;
+    let n_dead = recipe.as_ref().map_or(0, |recipe| recipe.bad.iter().filter(|b| **b).count());
+    let n_stuck =
+        if params.repair_pixels && recipe.is_some() { repair_stuck(progress, &mut data)? } else { 0 };
+    let n_values = data.len() as u64;
+    let total = counts.iter().fold(Counts::default(), |sum, c| Counts {
+        clipped: sum.clipped + c.clipped,
+        non_finite: sum.non_finite + c.non_finite,
+    });
+    if total.non_finite * 10 > n_values {
+        return Err(PrepError::NotFinite { n_bad: total.non_finite, n_values });
+    }
+    if total.non_finite > 0 {
+        warnings.push(format!("{} values were not finite and were filled from neighbours", total.non_finite));
+    }
+    if total.clipped * 100 > n_values {
+        let percent = total.clipped as f64 / n_values as f64 * 100.0;
+        warnings.push(format!("{percent:.1} % of the values are starved of photons (T below {t_min:.1e})"));
+    }
+    let mut series = TiltSeries {
+        data,
+        angles_deg: scan.angles_deg.clone(),
+        pixel_um: scan.pixel_um,
+        energy_ev: scan.energy_ev,
+    };
+    let intensity = settle_intensity(&mut series, scan, params, monitor.is_some(), &mut warnings)?;
+    let report = NormalizeReport {
+        input: scan.unit.ascii(),
+        n_views,
+        intensity,
+        n_flat_groups: recipe.as_ref().map_or(0, |recipe| recipe.groups.len()),
+        n_bad_pixels: n_dead + n_stuck,
+        n_non_finite: total.non_finite,
+        n_clipped: total.clipped,
+        t_min,
+        warnings,
+    };
+    Ok((series, report))
+}
+
+fn check(scan: &Scan, params: &NormalizeParams) -> Result<(), PrepError> {
+    let [n_views, n_rows, n_cols] = scan.projections.shape();
+    if n_views * n_rows * n_cols == 0 {
+        return Err(PrepError::Empty { n_views, n_rows, n_cols });
+    }
+    if scan.angles_deg.len() != n_views {
+        return Err(PrepError::AngleCount { n_angles: scan.angles_deg.len(), n_views });
+    }
+    if let Some(view) = scan.angles_deg.iter().position(|angle| !angle.is_finite()) {
+        return Err(PrepError::Angle { view, angle: scan.angles_deg[view] });
+    }
+    if !(0.0..=20.0).contains(&params.clip_sigma) {
+        return Err(PrepError::ClipSigma(params.clip_sigma));
+    }
+    match scan.unit {
+        Unit::Counts if scan.flats.as_ref().is_none_or(|flats| flats.shape()[0] == 0) => {
+            return Err(PrepError::NoFlats);
+        }
+        Unit::Counts | Unit::Transmission | Unit::Absorbance => {}
+        other => return Err(PrepError::UnknownInput { unit: other.ascii() }),
+    }
+    if scan.unit == Unit::Counts {
+        for (what, frames) in [("flats", &scan.flats), ("darks", &scan.darks)] {
+            let Some([_, found_rows, found_cols]) = frames.as_ref().map(AnyArray::shape) else { continue };
+            if (found_rows, found_cols) != (n_rows, n_cols) {
+                return Err(PrepError::FrameShape { what, found_rows, found_cols, n_rows, n_cols });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The monitor of each view, where it is wanted, recorded and can be believed.
+fn monitor(
+    scan: &Scan,
+    params: &NormalizeParams,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Vec<f64>>, PrepError> {
+    let n_views = scan.n_views();
+    let wanted = matches!(params.intensity, Intensity::Auto | Intensity::Monitor);
+    if scan.unit != Unit::Counts || !wanted {
+        return Ok(None);
+    }
+    let believable = scan.beam.len() == n_views && scan.beam.iter().all(|b| b.is_finite() && *b > 0.0);
+    if believable {
+        return Ok(Some(scan.beam.clone()));
+    }
+    if params.intensity == Intensity::Monitor {
+        return Err(PrepError::NoMonitor { n_beam: scan.beam.len(), n_views });
+    }
+    if !scan.beam.is_empty() {
+        warnings.push(format!(
+            "the beam monitor ({} readings for {n_views} views) is not used: a reading is missing, zero or not finite",
+            scan.beam.len()
+        ));
+    }
+    Ok(None)
+}
+
+fn recipe(
+    scan: &Scan,
+    params: &NormalizeParams,
+    monitor: Option<&[f64]>,
+    warnings: &mut Vec<String>,
+) -> Result<Recipe, PrepError> {
+    let [n_views, n_rows, n_cols] = scan.projections.shape();
+    let Some(flats) = &scan.flats else { return Err(PrepError::NoFlats) };
+    let n_flats = flats.shape()[0];
+    let darks = scan.darks.as_ref().filter(|darks| darks.shape()[0] > 0);
+    let dark = if let Some(darks) = darks {
+        let all: Vec<usize> = (0..darks.shape()[0]).collect();
+        combine(darks, &all, |_| 1.0, params.frames)
+    } else {
+        warnings.push("no dark frames: a dark level of 0 is assumed".to_owned());
+        Array2::zeros((n_rows, n_cols))
+    };
+    let mut beam = monitor.map_or_else(|| vec![1.0; n_views], <[f64]>::to_vec);
+    let flat_beam = flat_beam(scan, monitor, n_flats, warnings);
+    apply_exposure(scan, &mut beam);
+
+    let mut groups: Vec<FlatGroup> = flat_times(scan, params, n_flats)
+        .into_iter()
+        .map(|(time, which)| {
+            // Dark is subtracted before the division by the beam: mean(F / c) - D · mean(1 / c).
+            let gain = |frame: usize| 1.0 / flat_beam[frame];
+            let mut net = combine(flats, &which, gain, params.frames);
+            let dark_share = which.iter().map(|&frame| gain(frame)).sum::<f64>() / which.len() as f64;
+            net.zip_mut_with(&dark, |v, d| *v = (f64::from(*v) - f64::from(*d) * dark_share) as f32);
+            FlatGroup { time, net }
+        })
+        .collect();
+    groups.sort_by(|a, b| a.time.total_cmp(&b.time));
+    let bad = bad_pixels(&dark, &groups);
+    let (n_bad, n_pixels) = (bad.iter().filter(|b| **b).count(), bad.len());
+    if n_bad * 10 > n_pixels {
+        return Err(PrepError::BadFlat { n_bad, n_pixels, percent: n_bad as f64 / n_pixels as f64 * 100.0 });
+    }
+    // Unrepaired pixels still need a divisor; without one they are filled like the others.
+    let bad = if params.repair_pixels { bad } else { groups_unusable(&dark, &groups) };
+    let mut net: Vec<f32> = groups[0].net.iter().copied().filter(|v| v.is_finite()).collect();
+    let counts_at_full = f64::from(median(&mut net)) * median_f64(&beam);
+    let whole = !matches!(scan.projections, AnyArray::F32(_) | AnyArray::F64(_));
+    let least = if whole { 0.5 } else { 1e-5 * counts_at_full };
+    let t_min = params.clip_sigma * dark_noise(darks).max(least) / counts_at_full;
+    Ok(Recipe { dark, groups, bad, beam, t_min: t_min.max(1e-7) })
+}
+
+fn groups_unusable(dark: &Array2<f32>, groups: &[FlatGroup]) -> Array2<bool> {
+    let mut bad = dark.mapv(|v| !v.is_finite());
+    for group in groups {
+        bad.zip_mut_with(&group.net, |bad, v| *bad |= !(v.is_finite() && *v > 0.0));
+    }
+    bad
+}
+
+fn median_f64(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(1.0)
+}
+
+/// The monitor of each flat, in the units of that of the views.
+fn flat_beam(scan: &Scan, monitor: Option<&[f64]>, n_flats: usize, warnings: &mut Vec<String>) -> Vec<f64> {
+    let Some(monitor) = monitor else { return vec![1.0; n_flats] };
+    let recorded =
+        scan.flat_beam.len() == n_flats && scan.flat_beam.iter().all(|b| b.is_finite() && *b > 0.0);
+    if recorded {
+        return scan.flat_beam.clone();
+    }
+    let mean = monitor.iter().sum::<f64>() / monitor.len() as f64;
+    warnings.push(
+        "no beam monitor for the flats: they are taken to be exposed at the mean of the scan".to_owned(),
+    );
+    vec![mean; n_flats]
+}
+
+/// Views of unequal exposure are scaled to the median one, which the flats are taken to share.
+fn apply_exposure(scan: &Scan, beam: &mut [f64]) {
+    let usable =
+        scan.exposure_s.len() == beam.len() && scan.exposure_s.iter().all(|t| t.is_finite() && *t > 0.0);
+    if usable {
+        let typical = median_f64(&scan.exposure_s);
+        beam.iter_mut().zip(&scan.exposure_s).for_each(|(beam, exposure)| *beam *= exposure / typical);
+    }
+}
+
+/// Frames of each moment at which flats were taken; one group where that is not known or not wanted.
+fn flat_times(scan: &Scan, params: &NormalizeParams, n_flats: usize) -> Vec<(f64, Vec<usize>)> {
+    let known = scan.flat_times.len() == n_flats && scan.flat_times.iter().all(|t| t.is_finite());
+    if !known || !params.interpolate_flats {
+        return vec![(0.0, (0..n_flats).collect())];
+    }
+    let mut order: Vec<usize> = (0..n_flats).collect();
+    order.sort_by(|a, b| scan.flat_times[*a].total_cmp(&scan.flat_times[*b]));
+    let mut groups: Vec<(f64, Vec<usize>)> = Vec::new();
+    for frame in order {
+        let time = scan.flat_times[frame];
+        match groups.last_mut() {
+            // Frames within one view of each other are one series of flats.
+            Some((start, frames)) if time - *start <= 1.0 => frames.push(frame),
+            _ => groups.push((time, vec![frame])),
+        }
+    }
+    groups
+}
+
+impl Recipe {
+    /// Flat per unit of beam at a moment, linear between groups, constant beyond them.
+    fn flat_at(&self, time: f64) -> (usize, usize, f64) {
+        let after = self.groups.partition_point(|group| group.time <= time);
+        if after == 0 || after == self.groups.len() {
+            let only = after.saturating_sub(1);
+            return (only, only, 0.0);
+        }
+        let (a, b) = (self.groups[after - 1].time, self.groups[after].time);
+        (after - 1, after, (time - a) / (b - a))
+    }
+}
+
+/// Absorbance of every view, gaps filled, and what was counted on the way.
+fn convert<T: Voxel>(
+    progress: &Progress,
+    views: &Array3<T>,
+    unit: Unit,
+    recipe: Option<&Recipe>,
+    t_min: f64,
+) -> Result<(Array3<f32>, Vec<Counts>), Cancelled> {
+    let (n_views, n_rows, n_cols) = views.dim();
+    let mut data = Array3::<f32>::zeros((n_views, n_rows, n_cols));
+    let images = data.as_slice_mut().unwrap_or(&mut []).par_chunks_mut(n_rows * n_cols);
+    let counts = images
+        .enumerate()
+        .map(|(view, image)| {
+            let mut counts = Counts::default();
+            let (low, high, share) = recipe.map_or((0, 0, 0.0), |recipe| recipe.flat_at(view as f64 + 0.5));
+            for y in 0..n_rows {
+                progress.check()?;
+                for x in 0..n_cols {
+                    let value = views[[view, y, x]].to_f64();
+                    let out = &mut image[y * n_cols + x];
+                    *out = f32::NAN;
+                    if !value.is_finite() {
+                        counts.non_finite += 1;
+                        continue;
+                    }
+                    let transmission = match recipe {
+                        Some(recipe) if recipe.bad[[y, x]] => continue,
+                        Some(recipe) => {
+                            let flat = |group: usize| f64::from(recipe.groups[group].net[[y, x]]);
+                            let net = flat(low) + (flat(high) - flat(low)) * share;
+                            (value - f64::from(recipe.dark[[y, x]])) / (net * recipe.beam[view])
+                        }
+                        None if unit == Unit::Transmission => value,
+                        None => {
+                            *out = value as f32;
+                            continue;
+                        }
+                    };
+                    counts.clipped += u64::from(transmission < t_min);
+                    *out = -(transmission.max(t_min).ln()) as f32;
+                }
+            }
+            // f64 beyond the range of f32 becomes a gap, too.
+            image.iter_mut().filter(|v| v.is_infinite()).for_each(|v| *v = f32::NAN);
+            fill_gaps(image, n_rows, n_cols);
+            progress.advance(1);
+            Ok(counts)
+        })
+        .collect::<Result<Vec<_>, Cancelled>>()?;
+    Ok((data, counts))
+}
+
+/// Repairs single pixels that stand out from their neighbours in the mean of all views; returns how many.
+///
+/// The sample turns and passes by; what stands still is the detector.
+fn repair_stuck(progress: &Progress, data: &mut Array3<f32>) -> Result<usize, Cancelled> {
+    let (n_views, n_rows, n_cols) = data.dim();
+    if n_views < 8 || n_rows < 3 || n_cols < 3 {
+        return Ok(0);
+    }
+    progress.phase("Looking for bad pixels", n_rows as u64);
+    let mut residual = vec![0.0f32; n_rows * n_cols];
+    let mean = Array2::from_shape_vec(
+        (n_rows, n_cols),
+        (0..n_rows)
+            .into_par_iter()
+            .flat_map_iter(|y| {
+                let sums = data.index_axis(Axis(1), y).sum_axis(Axis(0));
+                sums.into_iter().map(move |sum| sum / n_views as f32)
+            })
+            .collect(),
+    )
+    .unwrap_or_else(|_| Array2::zeros((n_rows, n_cols)));
+    crate::base::parallel::for_each_chunk(progress, &mut residual, n_cols, |y, row| {
+        for (x, out) in row.iter_mut().enumerate() {
+            let mut near = Vec::with_capacity(8);
+            for v in y.saturating_sub(1)..(y + 2).min(n_rows) {
+                for u in x.saturating_sub(1)..(x + 2).min(n_cols) {
+                    if (v, u) != (y, x) {
+                        near.push(mean[[v, u]]);
+                    }
+                }
+            }
+            *out = mean[[y, x]] - median(&mut near);
+        }
+    })?;
+    let mut sizes: Vec<f32> = residual.iter().map(|v| v.abs()).collect();
+    let limit = (12.0 * 1.4826 * median(&mut sizes)).max(0.1);
+    let stuck: Vec<usize> = (0..residual.len()).filter(|&i| residual[i].abs() > limit).collect();
+    // Many such pixels are structure, not defects.
+    if stuck.is_empty() || stuck.len() * 100 > residual.len() {
+        return Ok(0);
+    }
+    let images = data.as_slice_mut().unwrap_or(&mut []).par_chunks_mut(n_rows * n_cols);
+    images.for_each(|image| {
+        for &at in &stuck {
+            image[at] = f32::NAN;
+        }
+        fill_gaps(image, n_rows, n_cols);
+    });
+    Ok(stuck.len())
+}
+
+/// Fits the intensity of each view to the air where that is right, and says where it came from.
+fn settle_intensity(
+    series: &mut TiltSeries,
+    scan: &Scan,
+    params: &NormalizeParams,
+    has_monitor: bool,
+    warnings: &mut Vec<String>,
+) -> Result<&'static str, PrepError> {
+    if has_monitor {
+        return Ok("beam monitor");
+    }
+    if scan.unit == Unit::Absorbance && params.intensity != Intensity::Air {
+        return Ok("as given");
+    }
+    let may_fit = match params.intensity {
+        Intensity::Air => true,
+        // Ice that is tilted looks like a beam that fades: only a full turn shows air for certain.
+        Intensity::Auto => series.is_full_rotation(),
+        Intensity::Monitor | Intensity::Constant => false,
+    };
+    let air = if may_fit { air_level(&series.data) } else { None };
+    let Some(levels) = air else {
+        if params.intensity == Intensity::Air {
+            return Err(PrepError::NoAir);
+        }
+        if params.intensity == Intensity::Auto {
+            warnings.push(
+                "no beam monitor and no air beside the sample: the beam is taken as constant".to_owned(),
+            );
+        }
+        return Ok("taken as constant");
+    };
+    let views = series.data.axis_iter_mut(Axis(0)).into_par_iter();
+    views.zip(&levels).for_each(|(mut view, level)| view.mapv_inplace(|v| v - level));
+    Ok("air beside the sample")
+}
+
+#[cfg(test)]
+#[path = "normalize_tests.rs"]
+mod tests;
