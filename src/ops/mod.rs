@@ -11,14 +11,20 @@ pub mod docs;
 pub mod op;
 pub mod param;
 pub mod recipe;
+mod reconstruct;
 
 pub use data::{Data, Inputs, Kind, LabelData};
 pub use op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Provenance, Stage};
 pub use param::{Choice, Param, ParamKind};
 
+/// Every operation, in the order of the work: one line each.
+static REGISTRY: &[&Op] = &[
+    &reconstruct::OP, //
+];
+
 /// Every operation, in the order of the work.
 pub fn registry() -> &'static [&'static Op] {
-    &[]
+    REGISTRY
 }
 
 /// The operation with this id.
