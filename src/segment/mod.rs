@@ -2,14 +2,24 @@
 //! strokes into a label for every voxel.
 
 pub mod brush;
+pub mod classify;
+mod context;
+pub mod features;
 pub mod fill;
+pub mod forest;
 pub mod regions;
 pub mod slic;
 
 #[cfg(test)]
 mod test_data;
 
-pub use regions::Regions;
+pub use classify::{
+    Classifier, FeatureCache, Prediction, Recipe, Scribbles, SegmentParams, Segmentation, TrainParams,
+    predict, segment, train,
+};
+pub use features::{FeatureParams, RegionFeatures, region_features};
+pub use forest::{Forest, ForestKind, ForestParams};
+pub use regions::{Adjacency, Place, Regions};
 pub use slic::{SlicParams, supervoxels};
 
 use std::borrow::Cow;
@@ -17,7 +27,7 @@ use std::borrow::Cow;
 use ndarray::ArrayView3;
 use rayon::prelude::*;
 
-use crate::base::{Cancelled, Progress};
+use crate::base::{Cancelled, Progress, Unit};
 use crate::volume::Volume;
 
 /// What can go wrong in segmentation.
@@ -75,6 +85,27 @@ pub enum SegmentError {
         value: f64,
         /// What is accepted, in words.
         range: &'static str,
+    },
+    /// A classifier meets values of another unit.
+    #[error(
+        "the classifier was trained on values in {}, the volume is in {}: bring it to the same unit first",
+        trained.ascii(), found.ascii()
+    )]
+    Unit {
+        /// Unit of the training volume.
+        trained: Unit,
+        /// Unit of this one.
+        found: Unit,
+    },
+    /// A classifier meets features made by another recipe.
+    #[error(
+        "the classifier expects {expected} features per region, the volume has {found}: make them with its recipe"
+    )]
+    Recipe {
+        /// Features the classifier knows.
+        expected: usize,
+        /// Features there are.
+        found: usize,
     },
     /// Stopped by its owner.
     #[error(transparent)]
