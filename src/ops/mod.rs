@@ -7,7 +7,9 @@
 
 pub mod chain;
 pub mod data;
+mod demo;
 pub mod docs;
+mod normalize;
 pub mod op;
 pub mod param;
 pub mod recipe;
@@ -18,9 +20,7 @@ pub use op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Pro
 pub use param::{Choice, Param, ParamKind};
 
 /// Every operation, in the order of the work: one line each.
-static REGISTRY: &[&Op] = &[
-    &reconstruct::OP, //
-];
+static REGISTRY: &[&Op] = &[&demo::OP, &normalize::OP, &reconstruct::OP];
 
 /// Every operation, in the order of the work.
 pub fn registry() -> &'static [&'static Op] {
