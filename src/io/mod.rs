@@ -7,6 +7,7 @@
 //! ([`write_atomically`]). docs/formats.md says what each format carries and what it loses.
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
+mod alignment;
 mod angles;
 mod array;
 mod atomic;
@@ -14,9 +15,13 @@ mod error;
 mod format;
 mod hdf5;
 mod info;
+mod landmarks;
+mod meshes;
 mod mrc;
 mod scan;
+mod text;
 
+pub use alignment::{read_alignment, read_xf, write_alignment, write_xf};
 pub use angles::{AngleSource, read_angles, write_angles};
 pub use array::{ArrayRef, Dtype, FileVoxel};
 pub use atomic::write_atomically;
@@ -27,4 +32,7 @@ pub use format::{
 };
 pub use hdf5::write_scan;
 pub use info::{FileInfo, info};
+pub use landmarks::{read_landmarks, read_transform, write_landmarks, write_transform};
+pub use meshes::write_meshes;
 pub use scan::{ScanInput, ScanOptions, read_scan};
+pub use text::{create_folder, read_text, write_json, write_text};
