@@ -125,12 +125,15 @@ pub trait FileVoxel: Voxel {
     /// The value with its bytes in reverse order.
     #[must_use]
     fn byte_swapped(self) -> Self;
+    /// The nearest value of this type; whole numbers are rounded half away from 0, and clamped to their range.
+    #[must_use]
+    fn from_f64(value: f64) -> Self;
     /// Wraps a view.
     fn wrap_view(view: ArrayView3<'_, Self>) -> ArrayRef<'_>;
 }
 
 macro_rules! file_voxel {
-    ($($type:ty, $variant:ident;)*) => {$(
+    ($($type:ty, $variant:ident, $value:ident => $nearest:expr;)*) => {$(
         impl FileVoxel for $type {
             const KIND: Dtype = Dtype::$variant;
             fn byte_swapped(self) -> Self {
@@ -138,11 +141,27 @@ macro_rules! file_voxel {
                 bytes.reverse();
                 Self::from_ne_bytes(bytes)
             }
+            #[expect(clippy::allow_attributes, reason = "some expansions cast, some do not")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "float to whole casts clamp; rounding f64 to f32 is meant"
+            )]
+            fn from_f64($value: f64) -> Self { $nearest }
             fn wrap_view(view: ArrayView3<'_, Self>) -> ArrayRef<'_> { ArrayRef::$variant(view) }
         }
     )*};
 }
-file_voxel! { u8, U8; i8, I8; u16, U16; i16, I16; u32, U32; i32, I32; f32, F32; f64, F64; }
+file_voxel! {
+    u8, U8, v => v.round() as u8;
+    i8, I8, v => v.round() as i8;
+    u16, U16, v => v.round() as u16;
+    i16, I16, v => v.round() as i16;
+    u32, U32, v => v.round() as u32;
+    i32, I32, v => v.round() as i32;
+    f32, F32, v => v as f32;
+    f64, F64, v => v;
+}
 
 impl<'a, T: FileVoxel> From<&'a Array3<T>> for ArrayRef<'a> {
     fn from(array: &'a Array3<T>) -> Self {
@@ -248,13 +267,6 @@ pub(crate) fn put_planes(whole: &mut AnyArray, at: usize, planes: &AnyArray) -> 
         (AnyArray::F64(a), AnyArray::F64(b)) => put(a, at, b),
         _ => false,
     }
-}
-
-/// The frames at `indices` along z, in that order; positions outside are left out.
-pub(crate) fn select_planes(array: &AnyArray, indices: &[usize]) -> AnyArray {
-    let n = array.shape()[0];
-    let kept: Vec<usize> = indices.iter().copied().filter(|i| *i < n).collect();
-    with_array!(array, array => Voxel::wrap(array.select(Axis(0), &kept)))
 }
 
 /// Range and mean of values that pass by.

@@ -251,8 +251,8 @@ pub(crate) trait Format: Sync {
 }
 
 /// Every format, in the order in which they are asked.
-pub(crate) fn formats() -> [&'static dyn Format; 2] {
-    [&super::hdf5::Hdf5, &super::mrc::Mrc]
+pub(crate) fn formats() -> [&'static dyn Format; 3] {
+    [&super::zarr::Zarr, &super::hdf5::Hdf5, &super::mrc::Mrc]
 }
 
 /// The readable formats with their extensions, as a sentence part: "MRC (.mrc .st), TIFF (.tif)".

@@ -20,6 +20,7 @@ mod meshes;
 mod mrc;
 mod scan;
 mod text;
+mod zarr;
 
 pub use alignment::{read_alignment, read_xf, write_alignment, write_xf};
 pub use angles::{AngleSource, read_angles, write_angles};
@@ -36,3 +37,4 @@ pub use landmarks::{read_landmarks, read_transform, write_landmarks, write_trans
 pub use meshes::write_meshes;
 pub use scan::{ScanInput, ScanOptions, read_scan};
 pub use text::{create_folder, read_text, write_json, write_text};
+pub use zarr::{ROWS_PER_SHARD, RowsTarget, create_rows, write_labels_into, write_rows};

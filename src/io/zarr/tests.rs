@@ -1,0 +1,168 @@
+use ndarray::s;
+
+use super::*;
+use crate::base::{MemoryBudget, Unit};
+use crate::io::{Kind, read_array, write_array};
+use crate::volume::ClassTable;
+
+fn budget() -> MemoryBudget {
+    MemoryBudget::from_gib(1.0)
+}
+
+fn ramp(shape: [usize; 3]) -> Array3<f32> {
+    Array3::from_shape_fn(shape, |(z, y, x)| (z * 10000 + y * 100 + x) as f32)
+}
+
+#[test]
+fn every_type_comes_back_with_frame_and_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zarr");
+    let base = ramp([3, 5, 7]);
+    for array in [
+        AnyArray::U8(base.mapv(|v| (v % 251.0) as u8)),
+        AnyArray::I8(base.mapv(|v| (v % 100.0 - 50.0) as i8)),
+        AnyArray::U16(base.mapv(|v| v as u16)),
+        AnyArray::I16(base.mapv(|v| v as i16 - 9000)),
+        AnyArray::U32(base.mapv(|v| v as u32 * 70000)),
+        AnyArray::I32(base.mapv(|v| -(v as i32))),
+        AnyArray::F32(base.clone()),
+        AnyArray::F64(base.mapv(|v| f64::from(v) * 0.1)),
+    ] {
+        let request = WriteRequest {
+            voxel_um: Some([0.03, 0.02, 0.01]),
+            origin_um: [1.0, -2.0, 3.5],
+            unit: Some(Unit::PerUm),
+            energy_ev: Some(520.0),
+            metadata: [("note".to_owned(), "a".to_owned())].into(),
+            ..WriteRequest::new(&array)
+        };
+        assert_eq!(write_array(&path, &request, &Progress::new()).unwrap(), Vec::<String>::new());
+        let loaded = read_array(&path, &Progress::new(), budget()).unwrap();
+        assert_eq!(loaded.array, array);
+        assert_eq!(loaded.header.voxel_um, Some([0.03, 0.02, 0.01]));
+        assert_eq!(loaded.header.origin_um, [1.0, -2.0, 3.5]);
+        assert_eq!(loaded.header.unit, Some(Unit::PerUm));
+        assert_eq!(loaded.header.energy_ev, Some(520.0));
+        assert_eq!(loaded.header.metadata["note"], "a");
+        assert_eq!(loaded.header.kind, Kind::Volume);
+    }
+}
+
+#[test]
+fn coarse_levels_are_means_and_their_centres_are_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zarr");
+    let array = ramp([4, 70, 130]);
+    let request = WriteRequest { voxel_um: Some([0.1; 3]), ..WriteRequest::new(&array) };
+    write_array(&path, &request, &Progress::new()).unwrap();
+    // 130 → 65 → 33: three levels; level 1 at (1, 2, 3) is the mean over z 2..4, y 4..6, x 6..8.
+    assert!(path.join("2").is_dir() && !path.join("3").exists());
+    let level = read_array(&path.join("1"), &Progress::new(), budget()).unwrap().array.into_f32();
+    assert_eq!(level.dim(), (2, 35, 65));
+    assert_eq!(level[[1, 2, 3]], 2.5 * 10000.0 + 4.5 * 100.0 + 6.5);
+    let json: Value = serde_json::from_slice(&std::fs::read(path.join("zarr.json")).unwrap()).unwrap();
+    let steps = &json["attributes"]["ome"]["multiscales"][0]["datasets"][1]["coordinateTransformations"];
+    assert_eq!(steps[0]["scale"][0], 0.2);
+    assert_eq!(steps[1]["translation"][2], 0.05);
+}
+
+#[test]
+fn labels_keep_names_and_colours_and_coarse_levels_stay_ids() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("l.zarr");
+    let mut ids = Array3::<u16>::from_elem((2, 2, 100), 3);
+    ids.slice_mut(s![.., .., 0..1]).fill(1);
+    let classes = ClassTable::from_names(["nucleus", "mitochondria", "nucleolus"]);
+    let request =
+        WriteRequest { unit: Some(Unit::Label), classes: Some(&classes), ..WriteRequest::new(&ids) };
+    write_array(&path, &request, &Progress::new()).unwrap();
+    let loaded = read_array(&path, &Progress::new(), budget()).unwrap();
+    assert_eq!(loaded.header.classes.as_ref(), Some(&classes));
+    assert_eq!((loaded.header.kind, loaded.header.voxel_um), (Kind::Labels, None));
+    let coarse = read_array(&path.join("1"), &Progress::new(), budget()).unwrap().array;
+    // Four 1s and four 3s: the smaller id wins, 2 would be no id of this volume.
+    assert_eq!(coarse.to_label_ids().unwrap()[[0, 0, 0]], 1);
+
+    let image = folder.path().join("image.zarr");
+    write_array(&image, &WriteRequest::new(&ramp([2, 2, 100])), &Progress::new()).unwrap();
+    write_labels_into(&image, "organelles", &request, &Progress::new()).unwrap();
+    let inside = read_array(&image.join("labels/organelles"), &Progress::new(), budget()).unwrap();
+    assert_eq!(inside.array, AnyArray::U16(ids.clone()));
+    assert!(write_labels_into(&image, "../out", &request, &Progress::new()).is_err());
+}
+
+#[test]
+fn rows_written_in_any_order_and_at_once_make_the_volume() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.zarr");
+    let whole = ramp([5, 30, 70]);
+    let ranges = [16..30, 0..8, 8..11, 11..16];
+    let write = |range: Range<usize>| {
+        let part = whole.slice(s![.., range.clone(), ..]).to_owned();
+        let request = WriteRequest { voxel_um: Some([0.1; 3]), ..WriteRequest::new(&part) };
+        let target = create_rows(&path, [5, 30, 70], &request).unwrap();
+        write_rows(&target, range, &request, &Progress::new()).unwrap();
+    };
+    write(ranges[0].clone());
+    let part = read_array(&path, &Progress::new(), budget()).unwrap();
+    assert!(part.array.to_f32()[[0, 0, 0]].is_nan(), "rows nobody wrote are NaN");
+    std::thread::scope(|scope| {
+        for range in &ranges[1..] {
+            scope.spawn(|| write(range.clone()));
+        }
+    });
+    let loaded = read_array(&path, &Progress::new(), budget()).unwrap();
+    assert_eq!(loaded.array, AnyArray::F32(whole.clone()));
+    assert_eq!(loaded.header.voxel_um, Some([0.1; 3]));
+    let text = create_rows(&path, [5, 31, 70], &WriteRequest::new(&whole)).unwrap_err().to_string();
+    assert!(text.contains("already"), "{text}");
+}
+
+#[test]
+fn version_0_4_axes_channels_and_units_are_understood() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    std::fs::write(path.join(".zgroup"), r#"{"zarr_format":2}"#).unwrap();
+    let attributes = r#"{"multiscales":[{"version":"0.4","axes":[{"name":"c","type":"channel"},
+        {"name":"z","type":"space","unit":"nanometer"},{"name":"y","type":"space","unit":"nanometer"},{"name":"x","type":"space","unit":"nanometer"}],
+        "datasets":[{"path":"s0","coordinateTransformations":[{"type":"scale","scale":[1,30,20,10]},{"type":"translation","translation":[0,0,0,500]}]}]}]}"#;
+    std::fs::write(path.join(".zattrs"), attributes).unwrap();
+    std::fs::create_dir(path.join("s0")).unwrap();
+    std::fs::write(path.join("s0/.zarray"), r#"{"zarr_format":2,"shape":[2,1,2,3],"chunks":[1,1,2,3],"dtype":">u2","compressor":null,"fill_value":0,"order":"C","filters":null}"#).unwrap();
+    for channel in 0..2u16 {
+        let bytes: Vec<u8> = (0..6u16).flat_map(|v| (v + 1000 * channel).to_be_bytes()).collect();
+        std::fs::write(path.join(format!("s0/{channel}.0.0.0")), bytes).unwrap();
+    }
+    let loaded = crate::io::read_channel(path, 1, &Progress::new(), budget()).unwrap();
+    assert_eq!(loaded.array.to_label_ids().unwrap()[[0, 1, 2]], 1005);
+    assert_eq!(loaded.header.voxel_um, Some([0.03, 0.02, 0.01]));
+    assert_eq!(loaded.header.origin_um, [0.0, 0.0, 0.5]);
+    assert_eq!(loaded.header.n_channels, 2);
+    let text = crate::io::read_channel(path, 2, &Progress::new(), budget()).unwrap_err().to_string();
+    assert!(text.contains("channel 2"), "{text}");
+}
+
+#[test]
+fn hostile_metadata_is_refused_before_memory_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zarr");
+    std::fs::create_dir(&path).unwrap();
+    let array = |shape: &str, chunks: &str| {
+        format!(
+            r#"{{"zarr_format":2,"shape":{shape},"chunks":{chunks},"dtype":"<f4","compressor":null,"fill_value":0,"order":"C","filters":null}}"#
+        )
+    };
+    for (json, part) in [
+        (array("[1000000,1000000,1000000]", "[64,64,64]"), "memory"),
+        (array("[1000000,1000000,1000000]", "[1000000,1000000,1000000]"), "memory"),
+        (array("[1000000,1000000]", "[4294967296,4294967296]"), "memory"),
+        (array("[0,4,4]", "[1,4,4]"), "empty"),
+        (array("[4,4,4,4,4]", "[4,4,4,4,4]"), "expected 3 axes"),
+        ("{".to_owned(), "Zarr"),
+        (r#"{"zarr_format":9}"#.to_owned(), "Zarr"),
+    ] {
+        std::fs::write(path.join(".zarray"), &json).unwrap();
+        let text = read_array(&path, &Progress::new(), budget()).unwrap_err().to_string();
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
