@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::array::{ArrayRef, Dtype, put_planes, zeros};
 use super::atomic::write_atomically;
 use super::error::IoError;
+use super::sidecar::{self, Sidecar};
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::volume::{AnyArray, ClassTable, Scan, Volume};
 
@@ -194,6 +195,8 @@ impl<'a> WriteRequest<'a> {
 pub(crate) trait Source: Send {
     /// What the file says.
     fn header(&self) -> &Header;
+    /// What the file says, to be added to.
+    fn header_mut(&mut self) -> &mut Header;
     /// Planes `planes` along z, in the type of the header and with its rows and columns.
     fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError>;
 }
@@ -241,6 +244,10 @@ pub(crate) trait Format: Sync {
     fn writes(&self) -> bool {
         true
     }
+    /// What is written beside the file because the format cannot hold it; nothing by default.
+    fn sidecar(&self, _request: &WriteRequest<'_>) -> Sidecar {
+        Sidecar::default()
+    }
     /// Writes an array under `path`, a temporary name; returns what the format could not carry, one sentence each.
     fn write(
         &self,
@@ -251,8 +258,17 @@ pub(crate) trait Format: Sync {
 }
 
 /// Every format, in the order in which they are asked.
-pub(crate) fn formats() -> [&'static dyn Format; 3] {
-    [&super::zarr::Zarr, &super::hdf5::Hdf5, &super::mrc::Mrc]
+pub(crate) fn formats() -> [&'static dyn Format; 7] {
+    use super::pictures::{PictureFolder, Png};
+    [
+        &super::zarr::Zarr,
+        &super::hdf5::Hdf5,
+        &super::tiff::Tiff,
+        &super::npy::Npy,
+        &Png,
+        &super::mrc::Mrc,
+        &PictureFolder,
+    ]
 }
 
 /// The readable formats with their extensions, as a sentence part: "MRC (.mrc .st), TIFF (.tif)".
@@ -271,6 +287,9 @@ fn listed(keep: impl Fn(&'static dyn Format) -> bool) -> String {
         .filter(|format| keep(*format))
         .map(|format| {
             let extensions: Vec<String> = format.extensions().iter().map(|e| format!(".{e}")).collect();
+            if extensions.is_empty() {
+                return format.name().to_owned();
+            }
             format!("{} ({})", format.name(), extensions.join(" "))
         })
         .collect();
@@ -319,7 +338,8 @@ pub(crate) fn find_format(path: &Path) -> Result<&'static dyn Format, IoError> {
 
 /// Opens any readable file.
 pub(crate) fn open(path: &Path, channel: usize, budget: MemoryBudget) -> Result<Box<dyn Source>, IoError> {
-    let source = find_format(path)?.open(&OpenRequest { path, channel, budget })?;
+    let mut source = find_format(path)?.open(&OpenRequest { path, channel, budget })?;
+    sidecar::apply_beside(path, source.header_mut());
     let header = source.header();
     if header.shape.contains(&0) {
         let [z, y, x] = header.shape;
@@ -466,5 +486,8 @@ pub fn write_array(
     if request.array.shape().contains(&0) {
         return Err(IoError::content(path, "an empty array is not written"));
     }
-    write_atomically(path, |temporary| format.write(temporary, request, progress))
+    let losses = write_atomically(path, |temporary| format.write(temporary, request, progress))?;
+    let beside = format.sidecar(request);
+    sidecar::write_beside(path, Some(&beside).filter(|beside| !beside.is_empty()))?;
+    Ok(losses)
 }

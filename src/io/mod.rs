@@ -18,8 +18,12 @@ mod info;
 mod landmarks;
 mod meshes;
 mod mrc;
+mod npy;
+mod pictures;
 mod scan;
+mod sidecar;
 mod text;
+mod tiff;
 mod zarr;
 
 pub use alignment::{read_alignment, read_xf, write_alignment, write_xf};

@@ -51,6 +51,10 @@ impl Source for Hdf5Source {
         &self.header
     }
 
+    fn header_mut(&mut self) -> &mut Header {
+        &mut self.header
+    }
+
     fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError> {
         guarded(&self.path, || read_range(&self.frames, self.header.dtype, planes))
     }

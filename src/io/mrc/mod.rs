@@ -2,7 +2,7 @@
 //!
 //! Reads modes 0 (signed or not), 1, 2, 6 and 12 (half floats, widened to f32) in either byte
 //! order, with the extended headers of SerialEM and FEI. Writes modes 0, 1, 2 and 6 with the voxel
-//! size, the origin, the range and a label "unit 1/um". Rows are neither flipped on reading nor on
+//! size, the origin, the range and a label "unit 1/um"; classes go to NAME.mrc.json. Rows are neither flipped on reading nor on
 //! writing: row 0 of the file is row 0 of the array.
 
 mod extended;
@@ -22,6 +22,7 @@ use self::header::{HEADER_BYTES, MrcHeader, NewHeader};
 use super::array::{ArrayRef, Dtype, FileVoxel, array_from_bytes, with_view};
 use super::error::IoError;
 use super::format::{Format, Header, Kind, OpenRequest, Probe, Source, WriteRequest, has_extension};
+use super::sidecar::Sidecar;
 use crate::base::{Progress, Unit};
 use crate::volume::AnyArray;
 
@@ -66,6 +67,10 @@ impl Format for Mrc {
         progress: &Progress,
     ) -> Result<Vec<String>, IoError> {
         write(path, request, progress)
+    }
+
+    fn sidecar(&self, request: &WriteRequest<'_>) -> Sidecar {
+        Sidecar::classes_of(request)
     }
 }
 
@@ -155,6 +160,10 @@ impl Source for MrcSource {
         &self.header
     }
 
+    fn header_mut(&mut self) -> &mut Header {
+        &mut self.header
+    }
+
     fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError> {
         let [_, rows, cols] = self.mrc.shape;
         let plane_bytes = rows * cols * self.mrc.file_value_bytes();
@@ -226,9 +235,6 @@ fn write(path: &Path, request: &WriteRequest<'_>, progress: &Progress) -> Result
     }
     if let Some(energy) = request.energy_ev {
         labels.push(format!("{ENERGY_LABEL}{energy}"));
-    }
-    if request.classes.is_some_and(|classes| !classes.classes.is_empty()) {
-        losses.push("names and colours of the classes are not stored in MRC".to_owned());
     }
     if !request.angles_deg.is_empty() {
         losses.push("tilt angles are not stored in MRC; write a .rawtlt beside it".to_owned());

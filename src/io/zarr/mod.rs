@@ -225,6 +225,10 @@ impl Source for ZarrSource {
         &self.header
     }
 
+    fn header_mut(&mut self) -> &mut Header {
+        &mut self.header
+    }
+
     fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError> {
         guarded(&self.path, "Zarr", || self.read_any(&planes))
     }
