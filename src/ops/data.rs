@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use ndarray::Array3;
+
 use super::op::OpError;
+use crate::segment::Classifier;
 use crate::volume::{Alignment, ClassTable, Labels, Scan, TiltSeries, Volume};
 
 /// A label volume with its frame and its classes.
@@ -33,6 +36,8 @@ pub enum Data {
     Labels(Arc<LabelData>),
     /// Region or instance ids on a grid, 0 outside.
     Regions(Arc<Volume<u32>>),
+    /// A trained classifier.
+    Classifier(Arc<Classifier>),
 }
 
 /// The kinds of [`Data`].
@@ -45,6 +50,7 @@ pub enum Kind {
     Volume,
     Labels,
     Regions,
+    Classifier,
 }
 
 impl Kind {
@@ -57,6 +63,7 @@ impl Kind {
             Self::Volume => "volume",
             Self::Labels => "label volume",
             Self::Regions => "region map",
+            Self::Classifier => "trained classifier",
         }
     }
 }
@@ -71,6 +78,7 @@ impl Data {
             Self::Volume(_) => Kind::Volume,
             Self::Labels(_) => Kind::Labels,
             Self::Regions(_) => Kind::Regions,
+            Self::Classifier(_) => Kind::Classifier,
         }
     }
 }
@@ -121,5 +129,11 @@ impl Inputs {
         volume, find_volume, Volume, Volume<f32>;
         labels, find_labels, Labels, LabelData;
         regions, find_regions, Regions, Volume<u32>;
+        classifier, find_classifier, Classifier, Classifier;
     }
+}
+
+/// The mask in a slot, if there is one: true where anything is labelled.
+pub(super) fn mask_of(inputs: &Inputs, slot: &str) -> Option<Array3<bool>> {
+    inputs.find_labels(slot).map(|data| data.labels.to_dense().mapv(|id| id != 0))
 }

@@ -12,8 +12,11 @@ pub mod docs;
 mod normalize;
 pub mod op;
 pub mod param;
+mod predict;
 pub mod recipe;
 mod reconstruct;
+pub mod segment;
+mod supervoxels;
 
 pub use data::{Data, Inputs, Kind, LabelData};
 pub use op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Provenance, Stage};

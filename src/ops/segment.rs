@@ -1,0 +1,149 @@
+//! From a few strokes to a label for every voxel.
+
+use std::sync::Arc;
+
+use ndarray::Array3;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::data::{Data, Inputs, Kind, LabelData, mask_of};
+use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
+use super::param::{Param, ParamKind};
+use crate::base::Unit;
+use crate::segment::{self, FeatureCache, SegmentParams, Segmentation};
+use crate::volume::{Labels, Volume};
+
+/// The parameters of the pipeline and the seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SegmentOpParams {
+    region_voxels: Option<f32>,
+    trees: u32,
+    context_rounds: u32,
+    seed: u64,
+}
+
+impl Default for SegmentOpParams {
+    fn default() -> Self {
+        let SegmentParams { region_voxels, trees, context_rounds, .. } = SegmentParams::default();
+        Self { region_voxels, trees, context_rounds, seed: 0 }
+    }
+}
+
+impl SegmentOpParams {
+    fn pipeline(&self) -> SegmentParams {
+        SegmentParams {
+            region_voxels: self.region_voxels,
+            trees: self.trees,
+            context_rounds: self.context_rounds,
+        }
+    }
+}
+
+pub(super) static OP: Op = Op {
+    id: "segment",
+    label: "Classify",
+    stage: Stage::Segment,
+    summary: "Labels every voxel from a few painted strokes",
+    about: "\
+Supervoxels, features of each at several scales, a seeded random forest, and further rounds in which the forest \
+also sees what the neighbourhood was taken for. The program chooses the region size. Every voxel gets one of the \
+painted classes, 0 only outside the mask; a painted voxel keeps its class. Where the two most probable classes are \
+close the uncertainty is near 1. The same strokes and seed give the same bits.
+
+Sources: random forests after Breiman (2001); extra trees after Geurts and others (2006); context after Tu and Bai \
+(2010).",
+    inputs: &[
+        Input { name: "volume", kind: Kind::Volume, optional: false, doc: "What is segmented" },
+        Input { name: "scribbles", kind: Kind::Labels, optional: false, doc: "Strokes: 0 unpainted, k is class k" },
+        Input { name: "mask", kind: Kind::Labels, optional: true, doc: "Only where this is labelled" },
+    ],
+    outputs: &[
+        Output { name: "prediction", kind: Kind::Labels },
+        Output { name: "uncertainty", kind: Kind::Volume },
+        Output { name: "classifier", kind: Kind::Classifier },
+    ],
+    params: &[
+        Param::new(
+            "region_voxels",
+            "Region size",
+            ParamKind::Float { min: 2.0, max: 64.0 },
+            "Edge of a supervoxel; chosen by the program where left empty",
+        )
+        .unit("voxels")
+        .optional(),
+        Param::new("trees", "Trees", ParamKind::Int { min: 1, max: 10_000 }, "Trees of each forest").advanced(),
+        Param::new(
+            "context_rounds",
+            "Context rounds",
+            ParamKind::Int { min: 0, max: 5 },
+            "Rounds in which the forest also sees what the neighbourhood was taken for",
+        )
+        .advanced(),
+        Param::new("seed", "Seed", ParamKind::Int { min: 0, max: i64::MAX }, "Another number, another forest")
+            .advanced(),
+    ],
+    defaults: defaults_of::<SegmentOpParams>,
+    forecast,
+    run,
+    policy: Policy::Latest,
+};
+
+fn forecast(inputs: &Inputs, params: &Value) -> Result<Forecast, OpError> {
+    let params: SegmentOpParams = typed(params)?;
+    let n = inputs.volume("volume")?.n_voxels() as u64;
+    // The cache, the dense strokes, and labels with uncertainty at the end.
+    let bytes = FeatureCache::peak_bytes(n, &params.pipeline().recipe()) + 2 * n + 6 * n;
+    Ok(Forecast { bytes, seconds: None })
+}
+
+/// The whole pipeline with everything it rests on; the command line takes the probabilities from here.
+///
+/// # Errors
+/// The sentence of the method.
+pub fn segmentation(context: &Context, inputs: &Inputs, params: &Value) -> Result<Segmentation, OpError> {
+    let params: SegmentOpParams = typed(&OP.complete(params)?)?;
+    let scribbles: Array3<u16> = inputs.labels("scribbles")?.labels.to_dense();
+    let mask = mask_of(inputs, "mask");
+    segment::segment(
+        &context.progress,
+        inputs.volume("volume")?,
+        scribbles.view(),
+        mask.as_ref().map(|mask| mask.view()),
+        &params.pipeline(),
+        params.seed,
+    )
+    .map_err(OpError::method)
+}
+
+/// The layers that a segmentation becomes.
+pub fn outcome(volume: &Volume<f32>, classes: &LabelData, segmentation: Segmentation) -> Outcome {
+    let uncertainty = segmentation.prediction.uncertainty_volume(&segmentation.cache.regions);
+    let details = json!({
+        "regions": segmentation.cache.regions.n,
+        "features": segmentation.cache.features.n_features,
+        "classes": segmentation.classifier.classes,
+    });
+    let labels = label_data(volume, &segmentation.labels, classes);
+    Outcome {
+        data: vec![
+            ("prediction", Data::Labels(Arc::new(labels))),
+            ("uncertainty", Data::Volume(Arc::new(volume.with_data(uncertainty, Unit::Arbitrary)))),
+            ("classifier", Data::Classifier(Arc::new(segmentation.classifier))),
+        ],
+        notes: Vec::new(),
+        details,
+    }
+}
+
+/// Labels in the frame of a volume with the classes of other labels.
+pub(super) fn label_data(volume: &Volume<f32>, ids: &Array3<u16>, classes: &LabelData) -> LabelData {
+    let labels = Labels::from_dense(ids);
+    let classes = classes.classes.clone().with_ids(labels.ids());
+    LabelData { labels, voxel_um: volume.voxel_um, origin_um: volume.origin_um, classes }
+}
+
+fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {
+    let segmentation = segmentation(context, inputs, params)?;
+    Ok(outcome(inputs.volume("volume")?, inputs.labels("scribbles")?, segmentation))
+}
