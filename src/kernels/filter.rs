@@ -55,8 +55,10 @@ impl Window {
 pub enum Beyond {
     /// Nothing: the sample lies inside the detector.
     Zero,
-    /// The mean of the last few values: the sample goes on.
+    /// The mean of the last few values: the sample goes on for ever, as on a flat grid.
     Edge,
+    /// The mean of the last few values, falling to nothing over half a row: the sample ends somewhere beyond.
+    Fade,
 }
 
 /// Values averaged into the level that goes on beyond an edge.
@@ -112,13 +114,14 @@ impl RampFilter {
         let padded = scratch.row.len();
         scratch.row[..n].copy_from_slice(&row[..n]);
         scratch.row[n..].fill(0.0);
-        if self.beyond == Beyond::Edge && n > 0 {
+        if self.beyond != Beyond::Zero && n > 0 {
             let m = EDGE.min(n);
             let mean = |values: &[f32]| values.iter().sum::<f32>() / m as f32;
             let middle = n + (padded - n) / 2;
             let (left, right) = (mean(&row[..m]), mean(&row[n - m..n]));
-            scratch.row[n..middle].fill(right);
-            scratch.row[middle..].fill(left);
+            let fade = self.beyond == Beyond::Fade;
+            continue_row(&mut scratch.row[n..middle], right, fade, false);
+            continue_row(&mut scratch.row[middle..], left, fade, true);
         }
         self.fft.forward(scratch);
         for (value, gain) in scratch.spectrum.iter_mut().zip(&self.response) {
@@ -129,6 +132,20 @@ impl RampFilter {
         let (before, rest) = out.split_at_mut(extra);
         rest.copy_from_slice(&scratch.row[..rest.len()]);
         before.copy_from_slice(&scratch.row[padded - extra..]);
+    }
+}
+
+/// Fills a continuation with `level`, or lets it fall as a raised cosine from its start (or end) to nothing.
+fn continue_row(values: &mut [f32], level: f32, fade: bool, backwards: bool) {
+    values.fill(level);
+    let n = values.len();
+    if !fade {
+        return;
+    }
+    for (i, value) in values.iter_mut().enumerate() {
+        let distance = if backwards { n - i } else { i + 1 };
+        let phase = std::f32::consts::PI * distance as f32 / (n + 1) as f32;
+        *value *= 0.5 + 0.5 * phase.cos();
     }
 }
 

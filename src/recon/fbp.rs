@@ -2,7 +2,7 @@
 //!
 //! `f(z, x) = Σ_v w_v q_v(u_v(z, x))`: every row is filtered with a ramp ([`crate::kernels::filter`]), weighted
 //! with the angle it stands for, and back projected with linear interpolation. A sample that reaches beyond
-//! the detector is continued at its edge level while filtering, and the filtered continuation is back
+//! the detector is continued while filtering, at its edge level (falling, where views go all round), and the filtered continuation is back
 //! projected too, which keeps bright rims away.
 //!
 //! Cost: depth · width · views updates a row. Memory: one slab of filtered rows beside input and output.
@@ -34,7 +34,12 @@ pub(super) fn fbp(
     let (depth, _, width) = volume.dim();
     let n_cols = input.n_cols + 2 * extra_columns(input.n_cols, input.beyond);
     let projector = SlabProjector::new(&input.geometry(n_cols, depth, width));
-    let beyond = if input.beyond { Beyond::Edge } else { Beyond::Zero };
+    let (_, full) = input.tilt_range();
+    let beyond = match (input.beyond, full) {
+        (false, _) => Beyond::Zero,
+        (true, false) => Beyond::Edge,
+        (true, true) => Beyond::Fade,
+    };
     let filter = RampFilter::new(input.n_cols, params.filter, params.cutoff, params.order, beyond);
     let weights: Vec<f32> =
         angular_weights(&input.angles_deg).iter().map(|w| *w as f32 * per_voxel).collect();

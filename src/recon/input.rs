@@ -119,7 +119,7 @@ impl<'a> Input<'a> {
 
     /// Fills `out` with row `row` (counted in the whole result) of the aligned `view`.
     ///
-    /// Between rows it interpolates by Keys' cubic (a = -1/2, doi:10.1109/TASSP.1981.1163711), which keeps 98 % of
+    /// Between rows it interpolates by Keys' cubic (a = -1/2, doi:10.1109/TASSP.1981.1163711), which keeps 88 % of
     /// the contrast at half of Nyquist where linear interpolation keeps 71 % in the worst case. Rows beyond
     /// the detector repeat the last.
     fn aligned_row(&self, view: usize, row: usize, out: &mut [f32]) {
