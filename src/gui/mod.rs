@@ -1,6 +1,35 @@
-//! The window.
+//! The window: the only place that knows egui.
+//!
+//! Panels read the session, change the view state and push requests; requests are applied at the
+//! end of the frame. Nothing here opens a file or starts a thread that computes.
+
+mod app;
+mod apply;
+pub mod commands;
+mod derived;
+mod dialogs;
+mod draw;
+mod frame;
+mod icons;
+mod keymap;
+mod messages;
+mod palette;
+mod panels;
+mod state;
+mod status_bar;
+mod theme;
+mod tools;
+mod top_bar;
+mod views;
+mod welcome;
+mod widgets;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+pub use app::App;
 
 /// What the window opens with.
 #[derive(Debug, Default)]
@@ -16,5 +45,44 @@ pub struct Start {
 /// # Errors
 /// Where the system has no display or no device to draw with.
 pub fn run(start: Start) -> anyhow::Result<()> {
-    anyhow::bail!("no window yet for {start:?}")
+    let mut setup = egui_wgpu::WgpuSetupCreateNew::without_display_handle();
+    // eframe's own limits would cap 3-D textures at 2048, at 256 on GL.
+    setup.device_descriptor = Arc::new(crate::gpu::device::device_descriptor);
+    let mut wgpu_options = egui_wgpu::WgpuConfiguration::default();
+    wgpu_options.wgpu_setup = egui_wgpu::WgpuSetup::CreateNew(setup);
+    let options = eframe::NativeOptions {
+        viewport: egui::ViewportBuilder::default()
+            .with_title("Waterwindow")
+            .with_app_id("waterwindow")
+            .with_inner_size([1440.0, 900.0])
+            .with_min_inner_size([960.0, 600.0])
+            .with_icon(icon()),
+        wgpu_options,
+        ..Default::default()
+    };
+    eframe::run_native("waterwindow", options, Box::new(|creation| Ok(Box::new(App::new(creation, start)))))
+        .map_err(|error| anyhow::anyhow!("{error}"))
+        .context("the window could not be opened: it needs a display (X11 or Wayland) and a graphics driver (Vulkan or OpenGL); `waterwindow --help` lists what works without a window")
+}
+
+/// The program's mark, drawn: a frame whose left half is filled.
+fn icon() -> egui::IconData {
+    const EDGE: usize = 64;
+    let accent = theme::DARK.accent;
+    let frame = theme::DARK.text_strong;
+    let mut rgba = Vec::with_capacity(EDGE * EDGE * 4);
+    for y in 0..EDGE {
+        for x in 0..EDGE {
+            let inside = |low: usize, high: usize| (low..high).contains(&x) && (low..high).contains(&y);
+            let color = if inside(6, 58) && !inside(11, 53) {
+                frame
+            } else if inside(17, 47) && x < 32 {
+                accent
+            } else {
+                egui::Color32::TRANSPARENT
+            };
+            rgba.extend_from_slice(&color.to_array());
+        }
+    }
+    egui::IconData { rgba, width: EDGE as u32, height: EDGE as u32 }
 }

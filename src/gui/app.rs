@@ -1,0 +1,317 @@
+//! The application: one frame is events in, panels drawn, requests applied.
+
+use std::path::PathBuf;
+
+use super::commands::{self, Facts};
+use super::derived::Derived;
+use super::dialogs::{self, SystemDialog};
+use super::draw::Drawer;
+use super::frame::Cx;
+use super::messages::{Level, Messages};
+use super::palette::Palette;
+use super::state::{AfterSave, Dialog, OpenWhat, Queue, ViewState};
+use super::views::dock::Dock;
+use super::{Start, keymap, panels, status_bar, theme, top_bar, views, welcome};
+use crate::project::Content;
+use crate::session::{self, Command, Event, Session, Theme};
+
+/// The window's application.
+pub struct App {
+    pub(super) session: Session,
+    pub(super) view: ViewState,
+    pub(super) derived: Derived,
+    pub(super) dock: Dock,
+    pub(super) drawer: Option<Drawer>,
+    pub(super) messages: Messages,
+    pub(super) palette: Palette,
+    pub(super) system_dialog: Option<SystemDialog>,
+    pub(super) after_save: Option<AfterSave>,
+    pub(super) leaving: bool,
+    /// What to open when the last command of the session is through.
+    pub(super) queue: Queue,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("view", &self.view).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// The application in a window that eframe has made.
+    pub fn new(creation: &eframe::CreationContext<'_>, start: Start) -> Self {
+        Self::with_session(
+            &creation.egui_ctx,
+            creation.wgpu_render_state.as_ref(),
+            Session::new(session::Settings::default()),
+            start,
+        )
+    }
+
+    /// The application on a session, with or without a device to draw with. Tests come in here.
+    pub fn with_session(
+        ctx: &egui::Context,
+        render_state: Option<&egui_wgpu::RenderState>,
+        mut session: Session,
+        start: Start,
+    ) -> Self {
+        theme::install(ctx);
+        ctx.set_theme(theme_preference(session.settings().theme));
+        let waker = ctx.clone();
+        session.set_waker(std::sync::Arc::new(move || waker.request_repaint()));
+        for file in start.files {
+            session.apply(Command::Open(file));
+        }
+        let mut app = Self {
+            session,
+            view: ViewState::default(),
+            derived: Derived::default(),
+            dock: Dock::default(),
+            drawer: render_state.map(Drawer::new),
+            messages: Messages::default(),
+            palette: Palette::default(),
+            system_dialog: None,
+            after_save: None,
+            leaving: false,
+            queue: Queue::default(),
+        };
+        match start.demo.as_deref() {
+            Some("lymphocyte") => app.run(ctx, commands::CommandId::DemoLymphocyte),
+            Some(_) => app.run(ctx, commands::CommandId::DemoYeast),
+            None => {}
+        }
+        app
+    }
+
+    /// The session, to look at.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The session, for tests that drive it beside the window.
+    pub fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// One frame.
+    pub fn frame(&mut self, ui: &mut egui::Ui) {
+        let ctx = ui.ctx().clone();
+        self.take_events(&ctx);
+        self.take_dropped_files(&ctx);
+        self.take_system_dialog();
+        let facts = self.facts();
+        if !self.palette.is_open() && self.view.dialog.is_none() {
+            for id in commands::pressed(&ctx, &facts) {
+                self.run(&ctx, id);
+            }
+        }
+        if self.view.key_overlay && ctx.input(|i| i.key_pressed(egui::Key::Escape)) {
+            self.view.key_overlay = false;
+        }
+        self.draw(ui);
+        let facts = self.facts();
+        if self.view.key_overlay {
+            self.view.key_overlay = keymap::show(&ctx);
+        }
+        if let Some(id) = self.palette.show(&ctx, &facts) {
+            self.queue.run(id);
+        }
+        let classes = self.session.project().classes.clone();
+        dialogs::show(&ctx, &mut self.view, &classes, &mut self.queue);
+        self.messages.show(&ctx);
+        self.apply_queue(&ctx);
+        self.guard_close(&ctx);
+    }
+
+    pub(super) fn facts(&self) -> Facts {
+        let project = self.session.project();
+        Facts {
+            project: !project.layers.is_empty(),
+            volume: project.layers.iter().any(|layer| layer.volume().is_some()),
+            labels: project.layers.iter().any(|layer| layer.labels().is_some()),
+            prediction: self.session.live().prediction.is_some(),
+            undo: self.session.undo_label().is_some(),
+            redo: self.session.redo_label().is_some(),
+            jobs: self.session.jobs().iter().any(|job| !job.state.is_over()),
+        }
+    }
+
+    fn draw(&mut self, ui: &mut egui::Ui) {
+        let facts = self.facts();
+        let device = self.drawer.as_ref().map(|drawer| drawer.device().to_owned());
+        let mut cx = Cx {
+            session: &self.session,
+            view: &mut self.view,
+            queue: &mut self.queue,
+            derived: &mut self.derived,
+            facts,
+            device: device.as_deref(),
+        };
+        let t = theme::of(ui);
+        let bar = |left: i8| {
+            egui::Frame::new().fill(t.panel).inner_margin(egui::Margin { left, right: 8, top: 0, bottom: 0 })
+        };
+        egui::Panel::top("top-bar")
+            .exact_size(theme::TOP_BAR)
+            .frame(bar(14))
+            .show(ui, |ui| top_bar::show(ui, &mut cx));
+        egui::Panel::bottom("status-bar")
+            .exact_size(theme::STATUS_BAR)
+            .frame(bar(12))
+            .show(ui, |ui| status_bar::show(ui, &mut cx));
+        if !facts.project {
+            egui::CentralPanel::default().frame(egui::Frame::new()).show(ui, |ui| welcome::show(ui, &mut cx));
+            return;
+        }
+        let side = egui::Frame::new().fill(t.panel).inner_margin(egui::Margin::symmetric(12, 8));
+        if cx.view.left_open {
+            egui::Panel::left("left").default_size(252.0).size_range(200.0..=420.0).frame(side).show(
+                ui,
+                |ui| {
+                    panels::left::show(ui, &mut cx);
+                },
+            );
+        }
+        if cx.view.right_open {
+            egui::Panel::right("right").default_size(300.0).size_range(240.0..=460.0).frame(side).show(
+                ui,
+                |ui| {
+                    panels::inspector::show(ui, &mut cx);
+                },
+            );
+        }
+        egui::CentralPanel::default().frame(egui::Frame::new().fill(t.ground)).show(ui, |ui| {
+            views::show(ui, &mut cx, &mut self.dock, self.drawer.as_mut());
+        });
+    }
+
+    fn take_events(&mut self, ctx: &egui::Context) {
+        for event in self.session.poll() {
+            match event {
+                Event::Message { level, text } => self.messages.push(level_of(level), text),
+                Event::ProjectReplaced => {
+                    self.view = ViewState {
+                        left_open: self.view.left_open,
+                        right_open: self.view.right_open,
+                        ..ViewState::default()
+                    };
+                    self.derived.retain(self.session.project());
+                }
+                Event::LayerAdded(id) => self.welcome_layer(id),
+                Event::LayerChanged(id, bricks) => {
+                    if let Some(drawer) = &mut self.drawer {
+                        drawer.note_change(id, bricks);
+                    }
+                }
+                Event::LayerRemoved(_) => self.derived.retain(self.session.project()),
+                Event::Saved(path) => {
+                    self.messages.push(Level::Info, format!("Saved {}", path.display()));
+                    if let Some(after) = self.after_save.take() {
+                        self.leave(ctx, after);
+                    }
+                }
+                Event::QuitReady => {
+                    self.leaving = true;
+                    ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Brings the stage and the views to what has just come.
+    fn welcome_layer(&mut self, id: crate::project::LayerId) {
+        let Some(layer) = self.session.project().layer(id) else { return };
+        match &layer.content {
+            Content::Volume(_) if layer.provenance.op != "demo" => {
+                self.view.stage = match self.view.stage {
+                    crate::ops::Stage::Scan | crate::ops::Stage::Align => crate::ops::Stage::Reconstruct,
+                    stage => stage,
+                };
+                if !layer.display.additive {
+                    self.view.layer = None;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn take_dropped_files(&mut self, ctx: &egui::Context) {
+        let dropped: Vec<PathBuf> =
+            ctx.input(|input| input.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect());
+        for path in dropped {
+            self.session.apply(Command::Open(path));
+        }
+    }
+
+    fn take_system_dialog(&mut self) {
+        let Some((browse, path, unavailable)) = self.system_dialog.as_ref().and_then(SystemDialog::poll)
+        else {
+            return;
+        };
+        self.system_dialog = None;
+        if let Some(path) = path {
+            dialogs::take_path(&mut self.view.dialog, browse, &path);
+        } else if unavailable {
+            self.messages.push(
+                Level::Warning,
+                "This system has no file dialog to offer (no desktop portal). Type or paste the path instead",
+            );
+        }
+    }
+
+    /// Asks before the window closes with work that is not saved.
+    fn guard_close(&mut self, ctx: &egui::Context) {
+        if !ctx.input(|input| input.viewport().close_requested()) || self.leaving {
+            return;
+        }
+        if self.session.is_dirty() {
+            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            self.view.dialog = Some(Dialog::Unsaved(AfterSave::Quit));
+        } else {
+            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            self.session.apply(Command::Quit);
+        }
+    }
+
+    /// Goes on after work was saved, or left unsaved on purpose.
+    pub(super) fn leave(&mut self, ctx: &egui::Context, after: AfterSave) {
+        match after {
+            AfterSave::Quit => {
+                self.leaving = true;
+                self.session.apply(Command::Quit);
+            }
+            AfterSave::Close => self.session.apply(Command::CloseProject),
+            AfterSave::Open(OpenWhat::Path(path)) => self.session.apply(Command::Open(path)),
+            AfterSave::Open(OpenWhat::Demo(cell)) => panels::demo::open(&mut self.session, cell),
+        }
+        ctx.request_repaint();
+    }
+}
+
+impl eframe::App for App {
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        self.frame(ui);
+    }
+
+    fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
+        theme::of_visuals(visuals).ground.to_normalized_gamma_f32()
+    }
+}
+
+fn level_of(level: session::Level) -> Level {
+    match level {
+        session::Level::Info => Level::Info,
+        session::Level::Warning => Level::Warning,
+        session::Level::Error => Level::Error,
+    }
+}
+
+/// What egui calls the theme of the settings.
+pub(super) fn theme_preference(theme: Theme) -> egui::ThemePreference {
+    match theme {
+        Theme::Dark => egui::ThemePreference::Dark,
+        Theme::Light => egui::ThemePreference::Light,
+        Theme::System => egui::ThemePreference::System,
+    }
+}

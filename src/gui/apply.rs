@@ -1,0 +1,244 @@
+//! Applies what panels, menus and shortcuts asked for: the only place that changes the session.
+
+use super::app::{App, theme_preference};
+use super::commands::CommandId as C;
+use super::dialogs::{Browse, OpenForm, SystemDialog, WriteForm, WriteWhat};
+use super::messages::Level;
+use super::state::{AfterSave, Dialog, OpenWhat, Request, Tool, ViewKind, paint_layer};
+use super::{panels, state, tools};
+use crate::project::Edit;
+use crate::session::{Command, Settings, Theme};
+
+impl App {
+    /// Applies everything that was asked for in this frame.
+    pub(super) fn apply_queue(&mut self, ctx: &egui::Context) {
+        // A request may add another one (a command of the table asks for a data command).
+        for _ in 0..8 {
+            let requests = std::mem::take(&mut self.queue.0);
+            if requests.is_empty() {
+                return;
+            }
+            for request in requests {
+                self.apply(ctx, request);
+            }
+            ctx.request_repaint();
+        }
+    }
+
+    fn apply(&mut self, ctx: &egui::Context, request: Request) {
+        match request {
+            Request::Session(command) => self.session.apply(command),
+            Request::Run(id) => self.run(ctx, id),
+            Request::Paint(stamp) => tools::brush::apply(&mut self.session, &mut self.view, &stamp),
+            Request::EndStroke(label) => self.session.end_stroke(label),
+            Request::Fill(at) => {
+                if let Err(text) = tools::fill::apply(&mut self.session, &mut self.view, &at) {
+                    self.messages.push(Level::Warning, text);
+                }
+            }
+            Request::ChooseClass(id) => self.view.class = id,
+            Request::Live(on) => self.set_live(on),
+            Request::Browse(browse) => self.browse(ctx, browse),
+            Request::Write(what, path) => self.write(what, path),
+            Request::SaveThen(after) => self.save(Some(after)),
+            Request::Leave(after) => self.leave(ctx, after),
+            Request::Say(level, text) => self.messages.push(level, text),
+        }
+    }
+
+    /// Does what a command of the table says.
+    pub(super) fn run(&mut self, ctx: &egui::Context, id: C) {
+        let view = &mut self.view;
+        match id {
+            C::Open => view.dialog = Some(Dialog::Open(OpenForm::default())),
+            C::AddVolume => {
+                view.dialog = Some(Dialog::Open(OpenForm {
+                    add: true,
+                    role: super::dialogs::OpenAs::Volume,
+                    ..OpenForm::default()
+                }))
+            }
+            C::DemoYeast => self.open_demo(ctx, "yeast"),
+            C::DemoLymphocyte => self.open_demo(ctx, "lymphocyte"),
+            C::Save => self.save(None),
+            C::SaveAs => self.ask_save_as(None),
+            C::CloseProject => self.guarded(ctx, AfterSave::Close),
+            C::Quit => self.guarded(ctx, AfterSave::Quit),
+            C::Undo => self.session.apply(Command::Undo),
+            C::Redo => self.session.apply(Command::Redo),
+            C::CancelJobs => {
+                for job in self.session.jobs() {
+                    self.session.apply(Command::Cancel(job.id));
+                }
+            }
+            C::Stage(stage) => {
+                view.stage = stage;
+                view.right_open = true;
+                if stage != crate::ops::Stage::Segment && view.tool.paints() {
+                    view.tool = Tool::Navigate;
+                }
+            }
+            C::Navigate => view.tool = Tool::Navigate,
+            C::Brush => self.take_tool(Tool::Brush),
+            C::Eraser => self.take_tool(Tool::Eraser),
+            C::Fill => self.take_tool(Tool::Fill),
+            C::BallBrush => view.brush.ball = !view.brush.ball,
+            C::SmallerBrush => view.brush.radius = (view.brush.radius - 1.0).max(0.0),
+            C::LargerBrush => view.brush.radius = (view.brush.radius + 1.0).min(128.0),
+            C::LacLimit => view.brush.limited = !view.brush.limited,
+            C::Class(n) => {
+                if let Some(class) =
+                    self.session.project().classes.classes.get(usize::from(n).saturating_sub(1))
+                {
+                    view.class = class.id;
+                }
+            }
+            C::NewClass => view.dialog = Some(Dialog::NewClass { query: String::new() }),
+            C::Live => {
+                let on = !self.session.live().on;
+                self.set_live(on);
+            }
+            C::AcceptPrediction => {}
+            C::Uncertainty => view.show_uncertainty = !view.show_uncertainty,
+            C::ToggleLabels => view.show_labels = !view.show_labels,
+            C::Measure => {
+                view.stage = crate::ops::Stage::Measure;
+                panels::measure::start(&self.session, &self.view, &mut self.queue);
+            }
+            C::FitViews => view.fit_wanted = true,
+            C::AutoContrast => self.auto_contrast(),
+            C::MaximiseView => {
+                let under = view.hover.as_ref().map_or(ViewKind::Xy, |hover| hover.view);
+                view.maximised = if view.maximised.is_some() { None } else { Some(under) };
+            }
+            C::Crosshair => view.show_crosshair = !view.show_crosshair,
+            C::ResetCamera => self.reset_camera(),
+            C::ResetLayout => {
+                self.view.maximised = None;
+                self.dock = super::views::dock::Dock::default();
+            }
+            C::SavePicture => self.ask_picture(),
+            C::LeftPanel => view.left_open = !view.left_open,
+            C::RightPanel => view.right_open = !view.right_open,
+            C::Palette => self.palette.toggle(),
+            C::KeyOverlay => view.key_overlay = !view.key_overlay,
+            C::Theme => self.toggle_theme(ctx),
+        }
+    }
+
+    fn take_tool(&mut self, tool: Tool) {
+        self.view.tool = tool;
+        self.view.stage = crate::ops::Stage::Segment;
+    }
+
+    fn set_live(&mut self, on: bool) {
+        let volume = state::main_volume(self.session.project(), &self.view).map(|layer| layer.id);
+        let labels = paint_layer(self.session.project(), &self.view).map(|layer| layer.id);
+        match (on, volume, labels) {
+            (false, ..) => {}
+            (true, Some(volume), Some(labels)) => {
+                self.view.show_labels = true;
+                let _ = (volume, labels);
+            }
+            (true, ..) => self.messages.push(
+                Level::Warning,
+                "Live classification learns from what you paint: paint a few strokes of two classes first",
+            ),
+        }
+    }
+
+    fn open_demo(&mut self, ctx: &egui::Context, cell: &'static str) {
+        self.guarded(ctx, AfterSave::Open(OpenWhat::Demo(cell)));
+    }
+
+    /// Goes on, or asks first where work is not saved.
+    fn guarded(&mut self, ctx: &egui::Context, after: AfterSave) {
+        if self.session.is_dirty() {
+            self.view.dialog = Some(Dialog::Unsaved(after));
+        } else {
+            self.leave(ctx, after);
+        }
+    }
+
+    fn save(&mut self, then: Option<AfterSave>) {
+        if self.session.path().is_some() {
+            self.after_save = then;
+            self.session.apply(Command::Save);
+        } else {
+            self.ask_save_as(then);
+        }
+    }
+
+    fn ask_save_as(&mut self, then: Option<AfterSave>) {
+        let name = format!("{}.waterwindow", self.session.project().name);
+        let path = self
+            .session
+            .path()
+            .map_or_else(|| panels::export::in_documents(&name), |path| path.display().to_string());
+        self.view.dialog = Some(Dialog::Write(WriteForm {
+            what: WriteWhat::Project { then },
+            title: "Save project".to_owned(),
+            hint: "A folder NAME.waterwindow with everything that was made; inputs stay where they are"
+                .to_owned(),
+            path,
+        }));
+    }
+
+    fn ask_picture(&mut self) {
+        let view = self.view.hover.as_ref().map_or(ViewKind::Xy, |hover| hover.view);
+        self.view.dialog = Some(Dialog::Write(panels::export::picture_form(self.session.project(), view)));
+    }
+
+    fn write(&mut self, what: WriteWhat, path: std::path::PathBuf) {
+        match what {
+            WriteWhat::Project { then } => {
+                self.after_save = then;
+                self.session.apply(Command::SaveAs(path));
+            }
+            WriteWhat::Layer(layer, kind) => {
+                self.view.exported = true;
+                self.session.apply(Command::Export { what: kind, layer, path });
+            }
+            WriteWhat::Picture(view) => self.view.picture = Some((view, path)),
+        }
+    }
+
+    fn browse(&mut self, ctx: &egui::Context, browse: Browse) {
+        if self.system_dialog.is_some() {
+            return;
+        }
+        let name = match &self.view.dialog {
+            Some(Dialog::Write(form)) => std::path::Path::new(&form.path)
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            _ => String::new(),
+        };
+        let ctx = ctx.clone();
+        self.system_dialog = SystemDialog::open(browse, &name, move || ctx.request_repaint());
+    }
+
+    fn auto_contrast(&mut self) {
+        let project = self.session.project();
+        let Some(layer) = state::main_volume(project, &self.view) else { return };
+        let Some(stats) = self.derived.stats(layer) else { return };
+        let display = crate::project::Display { window: stats.window, ..layer.display.clone() };
+        let edit = Edit::SetDisplay { layer: layer.id, display };
+        self.session.apply(Command::Edit { label: "Automatic contrast".to_owned(), edit });
+    }
+
+    fn reset_camera(&mut self) {
+        let bounds = state::main_volume(self.session.project(), &self.view).and_then(state::layer_bounds);
+        if let Some(bounds) = bounds {
+            self.view.camera = super::views::volume_view::start_camera(bounds);
+        }
+    }
+
+    fn toggle_theme(&mut self, ctx: &egui::Context) {
+        let dark = ctx.theme() == egui::Theme::Dark;
+        let theme = if dark { Theme::Light } else { Theme::Dark };
+        ctx.set_theme(theme_preference(theme));
+        let settings = Settings { theme, ..self.session.settings().clone() };
+        self.session.apply(Command::SetSettings(Box::new(settings)));
+    }
+}

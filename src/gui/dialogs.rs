@@ -1,0 +1,436 @@
+//! Dialogs: what to open and as what, where to write, what to do with unsaved work.
+//!
+//! Each has a path field, so that a system without a file dialog is no obstacle.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::time::{Duration, Instant};
+
+use egui::{Align2, Key, vec2};
+
+use super::state::{AfterSave, Dialog, Queue, Request, ViewState};
+use super::widgets::Button;
+use super::{icons, theme, widgets};
+use crate::base::Unit;
+use crate::project::LayerId;
+use crate::session::{Command, ExportKind, Role, ScanOptions};
+
+/// What a file is opened as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum OpenAs {
+    /// What it looks like.
+    #[default]
+    Guess,
+    /// Raw frames.
+    Scan,
+    /// A volume.
+    Volume,
+    /// Class ids.
+    Labels,
+}
+
+/// The open dialog's fields.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct OpenForm {
+    /// The file or folder.
+    pub(crate) path: String,
+    /// What it is.
+    pub(crate) role: OpenAs,
+    /// Adds to the project instead of replacing it.
+    pub(crate) add: bool,
+    /// Angles as typed.
+    pub(crate) angles: String,
+    /// Flat file as typed.
+    pub(crate) flat: String,
+    /// Dark file as typed.
+    pub(crate) dark: String,
+    /// Pixel size as typed, µm.
+    pub(crate) pixel: String,
+    /// What the values are.
+    pub(crate) input: Option<Unit>,
+    /// Why the dialog asks, where a first try failed.
+    pub(crate) problem: Option<String>,
+}
+
+impl OpenForm {
+    /// The scan options as typed; the name of the first field that makes no sense.
+    pub(crate) fn options(&self) -> Result<ScanOptions, &'static str> {
+        let path = |text: &str| (!text.trim().is_empty()).then(|| PathBuf::from(text.trim()));
+        let pixel_um = match self.pixel.trim() {
+            "" => None,
+            text => match text.replace(',', ".").parse::<f64>() {
+                Ok(value) if value > 0.0 && value.is_finite() => Some(value),
+                _ => return Err("The pixel size must be a number above 0, in µm"),
+            },
+        };
+        Ok(ScanOptions {
+            angles: (!self.angles.trim().is_empty()).then(|| self.angles.trim().to_owned()),
+            flat: path(&self.flat),
+            dark: path(&self.dark),
+            pixel_um,
+            input: self.input,
+        })
+    }
+}
+
+/// What is written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum WriteWhat {
+    /// The project.
+    Project {
+        /// What happens once it is saved.
+        then: Option<AfterSave>,
+    },
+    /// A layer, its meshes or its table.
+    Layer(LayerId, ExportKind),
+    /// A picture of a view.
+    Picture(super::state::ViewKind),
+}
+
+/// The save dialog's fields.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct WriteForm {
+    /// What is written.
+    pub(crate) what: WriteWhat,
+    /// The dialog's heading.
+    pub(crate) title: String,
+    /// What the path should look like.
+    pub(crate) hint: String,
+    /// The path.
+    pub(crate) path: String,
+}
+
+/// Which field a path from the system's dialog goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Browse {
+    /// A file to open.
+    OpenFile,
+    /// A project or a folder of pictures to open.
+    OpenFolder,
+    /// The flat frames.
+    Flat,
+    /// The dark frames.
+    Dark,
+    /// A place to write to.
+    Write,
+}
+
+/// The system's file dialog while it is open: it runs on a thread of its own.
+#[derive(Debug)]
+pub(crate) struct SystemDialog {
+    browse: Browse,
+    started: Instant,
+    answer: Receiver<Option<PathBuf>>,
+}
+
+impl SystemDialog {
+    /// Opens it; `None` where the thread could not start.
+    pub(crate) fn open(browse: Browse, name: &str, waker: impl Fn() + Send + 'static) -> Option<Self> {
+        let (sender, answer) = sync_channel(1);
+        let dialog = rfd::AsyncFileDialog::new();
+        let file_name = name.to_owned();
+        let work = move || {
+            let picked = match browse {
+                Browse::OpenFolder => pollster::block_on(dialog.pick_folder()),
+                Browse::Write => pollster::block_on(dialog.set_file_name(file_name).save_file()),
+                _ => pollster::block_on(dialog.pick_file()),
+            };
+            // The window may have closed meanwhile; then nobody wants the answer.
+            drop(sender.send(picked.map(|file| file.path().to_path_buf())));
+            waker();
+        };
+        std::thread::Builder::new().name("file-dialog".to_owned()).spawn(work).ok()?;
+        Some(Self { browse, started: Instant::now(), answer })
+    }
+
+    /// The answer once there is one: which field, the path, and whether the system has no dialog at all.
+    pub(crate) fn poll(&self) -> Option<(Browse, Option<PathBuf>, bool)> {
+        match self.answer.try_recv() {
+            // Without a portal the answer "nothing chosen" comes at once.
+            Ok(None) => Some((self.browse, None, self.started.elapsed() < Duration::from_millis(400))),
+            Ok(path) => Some((self.browse, path, false)),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some((self.browse, None, true)),
+        }
+    }
+}
+
+/// Puts a path that the system's dialog gave into the open dialog.
+pub(crate) fn take_path(dialog: &mut Option<Dialog>, browse: Browse, path: &std::path::Path) {
+    let text = path.to_string_lossy().into_owned();
+    match (dialog, browse) {
+        (Some(Dialog::Open(form)), Browse::Flat) => form.flat = text,
+        (Some(Dialog::Open(form)), Browse::Dark) => form.dark = text,
+        (Some(Dialog::Open(form)), _) => form.path = text,
+        (Some(Dialog::Write(form)), _) => form.path = text,
+        _ => {}
+    }
+}
+
+/// Draws the dialog that is open.
+pub(crate) fn show(
+    ctx: &egui::Context,
+    view: &mut ViewState,
+    classes: &crate::volume::ClassTable,
+    queue: &mut Queue,
+) {
+    let Some(mut dialog) = view.dialog.take() else { return };
+    let keep = match &mut dialog {
+        Dialog::Open(form) => frame(ctx, "open", "Open", 520.0, |ui| open_ui(ui, form, queue)),
+        Dialog::Write(form) => {
+            let title = form.title.clone();
+            frame(ctx, "write", &title, 480.0, |ui| write_ui(ui, form, queue))
+        }
+        Dialog::NewClass { query } => frame(ctx, "class", "New class", 380.0, |ui| {
+            super::panels::classes::new_class_ui(ui, query, classes, queue)
+        }),
+        Dialog::Unsaved(after) => {
+            let after = after.clone();
+            frame(ctx, "unsaved", "Save changes?", 420.0, |ui| unsaved_ui(ui, &after, queue))
+        }
+    };
+    // A dialog may have asked for another one.
+    if keep && view.dialog.is_none() {
+        view.dialog = Some(dialog);
+    }
+}
+
+/// A dialog's frame; false once it is closed.
+fn frame(
+    ctx: &egui::Context,
+    id: &str,
+    title: &str,
+    width: f32,
+    add: impl FnOnce(&mut egui::Ui) -> bool,
+) -> bool {
+    let t = theme::of_visuals(&ctx.global_style().visuals);
+    let id = egui::Id::new(("dialog", id));
+    let modal = egui::Modal::new(id)
+        .backdrop_color(t.backdrop)
+        .area(
+            egui::Modal::default_area(id)
+                .anchor(Align2::CENTER_CENTER, vec2(0.0, -40.0))
+                .accessible_name(format!("{title} dialog")),
+        )
+        .frame(
+            egui::Frame::new()
+                .fill(t.panel)
+                .stroke(egui::Stroke::new(1.0, t.line))
+                .corner_radius(12)
+                .inner_margin(20)
+                .shadow(egui::Shadow { offset: [0, 16], blur: 40, spread: 0, color: t.shadow }),
+        )
+        .show(ctx, |ui| {
+            ui.set_width(width.min(ctx.content_rect().width() - 60.0));
+            ui.label(egui::RichText::new(title).font(theme::semibold(16.0)).color(t.text_strong));
+            ui.add_space(8.0);
+            add(ui)
+        });
+    modal.inner && !modal.should_close()
+}
+
+/// A path field with a button for the system's dialog; true when Enter was pressed.
+fn path_field(
+    ui: &mut egui::Ui,
+    path: &mut String,
+    name: &str,
+    hint: &str,
+    browse: Browse,
+    queue: &mut Queue,
+) -> bool {
+    let mut entered = false;
+    ui.horizontal(|ui| {
+        let width = ui.available_width() - 92.0;
+        let response = text_field(ui, path, name, hint, width);
+        entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+        if Button::new("Browse…").name(&format!("Browse for {}", name.to_lowercase())).show(ui).clicked() {
+            queue.push(Request::Browse(browse));
+        }
+    });
+    entered
+}
+
+/// A text field in the look of the program.
+pub(crate) fn text_field(
+    ui: &mut egui::Ui,
+    text: &mut String,
+    name: &str,
+    hint: &str,
+    width: f32,
+) -> egui::Response {
+    let t = theme::of(ui);
+    ui.scope(|ui| {
+        widgets::field_style(ui, t);
+        ui.add(
+            egui::TextEdit::singleline(text)
+                .hint_text(egui::RichText::new(hint).color(t.text_weak))
+                .margin(egui::Margin::symmetric(8, 4))
+                .desired_width(width),
+        )
+        .accessible_name(name)
+    })
+    .inner
+}
+
+fn open_ui(ui: &mut egui::Ui, form: &mut OpenForm, queue: &mut Queue) -> bool {
+    if let Some(problem) = &form.problem {
+        widgets::warn(ui, problem);
+        ui.add_space(4.0);
+    }
+    let mut go = path_field(
+        ui,
+        &mut form.path,
+        "Path",
+        "A scan, a volume, labels or a project folder",
+        Browse::OpenFile,
+        queue,
+    );
+    ui.horizontal(|ui| {
+        if Button::new("Choose a folder…").quiet().icon(icons::FOLDER_OPEN).show(ui).clicked() {
+            queue.push(Request::Browse(Browse::OpenFolder));
+        }
+    });
+    ui.add_space(4.0);
+    widgets::segmented(
+        ui,
+        &mut form.role,
+        &[
+            (OpenAs::Guess, "By content", "What the file is, is read from it"),
+            (OpenAs::Scan, "Scan", "Raw frames of a tilt series"),
+            (OpenAs::Volume, "Volume", "A reconstruction or another image stack"),
+            (OpenAs::Labels, "Labels", "Whole numbers that name classes"),
+        ],
+    );
+    if matches!(form.role, OpenAs::Guess | OpenAs::Scan) {
+        widgets::fold(
+            ui,
+            "scan-options",
+            "What the scan's files do not say",
+            form.role == OpenAs::Scan,
+            |ui| {
+                scan_options_ui(ui, form, queue);
+            },
+        );
+    }
+    ui.add_space(8.0);
+    let mut keep = true;
+    footer(ui, "Open", !form.path.trim().is_empty(), &mut go, &mut keep);
+    if go && !form.path.trim().is_empty() {
+        match form.options() {
+            Ok(options) => {
+                queue.session(open_command(form, options));
+                return false;
+            }
+            Err(problem) => form.problem = Some(problem.to_owned()),
+        }
+    }
+    keep
+}
+
+fn open_command(form: &OpenForm, options: ScanOptions) -> Command {
+    let path = PathBuf::from(form.path.trim());
+    let role = match form.role {
+        OpenAs::Guess if options == ScanOptions::default() => return Command::Open(path),
+        OpenAs::Guess | OpenAs::Scan => Role::Scan,
+        OpenAs::Volume => Role::Volume,
+        OpenAs::Labels => Role::Labels,
+    };
+    Command::OpenWith { path, role, options }
+}
+
+fn scan_options_ui(ui: &mut egui::Ui, form: &mut OpenForm, queue: &mut Queue) {
+    ui.add_space(4.0);
+    widgets::row(ui, "Angles", "A file of angles, or first:step in degrees", |ui, _| {
+        let width = ui.available_width() - 4.0;
+        text_field(ui, &mut form.angles, "Angles", "angles.rawtlt or -65:1", width);
+    });
+    for (label, browse) in [("Flat frames", Browse::Flat), ("Dark frames", Browse::Dark)] {
+        let text = if browse == Browse::Flat { &mut form.flat } else { &mut form.dark };
+        widgets::row(
+            ui,
+            label,
+            "A stack beside the scan; found by itself where it is called flat or dark",
+            |ui, _| {
+                path_field(ui, text, label, "", browse, queue);
+            },
+        );
+    }
+    widgets::row(
+        ui,
+        "Pixel size",
+        "At the sample, in µm; results are in 1/voxel where it is unknown",
+        |ui, _| {
+            let width = ui.available_width() - 4.0;
+            text_field(ui, &mut form.pixel, "Pixel size", "0.010 µm", width);
+        },
+    );
+    widgets::row(ui, "Values are", "What the numbers in the file mean", |ui, _| {
+        let choices = [
+            (None, "As the file says"),
+            (Some(Unit::Counts), "Counts"),
+            (Some(Unit::Transmission), "Transmission"),
+            (Some(Unit::Absorbance), "Absorbance"),
+        ];
+        let shown = choices.iter().find(|(unit, _)| *unit == form.input).map_or("", |(_, label)| label);
+        egui::ComboBox::from_id_salt("scan-input")
+            .selected_text(shown)
+            .width(ui.available_width() - 4.0)
+            .show_ui(ui, |ui| {
+                for (unit, label) in choices {
+                    ui.selectable_value(&mut form.input, unit, label);
+                }
+            })
+            .response
+            .accessible_name("Values are");
+    });
+}
+
+fn write_ui(ui: &mut egui::Ui, form: &mut WriteForm, queue: &mut Queue) -> bool {
+    let mut go = path_field(ui, &mut form.path, "Path", &form.hint, Browse::Write, queue);
+    widgets::hint(ui, &form.hint);
+    ui.add_space(8.0);
+    let mut keep = true;
+    footer(ui, "Save", !form.path.trim().is_empty(), &mut go, &mut keep);
+    if go && !form.path.trim().is_empty() {
+        let path = PathBuf::from(form.path.trim());
+        queue.push(Request::Write(form.what.clone(), path));
+        return false;
+    }
+    keep
+}
+
+fn unsaved_ui(ui: &mut egui::Ui, after: &AfterSave, queue: &mut Queue) -> bool {
+    widgets::hint(
+        ui,
+        "This project has changes that are not saved. Without saving they stay in the journal of this computer and are offered again.",
+    );
+    ui.add_space(12.0);
+    let mut keep = true;
+    ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+        if Button::new("Save").primary().height(28.0).show(ui).clicked() {
+            queue.push(Request::SaveThen(after.clone()));
+            keep = false;
+        }
+        if Button::new("Do not save").height(28.0).show(ui).clicked() {
+            queue.push(Request::Leave(after.clone()));
+            keep = false;
+        }
+        if Button::new("Cancel").quiet().height(28.0).show(ui).clicked() {
+            keep = false;
+        }
+    });
+    keep
+}
+
+/// The buttons at the end of a dialog.
+fn footer(ui: &mut egui::Ui, action: &str, enabled: bool, go: &mut bool, keep: &mut bool) {
+    ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+        ui.add_enabled_ui(enabled, |ui| {
+            let name = format!("{action} file");
+            *go |= Button::new(action).primary().name(&name).height(28.0).show(ui).clicked();
+        });
+        if Button::new("Cancel").quiet().height(28.0).show(ui).clicked() {
+            *keep = false;
+        }
+    });
+}

@@ -1,0 +1,297 @@
+//! Hands scenes to the renderer inside egui's frame.
+//!
+//! The renderer lives among egui's callback resources. Everything is prepared while the panels are
+//! drawn; the callbacks only paint.
+
+use std::collections::BTreeMap;
+
+use glam::DAffine3;
+
+use super::frame::Cx;
+use super::panels::layers::map_of;
+use super::state::{self, ViewKind};
+use super::theme;
+use super::views::slice_view::Geometry;
+use crate::gpu::Gpu;
+use crate::project::{Layer, LayerId, Project};
+use crate::render::scene::{
+    Blend, Highlight, ImageLayer, Interpolation, LabelLayer, Plane, SliceLayer, SliceScene, VolumeLabels,
+    VolumeScene,
+};
+use crate::render::{ColorMap, Renderer, ViewStatus};
+
+/// Key of the predicted labels in the renderer; layers count up from 1.
+const PREDICTION: u64 = u64::MAX;
+/// Key of the uncertainty in the renderer.
+const UNCERTAINTY: u64 = u64::MAX - 1;
+
+/// The renderer's owner: what it has been given and what is new.
+pub(crate) struct Drawer {
+    state: egui_wgpu::RenderState,
+    device: String,
+    /// Revision of each layer that the renderer has.
+    sent: BTreeMap<u64, u64>,
+    /// Bricks that changed since then.
+    changed: BTreeMap<LayerId, Option<Vec<u32>>>,
+}
+
+impl Drawer {
+    /// A renderer on the window's device.
+    pub(crate) fn new(state: &egui_wgpu::RenderState) -> Self {
+        let info = state.adapter.get_info();
+        let gpu = Gpu::wrap(state.device.clone(), state.queue.clone(), &info);
+        let renderer = Renderer::new(gpu, state.target_format);
+        state.renderer.write().callback_resources.insert(renderer);
+        Self { state: state.clone(), device: info.name, sent: BTreeMap::new(), changed: BTreeMap::new() }
+    }
+
+    /// Name of the device.
+    pub(crate) fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// Notes which bricks of a label layer changed; `None` for all of them.
+    pub(crate) fn note_change(&mut self, layer: LayerId, bricks: Option<Vec<u32>>) {
+        match (self.changed.entry(layer).or_insert_with(|| Some(Vec::new())), bricks) {
+            (Some(known), Some(more)) => known.extend(more),
+            (known, None) => *known = None,
+            (None, _) => {}
+        }
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut Renderer) -> R) -> Option<R> {
+        self.state.renderer.write().callback_resources.get_mut::<Renderer>().map(work)
+    }
+
+    /// Hands over layers that are new or changed, forgets those that are gone.
+    pub(crate) fn sync(&mut self, cx: &Cx<'_>) {
+        let project = cx.session.project();
+        let prediction = cx.session.live().prediction.as_ref();
+        let mut sent = BTreeMap::new();
+        let known = &self.sent;
+        let changed = std::mem::take(&mut self.changed);
+        self.with(|renderer| {
+            for layer in project.layers.iter().filter(|layer| layer.display.visible) {
+                let id = layer.id.0;
+                if let Some(volume) = layer.volume() {
+                    renderer.set_volume(id, layer.revision, volume);
+                    sent.insert(id, layer.revision);
+                } else if let Some(labels) = layer.labels() {
+                    // Only the bricks that changed, if the renderer has what they are changes of.
+                    let bricks = changed.get(&layer.id).and_then(|bricks| bricks.as_deref());
+                    let bricks = bricks.filter(|_| known.contains_key(&id));
+                    renderer.set_labels(id, layer.revision, &labels.labels, bricks);
+                    sent.insert(id, layer.revision);
+                }
+            }
+            if let Some(prediction) = prediction {
+                renderer.set_labels(PREDICTION, prediction.revision, &prediction.labels, None);
+                renderer.set_volume(UNCERTAINTY, prediction.revision, &prediction.uncertainty);
+                sent.insert(PREDICTION, prediction.revision);
+                sent.insert(UNCERTAINTY, prediction.revision);
+            }
+            let layers: Vec<u64> = sent.keys().copied().collect();
+            let views: Vec<u64> = ViewKind::ALL.into_iter().map(view_id).collect();
+            renderer.retain(&layers, &views);
+        });
+        self.sent = sent;
+    }
+
+    /// Draws a slice.
+    pub(crate) fn slice(
+        &mut self,
+        ui: &egui::Ui,
+        kind: ViewKind,
+        plane: Plane,
+        geometry: &Geometry,
+        cx: &mut Cx<'_>,
+    ) {
+        let scene = slice_scene(plane, geometry, f64::from(ui.ctx().pixels_per_point()), cx);
+        let view = view_id(kind);
+        let status = self.with(|renderer| renderer.prepare_slice(view, &scene));
+        repaint(ui, status);
+        let callback = Paint { view, is_slice: true };
+        ui.painter().add(egui_wgpu::Callback::new_paint_callback(geometry.rect, callback));
+    }
+
+    /// Draws the volume.
+    pub(crate) fn volume(&mut self, ui: &egui::Ui, rect: egui::Rect, cx: &mut Cx<'_>) {
+        let scale = f64::from(ui.ctx().pixels_per_point());
+        let Some(scene) = volume_scene(rect, scale, cx) else { return };
+        let view = view_id(ViewKind::Volume);
+        let status = self.with(|renderer| renderer.prepare_volume(view, &scene));
+        repaint(ui, status);
+        ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, Paint { view, is_slice: false }));
+    }
+}
+
+/// Asks for another frame only while something is still coming.
+fn repaint(ui: &egui::Ui, status: Option<ViewStatus>) {
+    if status.is_some_and(|status| status.needs_repaint) {
+        ui.ctx().request_repaint_after(std::time::Duration::from_millis(8));
+    }
+}
+
+fn view_id(kind: ViewKind) -> u64 {
+    match kind {
+        ViewKind::Xy => 1,
+        ViewKind::Yz => 2,
+        ViewKind::Xz => 3,
+        ViewKind::Volume => 4,
+    }
+}
+
+/// Physical pixels of a length in points.
+fn pixels(points: f32, scale: f64) -> u32 {
+    (f64::from(points) * scale).round().max(1.0) as u32
+}
+
+/// The scene of a slice view: what the window and a saved picture both draw.
+pub(crate) fn slice_scene(plane: Plane, geometry: &Geometry, scale: f64, cx: &mut Cx<'_>) -> SliceScene {
+    SliceScene {
+        plane,
+        center_um: geometry.center_um,
+        um_per_px: geometry.um_per_pt / scale,
+        size_px: [pixels(geometry.rect.width(), scale), pixels(geometry.rect.height(), scale)],
+        layers: slice_layers(cx),
+        slab: None,
+        background: theme::DARK.canvas.to_normalized_gamma_f32(),
+    }
+}
+
+fn slice_layers(cx: &mut Cx<'_>) -> Vec<SliceLayer> {
+    let session = cx.session;
+    let project = session.project();
+    let main = state::main_volume(project, cx.view).map(|layer| layer.id);
+    let mut images = Vec::new();
+    let mut labels = Vec::new();
+    let colors = cx.derived.colors(&project.classes);
+    for layer in project.layers.iter().filter(|layer| layer.display.visible) {
+        let Some(world_from_voxel) = state::world_from_voxel(layer) else { continue };
+        if layer.volume().is_some() {
+            // Of several covering volumes only the chosen one is seen; channels add their light.
+            if Some(layer.id) == main || layer.display.additive || layer.display.opacity < 1.0 {
+                images.push(SliceLayer::Image(image_layer(layer, world_from_voxel, main, cx)));
+            }
+        } else if layer.labels().is_some() && cx.view.show_labels {
+            let mut shown = LabelLayer::new(layer.id.0, world_from_voxel, colors.clone());
+            shown.fill_opacity *= layer.display.opacity;
+            shown.outline_opacity *= layer.display.opacity;
+            labels.push(SliceLayer::Labels(shown));
+        }
+    }
+    // The chosen volume lies below what is laid over it.
+    images.sort_by_key(|image| match image {
+        SliceLayer::Image(image) => Some(LayerId(image.volume)) != main,
+        SliceLayer::Labels(_) => true,
+    });
+    images.extend(prediction_layers(project, main, cx));
+    images.extend(labels);
+    images
+}
+
+/// The prediction below the labels, the uncertainty in between.
+fn prediction_layers(project: &Project, main: Option<LayerId>, cx: &mut Cx<'_>) -> Vec<SliceLayer> {
+    let mut layers = Vec::new();
+    let session = cx.session;
+    let (Some(_), Some(world_from_voxel)) = (
+        session.live().prediction.as_ref(),
+        main.and_then(|id| project.layer(id)).and_then(state::world_from_voxel),
+    ) else {
+        return layers;
+    };
+    if cx.view.show_labels {
+        let mut shown = LabelLayer::new(PREDICTION, world_from_voxel, cx.derived.colors(&project.classes));
+        shown.fill_opacity = 0.22;
+        shown.outline_px = 1.0;
+        shown.outline_opacity = 0.5;
+        layers.push(SliceLayer::Labels(shown));
+    }
+    if cx.view.show_uncertainty {
+        let mut shown = ImageLayer::new(UNCERTAINTY, world_from_voxel, [0.0, 1.0]);
+        shown.color_map = ColorMap::Uncertainty;
+        shown.interpolation = Interpolation::Linear;
+        layers.push(SliceLayer::Image(shown));
+    }
+    layers
+}
+
+fn image_layer(layer: &Layer, world_from_voxel: DAffine3, main: Option<LayerId>, cx: &Cx<'_>) -> ImageLayer {
+    let display = &layer.display;
+    let accent = theme::DARK.accent.to_normalized_gamma_f32();
+    ImageLayer {
+        window: display.window,
+        color_map: map_of(display),
+        opacity: display.opacity,
+        blend: if display.additive { Blend::Additive } else { Blend::Over },
+        interpolation: if display.smooth { Interpolation::Linear } else { Interpolation::Nearest },
+        highlight: cx.view.lit.filter(|_| Some(layer.id) == main).map(|range| Highlight {
+            range,
+            rgb: [accent[0], accent[1], accent[2]],
+            strength: 0.55,
+        }),
+        ..ImageLayer::new(layer.id.0, world_from_voxel, display.window)
+    }
+}
+
+/// The scene of the 3D view; `None` without a volume.
+pub(crate) fn volume_scene(rect: egui::Rect, scale: f64, cx: &mut Cx<'_>) -> Option<VolumeScene> {
+    let session = cx.session;
+    let project = session.project();
+    let layer = state::main_volume(project, cx.view)?;
+    let shape = layer.content.shape()?;
+    let size_px = [pixels(rect.width(), scale), pixels(rect.height(), scale)];
+    let mut scene = VolumeScene::new(layer.id.0, state::world_from_voxel(layer)?, shape, size_px);
+    let colors = cx.derived.colors(&project.classes);
+    let look = &cx.view.look;
+    scene.camera = cx.view.camera;
+    scene.mode = look.mode;
+    scene.transfer = look.transfer.clone();
+    scene.window = layer.display.window;
+    scene.color_map = map_of(&layer.display);
+    scene.iso_value = look.iso;
+    scene.background = theme::DARK.canvas.to_normalized_gamma_f32();
+    if look.labels && cx.view.show_labels {
+        scene.labels = labels_of_volume(project).map(|(key, world_from_voxel)| VolumeLabels {
+            labels: key,
+            world_from_voxel,
+            colors,
+            strength: 0.75,
+        });
+    }
+    if scene.labels.is_none() && scene.mode == crate::render::VolumeMode::Labels {
+        scene.mode = crate::render::VolumeMode::Composite;
+    }
+    Some(scene)
+}
+
+/// The labels that tint the volume: the topmost that are seen and not empty.
+fn labels_of_volume(project: &Project) -> Option<(u64, DAffine3)> {
+    project
+        .from_top()
+        .filter(|layer| layer.display.visible)
+        .filter(|layer| layer.labels().is_some_and(|labels| !labels.labels.is_empty()))
+        .find_map(|layer| Some((layer.id.0, state::world_from_voxel(layer)?)))
+}
+
+/// Paints what was prepared for a view.
+struct Paint {
+    view: u64,
+    is_slice: bool,
+}
+
+impl egui_wgpu::CallbackTrait for Paint {
+    fn paint(
+        &self,
+        _info: egui::PaintCallbackInfo,
+        pass: &mut wgpu::RenderPass<'static>,
+        resources: &egui_wgpu::CallbackResources,
+    ) {
+        let Some(renderer) = resources.get::<Renderer>() else { return };
+        if self.is_slice {
+            renderer.paint_slice(self.view, pass);
+        } else {
+            renderer.paint_volume(self.view, pass);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Export: labels, meshes, volumes, tables and pictures, each through one dialog with a path field.
+
+use super::super::frame::Cx;
+use super::super::state::{Dialog, ViewKind};
+use super::super::widgets::{self, Button};
+use super::super::{dialogs, icons};
+use crate::project::{Content, Layer, Project};
+use crate::session::ExportKind;
+
+/// A path in the folder where people keep their documents.
+pub(crate) fn in_documents(name: &str) -> String {
+    let folder = directories::UserDirs::new().and_then(|dirs| {
+        dirs.document_dir().map(std::path::Path::to_path_buf).or(Some(dirs.home_dir().to_path_buf()))
+    });
+    folder.unwrap_or_default().join(name).display().to_string()
+}
+
+/// Whether a layer can be written to a file.
+pub(crate) fn can_export(layer: &Layer) -> bool {
+    !matches!(layer.content, Content::Missing(_))
+}
+
+fn form(layer: &Layer, kind: ExportKind, title: &str, hint: &str, extension: &str) -> Dialog {
+    let name: String =
+        layer.name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+    Dialog::Write(dialogs::WriteForm {
+        what: dialogs::WriteWhat::Layer(layer.id, kind),
+        title: title.to_owned(),
+        hint: hint.to_owned(),
+        path: in_documents(&format!("{name}{extension}")),
+    })
+}
+
+/// The dialog that writes a layer as it is.
+pub(crate) fn layer_form(layer: &Layer) -> Dialog {
+    let (hint, extension) = match &layer.content {
+        Content::Labels(_) => {
+            ("The ending says the format: .mrc, .tif, .npy, or .zarr for OME-Zarr labels", ".mrc")
+        }
+        Content::Alignment(_) => ("A JSON file with the shift of every view", ".json"),
+        Content::Other(_) => ("A CSV file", ".csv"),
+        _ => ("The ending says the format: .mrc, .tif, .npy, or .zarr for OME-Zarr", ".mrc"),
+    };
+    let kind = if matches!(layer.content, Content::Other(_)) { ExportKind::Table } else { ExportKind::Layer };
+    form(layer, kind, &format!("Export {}", layer.name), hint, extension)
+}
+
+/// The dialog that writes a picture of a view.
+pub(crate) fn picture_form(project: &Project, view: ViewKind) -> dialogs::WriteForm {
+    dialogs::WriteForm {
+        what: dialogs::WriteWhat::Picture(view),
+        title: format!("Save picture of {}", view.label()),
+        hint: "A PNG file with the scale bar, at twice the resolution of the screen".to_owned(),
+        path: in_documents(&format!("{}_{}.png", project.name, view.label().to_lowercase())),
+    }
+}
+
+/// Draws the inspector.
+pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+    let session = cx.session;
+    let project = session.project();
+    pictures(ui, cx);
+    let labels: Vec<&Layer> = project.from_top().filter(|l| l.labels().is_some()).collect();
+    widgets::divider(ui);
+    widgets::heading(ui, "Labels");
+    if labels.is_empty() {
+        widgets::hint(ui, "There are no labels yet. Segment makes them.");
+    }
+    for layer in labels {
+        item(
+            ui,
+            &layer.name,
+            "Labels as MRC, TIFF or OME-Zarr",
+            icons::SHAPES,
+            "Export labels",
+            || layer_form(layer),
+            cx,
+        );
+        item(
+            ui,
+            &format!("{}: meshes, PLY", layer.name),
+            "A mesh for each class, vertices in µm",
+            icons::BOUNDING_BOX,
+            "Export PLY meshes",
+            || {
+                form(
+                    layer,
+                    ExportKind::Meshes,
+                    "Export meshes",
+                    "A folder that gets CLASS.ply for each class",
+                    "_meshes_ply",
+                )
+            },
+            cx,
+        );
+        item(
+            ui,
+            &format!("{}: meshes, STL", layer.name),
+            "A mesh for each class, vertices in µm",
+            icons::BOUNDING_BOX,
+            "Export STL meshes",
+            || {
+                form(
+                    layer,
+                    ExportKind::Meshes,
+                    "Export meshes",
+                    "A folder that gets CLASS.stl for each class",
+                    "_meshes_stl",
+                )
+            },
+            cx,
+        );
+    }
+    let others: Vec<&Layer> = project
+        .from_top()
+        .filter(|l| matches!(l.content, Content::Volume(_) | Content::Alignment(_) | Content::Other(_)))
+        .collect();
+    if others.is_empty() {
+        return;
+    }
+    widgets::divider(ui);
+    widgets::heading(ui, "Volumes and tables");
+    for layer in others {
+        let name = format!("Export {}", layer.name);
+        item(ui, &layer.name, &layer.content.words(), icons::CUBE, &name, || layer_form(layer), cx);
+    }
+}
+
+fn pictures(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+    widgets::heading(ui, "Pictures");
+    if !cx.facts.volume {
+        widgets::hint(ui, "Pictures need a volume: reconstruct the scan first.");
+        return;
+    }
+    ui.horizontal(|ui| {
+        for view in ViewKind::ALL {
+            let name = format!("Save picture of {}", view.label());
+            if Button::new(view.label()).icon(icons::CAMERA).name(&name).show(ui).clicked() {
+                cx.view.dialog = Some(Dialog::Write(picture_form(cx.session.project(), view)));
+            }
+        }
+    });
+}
+
+fn item(
+    ui: &mut egui::Ui,
+    label: &str,
+    tooltip: &str,
+    icon: &str,
+    name: &str,
+    dialog: impl FnOnce() -> Dialog,
+    cx: &mut Cx<'_>,
+) {
+    let button = Button::new(label).icon(icon).quiet().fill_width().name(name);
+    if button.show(ui).on_hover_text(tooltip).clicked() {
+        cx.view.dialog = Some(dialog());
+    }
+}

@@ -1,0 +1,41 @@
+//! The right side: one inspector that follows the stage of the work.
+
+use super::super::frame::Cx;
+use super::super::widgets;
+use super::{correlate, export, measure, reconstruct, scan, segment};
+use crate::ops::Stage;
+
+/// Draws it.
+pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+    let stage = cx.view.stage;
+    egui::ScrollArea::vertical().id_salt(("inspector", stage as u8)).auto_shrink([false, false]).show(
+        ui,
+        |ui| {
+            ui.set_width(ui.available_width() - 2.0);
+            match stage {
+                Stage::Scan => scan::show(ui, cx),
+                Stage::Align => reconstruct::align(ui, cx),
+                Stage::Reconstruct => reconstruct::show(ui, cx),
+                Stage::Segment => segment::show(ui, cx),
+                Stage::Measure => measure::show(ui, cx),
+                Stage::Correlate => correlate::show(ui, cx),
+                Stage::Export => export::show(ui, cx),
+            }
+            ui.add_space(8.0);
+            notes(ui, cx);
+        },
+    );
+}
+
+/// What the operation behind the chosen layer had to say.
+fn notes(ui: &mut egui::Ui, cx: &Cx<'_>) {
+    let Some(layer) = cx.view.layer.and_then(|id| cx.session.project().layer(id)) else { return };
+    if layer.provenance.notes.is_empty() {
+        return;
+    }
+    widgets::divider(ui);
+    widgets::heading(ui, &format!("Notes on {}", layer.name));
+    for note in &layer.provenance.notes {
+        widgets::hint(ui, &super::operation::sentence(note));
+    }
+}

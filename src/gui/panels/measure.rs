@@ -1,0 +1,217 @@
+//! Measure: the table of classes or objects, sorted by a click, copied or written as CSV.
+
+use egui_extras::{Column, TableBuilder};
+
+use super::super::commands::CommandId;
+use super::super::frame::Cx;
+use super::super::state::{self, Dialog, Queue, ViewState};
+use super::super::widgets::{self, Button};
+use super::super::{dialogs, icons, theme};
+use super::operation;
+use crate::ops;
+use crate::project::{Content, Layer, LayerId, Project};
+use crate::session::{Command, ExportKind, Session};
+use crate::volume::table::{Cell, Table};
+
+/// Layers that hold a table, newest first.
+pub(crate) fn tables(project: &Project) -> Vec<(&Layer, &Table)> {
+    project.from_top().filter_map(|layer| table_of(layer).map(|table| (layer, table))).collect()
+}
+
+fn table_of(layer: &Layer) -> Option<&Table> {
+    let _ = layer;
+    None
+}
+
+/// Volume and labels that would be measured.
+fn inputs(session: &Session, view: &ViewState) -> Option<Vec<(String, LayerId)>> {
+    let project = session.project();
+    let op = ops::find("measure")?;
+    let volume = state::main_volume(project, view)?.id;
+    let labels =
+        state::paint_layer(project, view).or_else(|| project.from_top().find(|l| l.labels().is_some()))?.id;
+    Some(
+        op.inputs
+            .iter()
+            .filter_map(|slot| match slot.kind {
+                ops::Kind::Volume => Some((slot.name.to_owned(), volume)),
+                ops::Kind::Labels => Some((slot.name.to_owned(), labels)),
+                _ => None,
+            })
+            .collect(),
+    )
+}
+
+/// Starts measuring with what the form says.
+pub(crate) fn start(session: &Session, view: &ViewState, queue: &mut Queue) {
+    let Some(inputs) = inputs(session, view) else { return };
+    let params = view.forms.get("measure").cloned().unwrap_or(serde_json::Value::Null);
+    queue.session(Command::StartOp { op: "measure".to_owned(), params, inputs, name: None });
+}
+
+/// Draws the inspector.
+pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+    widgets::heading(ui, "Measure");
+    let session = cx.session;
+    let Some(inputs) = inputs(session, cx.view) else {
+        widgets::hint(
+            ui,
+            "Measuring needs a volume and labels: paint or classify in Segment first, or open labels.",
+        );
+        return;
+    };
+    let Some(op) = ops::find("measure") else { return };
+    widgets::hint(ui, op.summary);
+    let params = operation::form(ui, op, &[], cx);
+    let forecast = session.forecast(op.id, &params, &inputs);
+    if operation::start_button(ui, "Measure", op.label, Some(&forecast), cx) {
+        cx.queue.run(CommandId::Measure);
+    }
+    let found = tables(session.project());
+    let Some((layer, table)) = found.first() else { return };
+    widgets::divider(ui);
+    widgets::heading_row(ui, &layer.name, |ui| {
+        if widgets::icon_button(ui, icons::EXPORT, "Save table as CSV", "Writes the table as CSV").clicked() {
+            cx.view.dialog = Some(Dialog::Write(dialogs::WriteForm {
+                what: dialogs::WriteWhat::Layer(layer.id, ExportKind::Table),
+                title: "Save table".to_owned(),
+                hint: "A CSV file; units are part of the column names".to_owned(),
+                path: super::export::in_documents(&format!("{}.csv", layer.name)),
+            }));
+        }
+        if widgets::icon_button(
+            ui,
+            icons::COPY,
+            "Copy table",
+            "Copies the table, to paste into a spreadsheet",
+        )
+        .clicked()
+        {
+            ui.ctx().copy_text(table.to_csv().replace(',', "\t"));
+        }
+    });
+    grid(ui, layer, table, cx);
+    for note in &table.notes {
+        widgets::hint(ui, &operation::sentence(note));
+    }
+}
+
+/// A number with the digits it deserves.
+fn cell_text(cell: &Cell) -> String {
+    match cell {
+        Cell::Number(value) if value.is_finite() => {
+            let magnitude = value.abs();
+            if magnitude == 0.0 || (0.001..1e6).contains(&magnitude) {
+                let digits = (3 - magnitude.max(1e-3).log10().floor() as i32).clamp(0, 5) as usize;
+                format!("{value:.digits$}")
+            } else {
+                format!("{value:.2e}")
+            }
+        }
+        cell => cell.text(),
+    }
+}
+
+/// A column's name as a person reads it: "lac_mean_per_um" becomes "LAC mean, 1/µm".
+fn header(name: &str) -> String {
+    let (base, unit) = [("_per_um", "1/µm"), ("_um3", "µm³"), ("_um2", "µm²"), ("_um", "µm")]
+        .into_iter()
+        .find_map(|(suffix, unit)| name.strip_suffix(suffix).map(|base| (base, unit)))
+        .unwrap_or((name, ""));
+    let words = base.replace('_', " ").replace("lac", "LAC").replace(" sd", " s.d.");
+    let words = operation::sentence(&words);
+    if unit.is_empty() { words } else { format!("{words}, {unit}") }
+}
+
+fn order(a: &Cell, b: &Cell) -> std::cmp::Ordering {
+    match (a.as_f64(), b.as_f64()) {
+        (Some(a), Some(b)) => a.total_cmp(&b),
+        _ => a.text().cmp(&b.text()),
+    }
+}
+
+/// The table with sortable headers; the colour of a class in front of its name.
+fn grid(ui: &mut egui::Ui, layer: &Layer, table: &Table, cx: &mut Cx<'_>) {
+    let t = theme::of(ui);
+    let mut rows: Vec<usize> = (0..table.rows.len()).collect();
+    if let Some((column, down)) = cx.view.sort {
+        rows.sort_by(|a, b| {
+            let cell = |row: &usize| table.rows.get(*row).and_then(|cells| cells.get(column));
+            let by = match (cell(a), cell(b)) {
+                (Some(a), Some(b)) => order(a, b),
+                _ => std::cmp::Ordering::Equal,
+            };
+            if down { by.reverse() } else { by }
+        });
+    }
+    let session = cx.session;
+    let classes = &session.project().classes;
+    let class_column = table.column("class");
+    let name_column = table.column("name");
+    let shown: Vec<usize> = (0..table.columns.len()).filter(|c| Some(*c) != class_column).collect();
+    let height = (rows.len() as f32 * 24.0 + 30.0).clamp(80.0, 420.0);
+    egui::ScrollArea::horizontal().id_salt(("table", layer.id.0)).show(ui, |ui| {
+        ui.set_height(height + 10.0);
+        TableBuilder::new(ui)
+            .striped(true)
+            .max_scroll_height(height)
+            .columns(Column::auto().at_least(64.0).clip(true).resizable(true), shown.len())
+            .header(24.0, |mut head| {
+                for column in &shown {
+                    let Some(info) = table.columns.get(*column) else { continue };
+                    head.col(|ui| {
+                        let sorted = cx.view.sort.filter(|(c, _)| c == column);
+                        let text = header(&info.name);
+                        let icon = match sorted {
+                            Some((_, true)) => icons::CARET_DOWN,
+                            Some((_, false)) => icons::CARET_UP,
+                            None => "",
+                        };
+                        let name = format!("Sort by {}", info.name);
+                        if Button::new(&text).icon(icon).quiet().height(22.0).name(&name).show(ui).clicked() {
+                            cx.view.sort = Some((*column, sorted.is_none_or(|(_, down)| !down)));
+                        }
+                    });
+                }
+            })
+            .body(|body| {
+                body.rows(24.0, rows.len(), |mut line| {
+                    let Some(cells) = rows.get(line.index()).and_then(|row| table.rows.get(*row)) else {
+                        return;
+                    };
+                    for column in &shown {
+                        let Some(cell) = cells.get(*column) else { continue };
+                        line.col(|ui| {
+                            if Some(*column) == name_column {
+                                let id = class_column.and_then(|c| cells.get(c)).and_then(Cell::as_f64);
+                                if let Some(class) = id.and_then(|id| classes.get(id as u16)) {
+                                    let (rect, _) =
+                                        ui.allocate_exact_size(egui::vec2(10.0, 10.0), egui::Sense::hover());
+                                    ui.painter().rect_filled(rect, 2, theme::class_color(class.color));
+                                }
+                            }
+                            ui.label(egui::RichText::new(cell_text(cell)).color(t.text_strong));
+                        });
+                    }
+                });
+            });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_carry_their_units() {
+        assert_eq!(header("lac_mean_per_um"), "LAC mean, 1/µm");
+        assert_eq!(header("volume_um3"), "Volume, µm³");
+        assert_eq!(header("sphericity"), "Sphericity");
+    }
+
+    #[test]
+    fn numbers_have_four_digits() {
+        assert_eq!(cell_text(&Cell::Number(0.36123)), "0.3612");
+        assert_eq!(cell_text(&Cell::Number(123.456)), "123.5");
+    }
+}

@@ -1,0 +1,16 @@
+//! The panels at the left and the right of the views.
+
+pub(crate) mod classes;
+pub(crate) mod correlate;
+pub(crate) mod demo;
+pub(crate) mod export;
+mod histogram;
+pub(crate) mod inspector;
+pub(crate) mod layers;
+pub(crate) mod left;
+pub(crate) mod measure;
+mod operation;
+mod reconstruct;
+pub(crate) mod scan;
+mod segment;
+mod tool_bar;

@@ -1,0 +1,130 @@
+//! Segment: classes, live classification, uncertainty, acceptance.
+
+use super::super::commands::{CommandId, find};
+use super::super::frame::Cx;
+use super::super::state::{self, Request, Tool};
+use super::super::widgets::{self, Button};
+use super::super::{icons, theme};
+use super::classes;
+use crate::volume::ClassTable;
+
+/// Draws the inspector.
+pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+    if !cx.facts.volume {
+        widgets::heading(ui, "Segment");
+        widgets::hint(ui, "Segmentation needs a volume: reconstruct the scan, or open a tomogram.");
+        return;
+    }
+    classes::show(ui, cx);
+    widgets::divider(ui);
+    paint(ui, cx);
+    widgets::divider(ui);
+    live(ui, cx);
+}
+
+fn paint(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+    widgets::heading(ui, "Paint");
+    if cx.view.tool.paints() {
+        let session = cx.session;
+        let name = session.project().classes.name(cx.view.class);
+        let what = match cx.view.tool {
+            Tool::Eraser => "The eraser takes labels away.".to_owned(),
+            Tool::Fill => format!("A click fills with {name}; a right click clears."),
+            _ => format!("The left button paints {name}, the right one erases."),
+        };
+        widgets::hint(ui, &what);
+        return;
+    }
+    widgets::hint(ui, "A few strokes for each class, in any plane, are enough for the classifier.");
+    let entry = find(CommandId::Brush);
+    if Button::new("Take the brush").icon(icons::PAINT_BRUSH).shortcut(entry.shortcut()).show(ui).clicked() {
+        cx.queue.run(CommandId::Brush);
+    }
+}
+
+/// How many classes have been painted.
+fn n_painted(cx: &Cx<'_>) -> usize {
+    let labels = state::paint_layer(cx.session.project(), cx.view).and_then(|layer| layer.labels());
+    labels.map_or(0, |labels| labels.labels.ids().iter().filter(|id| **id != 0).count())
+}
+
+fn live(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+    let t = theme::of(ui);
+    widgets::heading(ui, "Classify");
+    let session = cx.session;
+    let state = session.live();
+    let mut on = state.on;
+    let entry = find(CommandId::Live);
+    if widgets::switch(ui, &mut on, "Live classification", &entry.tooltip_with_key()).changed() {
+        cx.queue.push(Request::Live(on));
+    }
+    if !state.status.is_empty() {
+        ui.label(
+            egui::RichText::new(super::operation::sentence(&state.status)).size(12.0).color(t.text_weak),
+        );
+    }
+    if let Some(accuracy) = state.accuracy {
+        super::operation::fact(ui, "Held-out accuracy", &format!("{:.0} %", accuracy * 100.0));
+    }
+    if state.prediction.is_none() {
+        if !on && n_painted(cx) < 2 {
+            widgets::hint(
+                ui,
+                "Paint two classes or more, then switch it on: it predicts every voxel and follows your strokes.",
+            );
+        }
+        return;
+    }
+    let entry = find(CommandId::Uncertainty);
+    widgets::switch(ui, &mut cx.view.show_uncertainty, "Show uncertainty", &entry.tooltip_with_key());
+    legend(ui, &session.project().classes, cx);
+    let entry = find(CommandId::AcceptPrediction);
+    if Button::new("Accept into labels")
+        .icon(icons::CHECK)
+        .primary()
+        .fill_width()
+        .height(30.0)
+        .show(ui)
+        .on_hover_text(entry.tooltip_with_key())
+        .clicked()
+    {
+        cx.queue.run(CommandId::AcceptPrediction);
+    }
+}
+
+/// How much of the volume each class takes in the prediction.
+fn legend(ui: &mut egui::Ui, classes: &ClassTable, cx: &mut Cx<'_>) {
+    let t = theme::of(ui);
+    let session = cx.session;
+    let Some(prediction) = session.live().prediction.as_ref() else { return };
+    let shares = cx.derived.shares(prediction);
+    for (id, share) in shares {
+        let Some(class) = classes.get(*id) else { continue };
+        ui.horizontal(|ui| {
+            let (rect, _) =
+                ui.allocate_exact_size(egui::vec2(ui.available_width(), 16.0), egui::Sense::hover());
+            let bar = egui::Rect::from_min_size(
+                rect.min,
+                egui::vec2((rect.width() * share).max(2.0), rect.height()),
+            );
+            ui.painter().rect_filled(bar, 2, theme::class_color(class.color).gamma_multiply(0.35));
+            let at = egui::pos2(rect.left() + 6.0, rect.center().y);
+            ui.painter().text(
+                at,
+                egui::Align2::LEFT_CENTER,
+                &class.name,
+                egui::FontId::proportional(12.0),
+                t.text,
+            );
+            let at = egui::pos2(rect.right() - 6.0, rect.center().y);
+            let text = format!("{:.1} %", share * 100.0);
+            ui.painter().text(
+                at,
+                egui::Align2::RIGHT_CENTER,
+                text,
+                egui::FontId::proportional(12.0),
+                t.text_weak,
+            );
+        });
+    }
+}

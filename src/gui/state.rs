@@ -1,0 +1,459 @@
+//! What the window knows and the document does not: cameras, tools, forms, what is open.
+//!
+//! None of it is undone or saved with the project.
+
+use std::collections::BTreeMap;
+
+use glam::DVec3;
+use serde_json::Value;
+
+use super::commands::CommandId;
+use crate::base::Unit;
+use crate::ops::Stage;
+use crate::project::{Content, Layer, LayerId, Project};
+use crate::render::camera::{BoxUm, OrbitCamera};
+use crate::render::scene::{Plane, VolumeMode, bounds_um};
+use crate::render::transfer::{TransferFunction, TransferPreset};
+use crate::session::Command;
+
+/// What a drag in a slice does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Tool {
+    /// Moves the crosshair.
+    #[default]
+    Navigate,
+    /// Paints the chosen class.
+    Brush,
+    /// Takes labels away.
+    Eraser,
+    /// Fills what is connected and alike.
+    Fill,
+    /// Sets one side of a landmark pair.
+    Landmark,
+}
+
+impl Tool {
+    /// Whether it changes labels.
+    pub(crate) fn paints(self) -> bool {
+        matches!(self, Self::Brush | Self::Eraser | Self::Fill)
+    }
+}
+
+/// The four views.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum ViewKind {
+    /// x right, y down.
+    Xy,
+    /// z right, y down: right of XY.
+    Yz,
+    /// x right, z down: below XY.
+    Xz,
+    /// The volume.
+    Volume,
+}
+
+impl ViewKind {
+    /// All four in reading order.
+    pub(crate) const ALL: [Self; 4] = [Self::Xy, Self::Yz, Self::Xz, Self::Volume];
+
+    /// Short name, as in the title bar.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Xy => "XY",
+            Self::Yz => "YZ",
+            Self::Xz => "XZ",
+            Self::Volume => "3D",
+        }
+    }
+
+    /// The plane of a slice view.
+    pub(crate) fn plane(self) -> Option<Plane> {
+        match self {
+            Self::Xy => Some(Plane::Xy),
+            Self::Yz => Some(Plane::Yz),
+            Self::Xz => Some(Plane::Xz),
+            Self::Volume => None,
+        }
+    }
+
+    /// Positions in x, y, z of what runs right, down and through the slice.
+    pub(crate) fn axes(self) -> [usize; 3] {
+        match self {
+            Self::Xy | Self::Volume => [0, 1, 2],
+            Self::Yz => [2, 1, 0],
+            Self::Xz => [0, 2, 1],
+        }
+    }
+}
+
+/// The brush.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Brush {
+    /// Radius in voxels of the labels.
+    pub(crate) radius: f64,
+    /// A ball through the planes instead of a disc in one.
+    pub(crate) ball: bool,
+    /// Touch only values from low to high.
+    pub(crate) limited: bool,
+    /// That range, in the volume's unit.
+    pub(crate) limit: [f32; 2],
+    /// How far from the value under the pointer a fill may go, in the volume's unit.
+    pub(crate) tolerance: f32,
+    /// Fill in the plane only.
+    pub(crate) fill_in_plane: bool,
+}
+
+impl Default for Brush {
+    fn default() -> Self {
+        Self {
+            radius: 4.0,
+            ball: false,
+            limited: false,
+            limit: [0.2, 0.4],
+            tolerance: 0.04,
+            fill_in_plane: true,
+        }
+    }
+}
+
+/// A stroke while the button is held.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Stroke {
+    /// In which view it began; it stays there.
+    pub(crate) view: ViewKind,
+    /// Where it has come to, world µm.
+    pub(crate) at_um: DVec3,
+    /// It takes labels away.
+    pub(crate) erase: bool,
+}
+
+/// What lies under the pointer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Hover {
+    /// In which view.
+    pub(crate) view: ViewKind,
+    /// World µm.
+    pub(crate) world_um: DVec3,
+}
+
+/// A dialog that is open.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Dialog {
+    /// Which file to open, and as what.
+    Open(super::dialogs::OpenForm),
+    /// A path to write to.
+    Write(super::dialogs::WriteForm),
+    /// Which class to add.
+    NewClass {
+        /// What is typed.
+        query: String,
+    },
+    /// Work is not saved.
+    Unsaved(AfterSave),
+}
+
+/// What was asked for when work was not saved.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum AfterSave {
+    /// To leave.
+    Quit,
+    /// To go back to the welcome page.
+    Close,
+    /// To open something else.
+    Open(OpenWhat),
+}
+
+/// What is to be opened in place of the project.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum OpenWhat {
+    /// A file.
+    Path(std::path::PathBuf),
+    /// A demo cell.
+    Demo(&'static str),
+}
+
+/// How the 3D view is drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct VolumeLook {
+    /// Haze, projection or surface.
+    pub(crate) mode: VolumeMode,
+    /// The preset that the curve started from.
+    pub(crate) preset: TransferPreset,
+    /// The curve.
+    pub(crate) transfer: TransferFunction,
+    /// Threshold of the surface, in the volume's unit.
+    pub(crate) iso: f32,
+    /// Labels tint the volume.
+    pub(crate) labels: bool,
+}
+
+impl Default for VolumeLook {
+    fn default() -> Self {
+        Self {
+            mode: VolumeMode::Composite,
+            preset: TransferPreset::default(),
+            transfer: TransferFunction::default(),
+            iso: 0.3,
+            labels: true,
+        }
+    }
+}
+
+/// What the histogram's handles change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum HistogramMode {
+    /// The window of the slices.
+    #[default]
+    Window,
+    /// A range of values: lit in all views, limit of the brush.
+    Range,
+    /// The curve of the 3D view.
+    Transfer,
+}
+
+/// Everything of the window that is no document.
+#[derive(Debug)]
+pub(crate) struct ViewState {
+    /// Which inspector is shown.
+    pub(crate) stage: Stage,
+    /// What a drag does.
+    pub(crate) tool: Tool,
+    /// Where the crosshair is, world µm.
+    pub(crate) cursor_um: DVec3,
+    /// What lies in the middle of the slice views, world µm.
+    pub(crate) center_um: DVec3,
+    /// World length of a point of the screen, the same in all slices; 0 until fitted.
+    pub(crate) um_per_pt: f64,
+    /// Which volume the views were fitted to.
+    pub(crate) fitted: Option<LayerId>,
+    /// Views that want to be fitted once their size is known.
+    pub(crate) fit_wanted: bool,
+    /// What lies under the pointer.
+    pub(crate) hover: Option<Hover>,
+    /// The 3D camera.
+    pub(crate) camera: OrbitCamera,
+    /// The 3D look.
+    pub(crate) look: VolumeLook,
+    /// The stroke that is being painted.
+    pub(crate) stroke: Option<Stroke>,
+    /// The brush.
+    pub(crate) brush: Brush,
+    /// Class that is painted.
+    pub(crate) class: u16,
+    /// Labels and prediction are drawn.
+    pub(crate) show_labels: bool,
+    /// The crosshair is drawn.
+    pub(crate) show_crosshair: bool,
+    /// The uncertainty overlay is drawn.
+    pub(crate) show_uncertainty: bool,
+    /// A range of values that is lit.
+    pub(crate) lit: Option<[f32; 2]>,
+    /// What the histogram's handles change.
+    pub(crate) histogram: HistogramMode,
+    /// The histogram's counts are drawn as logarithms.
+    pub(crate) histogram_log: bool,
+    /// The panel at the left is open.
+    pub(crate) left_open: bool,
+    /// The panel at the right is open.
+    pub(crate) right_open: bool,
+    /// Parameters of each operation as the form has them, where they differ from the defaults.
+    pub(crate) forms: BTreeMap<&'static str, Value>,
+    /// Reconstructs with the newest alignment instead of a fresh one.
+    pub(crate) use_alignment: bool,
+    /// The layer chosen in the list.
+    pub(crate) layer: Option<LayerId>,
+    /// The volume that is placed by hand or by landmarks.
+    pub(crate) moving: Option<LayerId>,
+    /// The side of a landmark pair that was set first: in the moving layer, or in the fixed one.
+    pub(crate) half_landmark: super::tools::landmark::Half,
+    /// The model of the fit.
+    pub(crate) fit_model: crate::volume::landmarks::TransformModel,
+    /// The dialog that is open.
+    pub(crate) dialog: Option<Dialog>,
+    /// The view that has all the room.
+    pub(crate) maximised: Option<ViewKind>,
+    /// The key overlay is open.
+    pub(crate) key_overlay: bool,
+    /// The list of jobs is open.
+    pub(crate) jobs_open: bool,
+    /// Something has been exported since the project was opened.
+    pub(crate) exported: bool,
+    /// The column of the table of measures that sorts, and whether downwards.
+    pub(crate) sort: Option<(usize, bool)>,
+    /// Which views asked for a picture to be written, and where to.
+    pub(crate) picture: Option<(ViewKind, std::path::PathBuf)>,
+    /// A layer's name while it is edited.
+    pub(crate) name_edit: Option<(LayerId, String)>,
+}
+
+impl Default for ViewState {
+    fn default() -> Self {
+        Self {
+            stage: Stage::Scan,
+            tool: Tool::Navigate,
+            cursor_um: DVec3::ZERO,
+            center_um: DVec3::ZERO,
+            um_per_pt: 0.0,
+            fitted: None,
+            fit_wanted: false,
+            hover: None,
+            camera: OrbitCamera::fitted((DVec3::ZERO, DVec3::ONE)),
+            look: VolumeLook::default(),
+            stroke: None,
+            brush: Brush::default(),
+            class: 1,
+            show_labels: true,
+            show_crosshair: true,
+            show_uncertainty: false,
+            lit: None,
+            histogram: HistogramMode::default(),
+            histogram_log: true,
+            left_open: true,
+            right_open: true,
+            forms: BTreeMap::new(),
+            use_alignment: true,
+            layer: None,
+            moving: None,
+            half_landmark: super::tools::landmark::Half::default(),
+            fit_model: crate::volume::landmarks::TransformModel::default(),
+            dialog: None,
+            maximised: None,
+            key_overlay: false,
+            jobs_open: false,
+            exported: false,
+            sort: None,
+            picture: None,
+            name_edit: None,
+        }
+    }
+}
+
+/// What panels and tools ask for; applied at the end of the frame.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// A data command.
+    Session(Command),
+    /// A command of the table.
+    Run(CommandId),
+    /// Part of a stroke.
+    Paint(super::tools::brush::Stamp),
+    /// The stroke is over: one step of the history under this name.
+    EndStroke(&'static str),
+    /// A fill from a voxel.
+    Fill(super::tools::fill::FillAt),
+    /// Another class is painted.
+    ChooseClass(u16),
+    /// Live classification on or off.
+    Live(bool),
+    /// The system's file dialog.
+    Browse(super::dialogs::Browse),
+    /// Writes to a path that a dialog asked for.
+    Write(super::dialogs::WriteWhat, std::path::PathBuf),
+    /// Saves, then goes on.
+    SaveThen(AfterSave),
+    /// Goes on without saving.
+    Leave(AfterSave),
+    /// A sentence for the user.
+    Say(super::messages::Level, String),
+}
+
+/// Where panels put their requests.
+#[derive(Debug, Default)]
+pub(crate) struct Queue(pub(crate) Vec<Request>);
+
+impl Queue {
+    /// Asks for a data command.
+    pub(crate) fn session(&mut self, command: Command) {
+        self.0.push(Request::Session(command));
+    }
+
+    /// Asks for a change of the document under this name.
+    pub(crate) fn edit(&mut self, label: &str, edit: crate::project::Edit) {
+        self.session(Command::Edit { label: label.to_owned(), edit });
+    }
+
+    /// Asks for a command of the table.
+    pub(crate) fn run(&mut self, id: CommandId) {
+        self.0.push(Request::Run(id));
+    }
+
+    /// Asks for anything else.
+    pub(crate) fn push(&mut self, request: Request) {
+        self.0.push(request);
+    }
+}
+
+/// World µm from the voxels of a layer with a grid, its placement included.
+pub(crate) fn world_from_voxel(layer: &Layer) -> Option<glam::DAffine3> {
+    let map = match &layer.content {
+        Content::Volume(volume) => volume.world_from_voxel(),
+        Content::Regions(regions) => regions.world_from_voxel(),
+        Content::Labels(labels) => {
+            crate::base::WorldFromVoxel::from_spacing(labels.voxel_um.unwrap_or([1.0; 3]), labels.origin_um)
+        }
+        _ => return None,
+    };
+    Some(layer.placement * map.0)
+}
+
+/// The box around a layer in world µm.
+pub(crate) fn layer_bounds(layer: &Layer) -> Option<BoxUm> {
+    Some(bounds_um(world_from_voxel(layer)?, layer.content.shape()?))
+}
+
+/// The volume that sets the frame: slices step through it, the histogram and the read-out speak of it.
+///
+/// The chosen layer where that is a volume, else the topmost visible one that is not laid over another.
+pub(crate) fn main_volume<'a>(project: &'a Project, view: &ViewState) -> Option<&'a Layer> {
+    let chosen = view
+        .layer
+        .and_then(|id| project.layer(id))
+        .filter(|layer| layer.volume().is_some() && layer.display.visible && !layer.display.additive);
+    chosen
+        .or_else(|| {
+            project.from_top().find(|l| l.volume().is_some() && l.display.visible && !l.display.additive)
+        })
+        .or_else(|| project.from_top().find(|l| l.volume().is_some()))
+}
+
+/// The label layer that is painted on: the chosen one, else the topmost that is no given truth.
+pub(crate) fn paint_layer<'a>(project: &'a Project, view: &ViewState) -> Option<&'a Layer> {
+    view.layer
+        .and_then(|id| project.layer(id))
+        .filter(|layer| layer.labels().is_some())
+        .or_else(|| project.from_top().find(|l| l.labels().is_some() && l.provenance.op != "demo"))
+}
+
+/// The unit of lengths: µm, or voxels where the size of a voxel is unknown.
+pub(crate) fn length_unit(layer: Option<&Layer>) -> &'static str {
+    match layer.and_then(Layer::volume) {
+        Some(volume) if volume.voxel_um.is_none() => "px",
+        _ => "µm",
+    }
+}
+
+/// The unit of a layer's values as shown.
+pub(crate) fn value_unit(layer: &Layer) -> &'static str {
+    layer.volume().map_or("", |volume| volume.unit.shown())
+}
+
+/// What the values are called.
+pub(crate) fn value_name(layer: &Layer) -> &'static str {
+    match layer.volume().map(|volume| volume.unit) {
+        Some(Unit::PerUm | Unit::PerVoxel) => "LAC",
+        Some(Unit::Absorbance) => "Absorbance",
+        Some(Unit::Counts) => "Counts",
+        Some(Unit::Transmission) => "Transmission",
+        _ => "Value",
+    }
+}
+
+/// Index (z, y, x) of the voxel at a world point; `None` outside.
+pub(crate) fn voxel_at(layer: &Layer, world_um: DVec3) -> Option<[usize; 3]> {
+    let map = world_from_voxel(layer)?;
+    let shape = layer.content.shape()?;
+    let p = map.inverse().transform_point3(world_um).round();
+    let index = [p.z, p.y, p.x];
+    let inside = index.iter().zip(shape).all(|(i, n)| *i >= 0.0 && *i < n as f64);
+    inside.then(|| index.map(|i| i as usize))
+}

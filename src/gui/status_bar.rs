@@ -1,0 +1,176 @@
+//! The bar at the bottom: what computes, and the microscope's read-out of what is under the pointer.
+
+use egui::{Align2, Sense, Stroke, vec2};
+
+use super::frame::Cx;
+use super::{icons, state, theme, widgets};
+use crate::jobs::{JobState, JobView};
+use crate::session::Command;
+
+/// Draws it.
+pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+    let bar = ui.max_rect();
+    let jobs: Vec<JobView> = cx.session.jobs().into_iter().filter(|job| !job.state.is_over()).collect();
+    ui.horizontal_centered(|ui| jobs_ui(ui, &jobs, cx));
+    let right = egui::UiBuilder::new().max_rect(bar).layout(egui::Layout::right_to_left(egui::Align::Center));
+    ui.scope_builder(right, |ui| device_ui(ui, cx));
+    if cx.facts.volume {
+        readout(ui, bar, cx);
+    }
+    if cx.view.jobs_open {
+        if jobs.is_empty() {
+            cx.view.jobs_open = false;
+        } else {
+            jobs_list(ui.ctx(), &jobs, cx);
+        }
+    }
+}
+
+fn jobs_ui(ui: &mut egui::Ui, jobs: &[JobView], cx: &mut Cx<'_>) {
+    let t = theme::of(ui);
+    let Some(job) = jobs.iter().find(|job| job.state == JobState::Running).or_else(|| jobs.first()) else {
+        let text = if cx.facts.project { "Ready" } else { "" };
+        ui.label(egui::RichText::new(text).size(12.0).color(t.text_weak));
+        return;
+    };
+    ui.spacing_mut().item_spacing.x = 8.0;
+    let more = if jobs.len() > 1 { format!("  +{}", jobs.len() - 1) } else { String::new() };
+    let line = format!("{}{more}", job_line(job));
+    let galley = ui.painter().layout_no_wrap(line, egui::FontId::proportional(12.0), t.text);
+    let (rect, response) =
+        ui.allocate_exact_size(vec2((galley.size().x + 18.0).min(360.0), 20.0), Sense::click());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Jobs"));
+    ui.painter().circle_filled(egui::pos2(rect.left() + 5.0, rect.center().y), 3.5, t.accent);
+    let clip = ui.painter().with_clip_rect(rect);
+    clip.galley(egui::pos2(rect.left() + 16.0, rect.center().y - galley.size().y / 2.0), galley, t.text);
+    if response.on_hover_text("All jobs").clicked() {
+        cx.view.jobs_open = !cx.view.jobs_open;
+    }
+    widgets::progress_bar(ui, job.report.fraction(), vec2(110.0, 6.0));
+    if let Some(eta) = job.eta_secs {
+        let text = format!("{} left", widgets::duration(f64::from(eta)));
+        ui.label(egui::RichText::new(text).size(12.0).color(t.text_weak));
+    }
+    if widgets::icon_sized(ui, icons::X, "Cancel job", "Stops it; nothing already done is lost", false, 18.0)
+        .clicked()
+    {
+        cx.queue.session(Command::Cancel(job.id));
+    }
+}
+
+fn job_line(job: &JobView) -> String {
+    let phase = job.report.phase.trim();
+    let counts = if job.report.total > 1 {
+        format!(" {}/{}", job.report.done.min(job.report.total), job.report.total)
+    } else {
+        String::new()
+    };
+    match (&job.state, phase.is_empty()) {
+        (JobState::Queued, _) => format!("{} waits", job.label),
+        (_, true) => job.label.clone(),
+        (_, false) => format!("{}: {}{counts}", job.label, phase.to_lowercase()),
+    }
+}
+
+/// The list of all jobs above the bar.
+fn jobs_list(ctx: &egui::Context, jobs: &[JobView], cx: &mut Cx<'_>) {
+    let t = theme::of_visuals(&ctx.global_style().visuals);
+    egui::Area::new(egui::Id::new("jobs"))
+        .order(egui::Order::Foreground)
+        .anchor(Align2::LEFT_BOTTOM, vec2(8.0, -(theme::STATUS_BAR + 6.0)))
+        .accessible_name("Jobs")
+        .show(ctx, |ui| {
+            egui::Frame::popup(ui.style()).inner_margin(12).show(ui, |ui| {
+                ui.set_width(340.0);
+                widgets::heading(ui, "Jobs");
+                for job in jobs {
+                    ui.horizontal(|ui| {
+                        ui.allocate_ui(vec2(300.0, 36.0), |ui| {
+                            ui.vertical(|ui| {
+                                ui.add(
+                                    egui::Label::new(egui::RichText::new(job_line(job)).color(t.text_strong))
+                                        .truncate(),
+                                );
+                                widgets::progress_bar(ui, job.report.fraction(), vec2(290.0, 4.0));
+                            });
+                        });
+                        if widgets::icon_button(ui, icons::X, &format!("Cancel {}", job.label), "").clicked()
+                        {
+                            cx.queue.session(Command::Cancel(job.id));
+                        }
+                    });
+                }
+            });
+        });
+}
+
+fn device_ui(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+    let t = theme::of(ui);
+    ui.spacing_mut().item_spacing.x = 6.0;
+    let small = |text: String| egui::RichText::new(text).size(12.0).color(t.text_weak);
+    let name = cx.device.unwrap_or("no graphics device");
+    let short: String = name.split(['(', '/']).next().unwrap_or(name).trim().chars().take(28).collect();
+    if ui.available_width() > 900.0 {
+        ui.label(small(short)).on_hover_text(format!("Draws the views: {name}"));
+        ui.label(egui::RichText::new(icons::CPU).font(theme::icon(14.0)).color(t.text_weak));
+        ui.add_space(6.0);
+    }
+    if cx.facts.project {
+        let bytes: u64 = cx.session.project().layers.iter().map(|layer| layer.content.heap_bytes()).sum();
+        ui.label(small(widgets::bytes(bytes))).on_hover_text("Memory that the layers hold");
+        ui.label(egui::RichText::new(icons::HARD_DRIVES).font(theme::icon(14.0)).color(t.text_weak));
+    }
+}
+
+/// Position, value, class: in the middle of the bar, columns that do not jump.
+fn readout(ui: &mut egui::Ui, bar: egui::Rect, cx: &mut Cx<'_>) {
+    let t = theme::of(ui);
+    let project = cx.session.project();
+    let Some(layer) = state::main_volume(project, cx.view) else { return };
+    let at = cx.view.hover.as_ref().map_or(cx.view.cursor_um, |hover| hover.world_um);
+    let unit = state::length_unit(Some(layer));
+    let voxel = state::voxel_at(layer, at);
+    let value = voxel.and_then(|index| layer.volume()?.data.get(index).copied());
+    let position = format!("x {:.2}   y {:.2}   z {:.2} {unit}", at.x, at.y, at.z);
+    let name = state::value_name(layer);
+    let value =
+        value.map_or_else(|| format!("{name} –"), |v| format!("{name} {v:.3} {}", state::value_unit(layer)));
+    let class = class_at(cx, at);
+    let font = egui::FontId::proportional(12.0);
+    let mut x = (bar.center().x - 230.0).max(bar.left() + 330.0);
+    let y = bar.center().y;
+    let put = |ui: &egui::Ui, x: f32, text: &str, color| {
+        ui.painter().text(egui::pos2(x, y), Align2::LEFT_CENTER, text, font.clone(), color)
+    };
+    put(ui, x, &position, t.text);
+    x += 210.0;
+    ui.painter().vline(x - 14.0, bar.top() + 7.0..=bar.bottom() - 7.0, Stroke::new(1.0, t.line));
+    put(ui, x, &value, t.text_strong);
+    x += 150.0;
+    if let Some((name, color)) = class {
+        ui.painter().vline(x - 14.0, bar.top() + 7.0..=bar.bottom() - 7.0, Stroke::new(1.0, t.line));
+        ui.painter().rect_filled(
+            egui::Rect::from_center_size(egui::pos2(x + 4.0, y), vec2(9.0, 9.0)),
+            2,
+            theme::class_color(color),
+        );
+        put(ui, x + 14.0, &name, t.text);
+    }
+    let all = ui.interact(
+        egui::Rect::from_min_max(egui::pos2(x - 360.0, bar.top()), egui::pos2(x, bar.bottom())),
+        ui.id().with("readout"),
+        Sense::hover(),
+    );
+    all.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, format!("{position}, {value}")));
+}
+
+/// Name and colour of the class at a world point, from the topmost labels that have one there.
+fn class_at(cx: &Cx<'_>, world_um: glam::DVec3) -> Option<(String, [u8; 3])> {
+    let project = cx.session.project();
+    project.from_top().filter(|layer| layer.display.visible).find_map(|layer| {
+        let labels = layer.labels()?;
+        let id = labels.labels.get(state::voxel_at(layer, world_um)?);
+        let color = project.classes.get(id)?.color;
+        Some((project.classes.name(id), color))
+    })
+}

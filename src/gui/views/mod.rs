@@ -1,0 +1,77 @@
+//! The four linked views and what is drawn over them.
+
+mod crosshair;
+pub(crate) mod dock;
+mod input;
+mod overlay;
+mod scale_bar;
+pub(crate) mod slice_view;
+mod title;
+pub(crate) mod volume_view;
+
+use super::draw::Drawer;
+use super::frame::Cx;
+use super::state::{self, ViewKind};
+
+/// Draws the views, or the one that has all the room.
+pub(crate) fn show(
+    ui: &mut egui::Ui,
+    cx: &mut Cx<'_>,
+    dock: &mut dock::Dock,
+    mut drawer: Option<&mut Drawer>,
+) {
+    if !cx.facts.volume {
+        cx.view.hover = None;
+        super::panels::scan::preview(ui, cx);
+        return;
+    }
+    fit_to_new_volume(cx);
+    if let Some(drawer) = drawer.as_deref_mut() {
+        drawer.sync(cx);
+    }
+    cx.view.hover = None;
+    match cx.view.maximised {
+        Some(kind) => view(ui, kind, cx, drawer),
+        None => dock.show(ui, cx, drawer),
+    }
+}
+
+/// One view with its title bar. `true` where a drag of the title wants to move it.
+pub(crate) fn view(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>, drawer: Option<&mut Drawer>) {
+    title::show(ui, kind, cx);
+    content(ui, kind, cx, drawer);
+}
+
+fn content(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>, drawer: Option<&mut Drawer>) {
+    match kind.plane() {
+        Some(plane) => slice_view::show(ui, kind, plane, cx, drawer),
+        None => volume_view::show(ui, cx, drawer),
+    }
+}
+
+/// Shows the whole of a volume that the views have not seen yet; another volume of the same place changes nothing.
+fn fit_to_new_volume(cx: &mut Cx<'_>) {
+    let Some(layer) = state::main_volume(cx.session.project(), cx.view) else { return };
+    if cx.view.fitted == Some(layer.id) {
+        return;
+    }
+    let Some(bounds) = state::layer_bounds(layer) else { return };
+    let first = cx.view.fitted.is_none();
+    cx.view.fitted = Some(layer.id);
+    let inside = cx.view.cursor_um.cmpge(bounds.0).all() && cx.view.cursor_um.cmple(bounds.1).all();
+    if first || !inside {
+        cx.view.cursor_um = snap(layer, (bounds.0 + bounds.1) * 0.5);
+        cx.view.fit_wanted = true;
+        cx.view.camera = volume_view::start_camera(bounds);
+    }
+}
+
+/// The centre of the voxel at a world point, clamped into the layer.
+pub(crate) fn snap(layer: &crate::project::Layer, world_um: glam::DVec3) -> glam::DVec3 {
+    let (Some(map), Some([nz, ny, nx])) = (state::world_from_voxel(layer), layer.content.shape()) else {
+        return world_um;
+    };
+    let last = glam::DVec3::new(nx as f64 - 1.0, ny as f64 - 1.0, nz as f64 - 1.0).max(glam::DVec3::ZERO);
+    let index = map.inverse().transform_point3(world_um).round().clamp(glam::DVec3::ZERO, last);
+    map.transform_point3(index)
+}

@@ -1,0 +1,135 @@
+//! What is drawn over a slice besides crosshair and scale bar: the brush, landmarks, notes.
+
+use egui::{Align2, Painter, Rect, Stroke, vec2};
+
+use super::super::frame::Cx;
+use super::super::state::{self, Tool, ViewKind};
+use super::super::theme::{self, Tokens};
+use super::scale_bar::halo_text;
+use super::slice_view::Geometry;
+
+/// The outline of the brush where the pointer is, in every plane that it cuts.
+pub(crate) fn brush(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx: &Cx<'_>, t: &Tokens) {
+    if !matches!(cx.view.tool, Tool::Brush | Tool::Eraser) {
+        return;
+    }
+    let Some(hover) = &cx.view.hover else { return };
+    let project = cx.session.project();
+    let Some(layer) = state::paint_layer(project, cx.view).or_else(|| state::main_volume(project, cx.view))
+    else {
+        return;
+    };
+    let Some(map) = state::world_from_voxel(layer) else { return };
+    let voxel = (0..3).map(|axis| map.matrix3.col(axis).length()).fold(f64::INFINITY, f64::min);
+    let radius = (cx.view.brush.radius + 0.5) * voxel;
+    let erasing = cx.view.tool == Tool::Eraser || cx.view.stroke.is_some_and(|stroke| stroke.erase);
+    let color = if erasing {
+        t.on_canvas
+    } else {
+        project.classes.get(cx.view.class).map_or(t.accent, |class| theme::class_color(class.color))
+    };
+    let at = geometry.screen(hover.world_um);
+    let points = |um: f64| (um / geometry.um_per_pt) as f32;
+    let normal = kind.axes()[2];
+    let away = hover.world_um.to_array().get(normal).copied().unwrap_or(0.0)
+        - cx.view.cursor_um.to_array().get(normal).copied().unwrap_or(0.0);
+    if hover.view == kind {
+        painter.circle_stroke(at, points(radius) + 1.0, Stroke::new(1.0, t.canvas_halo));
+        painter.circle_stroke(at, points(radius), Stroke::new(1.25, color));
+    } else if cx.view.brush.ball {
+        // The circle in which this slice cuts the ball.
+        let cut = radius * radius - away * away;
+        if cut > 0.0 {
+            painter.circle_stroke(at, points(cut.sqrt()), Stroke::new(1.0, color.gamma_multiply(0.8)));
+        }
+    } else if away.abs() <= radius {
+        disc_on_edge(painter, geometry, kind, hover.view, (at, points(radius), points(voxel)), color);
+    }
+}
+
+/// A disc seen from its edge: a bar as thick as a slice.
+fn disc_on_edge(
+    painter: &Painter,
+    geometry: &Geometry,
+    kind: ViewKind,
+    drawn_in: ViewKind,
+    (at, radius, voxel): (egui::Pos2, f32, f32),
+    color: egui::Color32,
+) {
+    let across = drawn_in.axes()[2];
+    let [right, _, _] = kind.axes();
+    let thick = voxel.max(2.0);
+    let size = if right == across { vec2(thick, radius * 2.0) } else { vec2(radius * 2.0, thick) };
+    let bar = Rect::from_center_size(at, size);
+    if bar.intersects(geometry.rect) {
+        painter.rect_stroke(bar, 0, Stroke::new(1.0, color.gamma_multiply(0.8)), egui::StrokeKind::Middle);
+    }
+}
+
+/// Landmarks near the slice, with their names; the half pair that is being set.
+pub(crate) fn landmarks(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx: &Cx<'_>, t: &Tokens) {
+    if cx.view.stage != crate::ops::Stage::Correlate {
+        return;
+    }
+    let project = cx.session.project();
+    let normal = kind.axes()[2];
+    let distance = |p: glam::DVec3| {
+        (p.to_array().get(normal).copied().unwrap_or(0.0)
+            - cx.view.cursor_um.to_array().get(normal).copied().unwrap_or(0.0))
+        .abs()
+    };
+    let near = geometry.um_per_pt * 40.0;
+    let mark = |p: glam::DVec3, color: egui::Color32, name: &str| {
+        let fade = (1.0 - distance(p) / near) as f32;
+        if fade <= 0.0 {
+            return;
+        }
+        let at = geometry.screen(p);
+        painter.circle_stroke(at, 5.0, Stroke::new(3.0, t.canvas_halo.gamma_multiply(fade)));
+        painter.circle_stroke(at, 5.0, Stroke::new(1.5, color.gamma_multiply(fade)));
+        if !name.is_empty() && fade > 0.3 {
+            halo_text(painter, at + vec2(8.0, -6.0), Align2::LEFT_CENTER, name, t);
+        }
+    };
+    for pair in &project.landmarks {
+        let placement = pair
+            .moving_layer
+            .and_then(|id| project.layer(id))
+            .map_or(glam::DAffine3::IDENTITY, |layer| layer.placement);
+        let moving = placement.transform_point3(glam::DVec3::from_array(pair.moving_um));
+        let fixed = glam::DVec3::from_array(pair.fixed_um);
+        if distance(fixed) < near && distance(moving) < near {
+            painter.line_segment(
+                [geometry.screen(moving), geometry.screen(fixed)],
+                Stroke::new(1.0, t.warning.gamma_multiply(0.8)),
+            );
+        }
+        mark(moving, t.warning, "");
+        mark(fixed, t.accent, &pair.name);
+    }
+    let half = cx.view.half_landmark;
+    if let Some(p) = half.moving_um {
+        let placement =
+            cx.view.moving.and_then(|id| project.layer(id)).map_or(glam::DAffine3::IDENTITY, |l| l.placement);
+        mark(placement.transform_point3(p), t.warning, "new");
+    }
+    if let Some(p) = half.fixed_um {
+        mark(p, t.accent, "new");
+    }
+}
+
+/// Says where a picture is coarser than the data.
+pub(crate) fn level_badge(painter: &Painter, rect: Rect, cx: &Cx<'_>, t: &Tokens) {
+    let Some(layer) = state::main_volume(cx.session.project(), cx.view) else { return };
+    if let Some(volume) = layer.volume()
+        && volume.voxel_um.is_none()
+    {
+        halo_text(
+            painter,
+            rect.left_bottom() + vec2(10.0, -10.0),
+            Align2::LEFT_BOTTOM,
+            "voxel size unknown",
+            t,
+        );
+    }
+}

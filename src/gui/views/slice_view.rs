@@ -1,0 +1,308 @@
+//! A slice: the picture, what the mouse does in it, what is drawn over it.
+
+use egui::{Key, PointerButton, Pos2, Rect, Response, Sense, vec2};
+use glam::DVec3;
+
+use super::super::draw::Drawer;
+use super::super::frame::Cx;
+use super::super::state::{self, Hover, Request, Stroke, Tool, ViewKind};
+use super::super::tools::{brush::Stamp, fill::FillAt, landmark};
+use super::{crosshair, input, overlay, scale_bar, snap};
+use crate::gui::theme;
+use crate::project::{Display, Edit};
+use crate::render::scene::Plane;
+
+/// Where points of the screen lie in the world.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Geometry {
+    /// The view's place on the screen.
+    pub(crate) rect: Rect,
+    /// What lies in its middle, on the slice.
+    pub(crate) center_um: DVec3,
+    /// World length of a point.
+    pub(crate) um_per_pt: f64,
+    /// World directions right and down.
+    pub(crate) right_down: (DVec3, DVec3),
+}
+
+impl Geometry {
+    /// World point under a point of the screen.
+    pub(crate) fn world(&self, at: Pos2) -> DVec3 {
+        let offset = at - self.rect.center();
+        let (right, down) = self.right_down;
+        self.center_um
+            + right * (f64::from(offset.x) * self.um_per_pt)
+            + down * (f64::from(offset.y) * self.um_per_pt)
+    }
+
+    /// Point of the screen where a world point falls.
+    pub(crate) fn screen(&self, world_um: DVec3) -> Pos2 {
+        let (right, down) = self.right_down;
+        let offset = (world_um - self.center_um) / self.um_per_pt;
+        self.rect.center() + vec2(offset.dot(right) as f32, offset.dot(down) as f32)
+    }
+
+    /// World vector of a drag.
+    fn drag(&self, delta: egui::Vec2) -> DVec3 {
+        let (right, down) = self.right_down;
+        (right * f64::from(delta.x) + down * f64::from(delta.y)) * self.um_per_pt
+    }
+}
+
+/// Draws it and takes its input.
+pub(crate) fn show(
+    ui: &mut egui::Ui,
+    kind: ViewKind,
+    plane: Plane,
+    cx: &mut Cx<'_>,
+    drawer: Option<&mut Drawer>,
+) {
+    let t = theme::of(ui);
+    let rect = ui.available_rect_before_wrap();
+    let response = ui.allocate_rect(rect, Sense::click_and_drag());
+    response.widget_info(|| {
+        egui::WidgetInfo::labeled(egui::Role::Image, true, format!("Slice {}", kind.label()))
+    });
+    if rect.width() < 8.0 || rect.height() < 8.0 {
+        return;
+    }
+    fit(rect, kind, cx);
+    let geometry = geometry(rect, kind, plane, cx);
+    handle(ui, &response, kind, &geometry, cx);
+    // What the input has changed is drawn in this frame, not in the next.
+    let geometry = self::geometry(rect, kind, plane, cx);
+    ui.painter().rect_filled(rect, 0, t.canvas);
+    if let Some(drawer) = drawer {
+        drawer.slice(ui, kind, plane, &geometry, cx);
+    }
+    let painter = ui.painter().with_clip_rect(rect);
+    if cx.view.show_crosshair {
+        let painting = cx.view.tool.paints() && response.contains_pointer();
+        let strength = if painting { 0.25 } else { 1.0 };
+        crosshair::paint(&painter, rect, geometry.screen(cx.view.cursor_um), kind.axes(), strength, t);
+    }
+    overlay::landmarks(&painter, &geometry, kind, cx, t);
+    overlay::brush(&painter, &geometry, kind, cx, t);
+    let unit = state::length_unit(state::main_volume(cx.session.project(), cx.view));
+    scale_bar::paint(&painter, rect, geometry.um_per_pt, unit, t);
+    overlay::level_badge(&painter, rect, cx, t);
+}
+
+fn geometry(rect: Rect, kind: ViewKind, plane: Plane, cx: &Cx<'_>) -> Geometry {
+    let mut center = cx.view.center_um.to_array();
+    let normal = kind.axes()[2];
+    if let (Some(at), Some(cursor)) = (center.get_mut(normal), cx.view.cursor_um.to_array().get(normal)) {
+        *at = *cursor;
+    }
+    Geometry {
+        rect,
+        center_um: DVec3::from_array(center),
+        um_per_pt: cx.view.um_per_pt.max(1e-9),
+        right_down: plane.right_down(),
+    }
+}
+
+/// Sets zoom and centre so that the whole volume is seen. XY, being first, decides; the others follow.
+fn fit(rect: Rect, kind: ViewKind, cx: &mut Cx<'_>) {
+    let shown_first = cx.view.maximised.is_none_or(|big| big == kind);
+    let decides = kind == ViewKind::Xy || cx.view.maximised == Some(kind);
+    let wanted = cx.view.fit_wanted || cx.view.um_per_pt <= 0.0;
+    if !wanted || !shown_first || !decides {
+        return;
+    }
+    let Some((low, high)) = state::main_volume(cx.session.project(), cx.view).and_then(state::layer_bounds)
+    else {
+        return;
+    };
+    let extent = (high - low).to_array();
+    let [right, down, _] = kind.axes();
+    let size = |axis: usize| extent.get(axis).copied().unwrap_or(1.0);
+    let scale = (size(right) / f64::from(rect.width())).max(size(down) / f64::from(rect.height()));
+    cx.view.um_per_pt = scale * 1.06;
+    cx.view.center_um = (low + high) * 0.5;
+    cx.view.fit_wanted = false;
+}
+
+fn handle(ui: &egui::Ui, response: &Response, kind: ViewKind, geometry: &Geometry, cx: &mut Cx<'_>) {
+    let pointer = ui.input(|i| i.pointer.latest_pos());
+    let over = response.contains_pointer();
+    if let Some(pos) = pointer.filter(|_| over) {
+        cx.view.hover = Some(Hover { view: kind, world_um: geometry.world(pos) });
+        wheel(ui, kind, geometry, pos, cx);
+        keys(ui, kind, cx);
+    }
+    let space = ui.input(|i| i.key_down(Key::Space)) && !ui.ctx().text_edit_focused();
+    if response.dragged_by(PointerButton::Middle) || (space && response.dragged_by(PointerButton::Primary)) {
+        cx.view.center_um -= geometry.drag(response.drag_delta());
+        return;
+    }
+    let modifiers = ui.input(|i| i.modifiers);
+    let no_button = ui.input(|i| !i.pointer.any_down());
+    if let Some(pos) = pointer.filter(|_| over && modifiers.shift && no_button) {
+        move_cursor(geometry.world(pos), cx);
+    }
+    match cx.view.tool {
+        _ if space => {}
+        Tool::Brush | Tool::Eraser => stroke(ui, response, kind, geometry, cx),
+        Tool::Fill => {
+            let erase = response.clicked_by(PointerButton::Secondary);
+            if let Some(pos) = response.interact_pointer_pos().filter(|_| response.clicked() || erase) {
+                cx.queue.push(Request::Fill(FillAt { view: kind, at_um: geometry.world(pos), erase }));
+            }
+        }
+        Tool::Landmark => {
+            if let Some(pos) = response.interact_pointer_pos().filter(|_| response.clicked()) {
+                let world = geometry.world(pos);
+                let session = cx.session;
+                if let Some(moving) = cx.view.moving.and_then(|id| session.project().layer(id)) {
+                    landmark::click(cx, moving, world);
+                }
+            }
+        }
+        Tool::Navigate => {
+            if let Some(pos) = response.interact_pointer_pos()
+                && (response.clicked() || response.dragged_by(PointerButton::Primary))
+            {
+                move_cursor(geometry.world(pos), cx);
+            }
+            if response.dragged_by(PointerButton::Secondary) {
+                window_level(response, cx);
+            }
+        }
+    }
+    cursor_icon(ui, response, space, cx);
+}
+
+fn cursor_icon(ui: &egui::Ui, response: &Response, space: bool, cx: &Cx<'_>) {
+    if !response.contains_pointer() {
+        return;
+    }
+    let icon = match cx.view.tool {
+        _ if space => egui::CursorIcon::Grab,
+        Tool::Navigate => egui::CursorIcon::Default,
+        _ => egui::CursorIcon::Crosshair,
+    };
+    ui.ctx().set_cursor_icon(icon);
+}
+
+/// Moves the crosshair to the voxel at a world point.
+fn move_cursor(world_um: DVec3, cx: &mut Cx<'_>) {
+    if let Some(layer) = state::main_volume(cx.session.project(), cx.view) {
+        cx.view.cursor_um = snap(layer, world_um);
+    }
+}
+
+/// Moves through the slices.
+fn step(kind: ViewKind, by: i32, cx: &mut Cx<'_>) {
+    let Some(layer) = state::main_volume(cx.session.project(), cx.view) else { return };
+    let Some(volume) = layer.volume() else { return };
+    let normal = kind.axes()[2];
+    let voxel = volume.voxel_um_or_one().get(2 - normal).copied().unwrap_or(1.0);
+    let mut at = cx.view.cursor_um.to_array();
+    if let Some(place) = at.get_mut(normal) {
+        *place += voxel * f64::from(by);
+    }
+    cx.view.cursor_um = snap(layer, DVec3::from_array(at));
+}
+
+fn wheel(ui: &egui::Ui, kind: ViewKind, geometry: &Geometry, pos: Pos2, cx: &mut Cx<'_>) {
+    for (modifiers, lines) in input::wheel(ui) {
+        if modifiers.command || modifiers.ctrl {
+            zoom(geometry, pos, 1.15f64.powf(f64::from(lines)), cx);
+        } else if modifiers.shift {
+            let brush = &mut cx.view.brush;
+            brush.radius = (brush.radius + f64::from(lines.signum())).clamp(0.0, 128.0);
+        } else {
+            let steps = if lines.abs() < 1.0 { lines.signum() as i32 } else { lines.round() as i32 };
+            step(kind, if modifiers.alt { steps * 10 } else { steps }, cx);
+        }
+    }
+    let pinch = input::pinch(ui);
+    if pinch != 1.0 {
+        zoom(geometry, pos, f64::from(pinch), cx);
+    }
+}
+
+/// Zooms so that what is under the pointer stays there.
+fn zoom(geometry: &Geometry, pos: Pos2, factor: f64, cx: &mut Cx<'_>) {
+    let new = (cx.view.um_per_pt / factor).clamp(1e-5, 1e4);
+    let ratio = new / cx.view.um_per_pt;
+    let under = geometry.world(pos);
+    cx.view.center_um = under + (geometry.center_um - under) * ratio;
+    cx.view.um_per_pt = new;
+}
+
+fn keys(ui: &egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
+    if ui.ctx().text_edit_focused() {
+        return;
+    }
+    let steps = ui.input(|i| {
+        i32::from(i.key_pressed(Key::PageUp)) + i32::from(i.key_pressed(Key::ArrowUp))
+            - i32::from(i.key_pressed(Key::PageDown))
+            - i32::from(i.key_pressed(Key::ArrowDown))
+    });
+    if steps != 0 {
+        step(kind, steps, cx);
+    }
+}
+
+/// A drag to the right widens the window, a drag up brightens.
+fn window_level(response: &Response, cx: &mut Cx<'_>) {
+    let Some(layer) = state::main_volume(cx.session.project(), cx.view) else { return };
+    let [low, high] = layer.display.window;
+    let width = (high - low).max(1e-9);
+    let delta = response.drag_delta();
+    if delta == egui::Vec2::ZERO {
+        return;
+    }
+    let level = (low + high) * 0.5 + delta.y * width / 300.0;
+    let width = width * (1.0 + delta.x / 200.0).clamp(0.5, 2.0);
+    let display = Display { window: [level - width / 2.0, level + width / 2.0], ..layer.display.clone() };
+    cx.queue.edit("Window and level", Edit::SetDisplay { layer: layer.id, display });
+}
+
+/// Paints while a button is held: the left one paints, the right one erases.
+fn stroke(ui: &egui::Ui, response: &Response, kind: ViewKind, geometry: &Geometry, cx: &mut Cx<'_>) {
+    let (primary, secondary, pressed_left, pressed_right) = ui.input(|i| {
+        let p = &i.pointer;
+        (
+            p.button_down(PointerButton::Primary),
+            p.button_down(PointerButton::Secondary),
+            p.button_pressed(PointerButton::Primary),
+            p.button_pressed(PointerButton::Secondary),
+        )
+    });
+    let here = response.is_pointer_button_down_on();
+    let mut path = input::pointer_path(ui);
+    if let Some(pos) = ui.input(|i| i.pointer.latest_pos())
+        && path.last() != Some(&pos)
+    {
+        path.push(pos);
+    }
+    if cx.view.stroke.is_none() && here && (pressed_left || pressed_right) {
+        let erase = pressed_right || cx.view.tool == Tool::Eraser;
+        let Some(pos) = response.interact_pointer_pos().or_else(|| path.last().copied()) else { return };
+        let at_um = geometry.world(pos);
+        cx.view.stroke = Some(Stroke { view: kind, at_um, erase });
+        cx.queue.push(Request::Paint(Stamp { view: kind, from_um: at_um, to_um: at_um, erase }));
+        path = vec![pos];
+    }
+    let Some(mut running) = cx.view.stroke.filter(|stroke| stroke.view == kind) else { return };
+    for pos in path {
+        let to_um = geometry.world(pos);
+        if (to_um - running.at_um).length() > geometry.um_per_pt * 0.5 {
+            cx.queue.push(Request::Paint(Stamp {
+                view: kind,
+                from_um: running.at_um,
+                to_um,
+                erase: running.erase,
+            }));
+            running.at_um = to_um;
+        }
+    }
+    cx.view.stroke = Some(running);
+    if !primary && !secondary {
+        cx.view.stroke = None;
+        cx.queue.push(Request::EndStroke(if running.erase { "Erase" } else { "Paint" }));
+    }
+}

@@ -1,0 +1,100 @@
+//! The 3D view: turn, zoom, move; coarse while moving, fine when still.
+
+use egui::{Align2, PointerButton, Sense, Stroke, vec2};
+use glam::DVec2;
+
+use super::super::draw::Drawer;
+use super::super::frame::Cx;
+use super::super::state;
+use super::{input, scale_bar};
+use crate::base::Unit;
+use crate::gui::theme::{self, Tokens};
+use crate::render::camera::{BoxUm, OrbitCamera};
+use crate::render::transfer::{TransferFunction, TransferPreset};
+
+/// The camera that a volume is first seen with: from a little above and aside.
+pub(crate) fn start_camera(bounds: BoxUm) -> OrbitCamera {
+    let mut camera = OrbitCamera::fitted(bounds);
+    camera.orbit_turntable(DVec2::new(-0.5, 0.35));
+    camera
+}
+
+/// A preset for the main volume: as it is in 1/µm, stretched to what occurs in any other unit.
+pub(crate) fn preset_for(preset: TransferPreset, cx: &mut Cx<'_>) -> TransferFunction {
+    let function = preset.function();
+    let Some(layer) = state::main_volume(cx.session.project(), cx.view) else { return function };
+    if layer.volume().is_some_and(|volume| volume.unit == Unit::PerUm) {
+        return function;
+    }
+    let range = cx.derived.stats(layer).map_or([0.0, 1.0], |stats| stats.window);
+    function.stretched(range[0], range[1], 1.0)
+}
+
+/// Draws it and takes its input.
+pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>, drawer: Option<&mut Drawer>) {
+    let t = theme::of(ui);
+    let rect = ui.available_rect_before_wrap();
+    let response = ui.allocate_rect(rect, Sense::click_and_drag());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Volume view"));
+    if rect.width() < 8.0 || rect.height() < 8.0 {
+        return;
+    }
+    handle(ui, &response, rect, cx);
+    ui.painter().rect_filled(rect, 0, t.canvas);
+    if let Some(drawer) = drawer {
+        drawer.volume(ui, rect, cx);
+    }
+    let painter = ui.painter().with_clip_rect(rect);
+    axes(&painter, rect, cx, t);
+    let unit = state::length_unit(state::main_volume(cx.session.project(), cx.view));
+    scale_bar::paint(&painter, rect, cx.view.camera.um_per_px(f64::from(rect.height())), unit, t);
+}
+
+fn handle(ui: &egui::Ui, response: &egui::Response, rect: egui::Rect, cx: &mut Cx<'_>) {
+    let shift = ui.input(|i| i.modifiers.shift);
+    if response.contains_pointer() {
+        for (_, lines) in input::wheel(ui) {
+            cx.view.camera.zoom(1.12f64.powf(f64::from(lines)));
+        }
+        let pinch = input::pinch(ui);
+        if pinch != 1.0 {
+            cx.view.camera.zoom(f64::from(pinch));
+        }
+    }
+    let delta = response.drag_delta();
+    if delta != egui::Vec2::ZERO {
+        let delta = DVec2::new(f64::from(delta.x), f64::from(delta.y));
+        let pan = response.dragged_by(PointerButton::Middle)
+            || response.dragged_by(PointerButton::Secondary)
+            || shift;
+        if pan {
+            cx.view.camera.pan(delta, f64::from(rect.height()));
+        } else {
+            cx.view.camera.orbit_turntable(delta * 0.008);
+        }
+    }
+    if response.double_clicked()
+        && let Some(bounds) = state::main_volume(cx.session.project(), cx.view).and_then(state::layer_bounds)
+    {
+        cx.view.camera.fit(bounds);
+    }
+}
+
+/// The three axes as seen, at the bottom left.
+fn axes(painter: &egui::Painter, rect: egui::Rect, cx: &Cx<'_>, t: &Tokens) {
+    let center = rect.left_bottom() + vec2(38.0, -38.0);
+    for axis in cx.view.camera.axes() {
+        let index = match axis.name {
+            "x" => 0,
+            "y" => 1,
+            _ => 2,
+        };
+        let fade = if axis.depth > 0.0 { 0.55 } else { 1.0 };
+        let color = t.axes.get(index).copied().unwrap_or(t.on_canvas).gamma_multiply(fade);
+        let end = center + vec2(axis.direction.x as f32, axis.direction.y as f32) * 22.0;
+        painter.line_segment([center, end], Stroke::new(3.5, t.canvas_halo));
+        painter.line_segment([center, end], Stroke::new(1.75, color));
+        let letter = center + vec2(axis.direction.x as f32, axis.direction.y as f32) * 31.0;
+        painter.text(letter, Align2::CENTER_CENTER, axis.name, theme::medium(11.0), color);
+    }
+}

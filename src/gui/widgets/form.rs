@@ -1,0 +1,144 @@
+//! A form for the parameters of an operation, made from its entry in the registry.
+
+use egui::Ui;
+use serde_json::{Map, Value};
+
+use super::{Number, fold, icon_sized, row, switch};
+use crate::gui::{dialogs, icons};
+use crate::ops::{Op, Param, ParamKind};
+
+/// Draws the form; `given` holds the parameters that differ from the defaults.
+pub(crate) fn show(ui: &mut Ui, op: &'static Op, given: &mut Value, skip: &[&str]) {
+    if !given.is_object() {
+        *given = Value::Object(Map::new());
+    }
+    let defaults = (op.defaults)();
+    let params = || op.params.iter().filter(|param| !skip.contains(&param.name));
+    for param in params().filter(|param| !param.advanced) {
+        field(ui, param, &defaults, given);
+    }
+    let advanced = params().filter(|param| param.advanced).count();
+    if advanced > 0 {
+        fold(ui, &format!("more-{}", op.id), "More", false, |ui| {
+            for param in params().filter(|param| param.advanced) {
+                field(ui, param, &defaults, given);
+            }
+        });
+    }
+}
+
+/// One parameter with its reset button.
+fn field(ui: &mut Ui, param: &'static Param, defaults: &Value, given: &mut Value) {
+    let default = defaults.get(param.name).cloned().unwrap_or(Value::Null);
+    let current = given.get(param.name).cloned().unwrap_or_else(|| default.clone());
+    let mut value = current.clone();
+    row(ui, param.label, param.doc, |ui, _| {
+        control(ui, param, &mut value);
+        if value != default {
+            let name = format!("Reset {}", param.label.to_lowercase());
+            let tip = format!("Back to {}", shown(param, &default));
+            if icon_sized(ui, icons::ARROW_COUNTER_CLOCKWISE, &name, &tip, false, 20.0).clicked() {
+                value = default.clone();
+            }
+        }
+    });
+    if value != current
+        && let Some(fields) = given.as_object_mut()
+    {
+        if value == default {
+            fields.remove(param.name);
+        } else {
+            fields.insert(param.name.to_owned(), value);
+        }
+    }
+}
+
+fn shown(param: &Param, value: &Value) -> String {
+    match (param.kind, value) {
+        (_, Value::Null) => "automatic".to_owned(),
+        (ParamKind::Choice(choices), Value::String(text)) => {
+            choices.iter().find(|c| c.value == text).map_or_else(|| text.clone(), |c| c.label.to_owned())
+        }
+        (_, Value::Bool(on)) => if *on { "on" } else { "off" }.to_owned(),
+        _ => format!("{value} {}", param.unit).trim_end().to_owned(),
+    }
+}
+
+fn control(ui: &mut Ui, param: &'static Param, value: &mut Value) {
+    if param.optional && value.is_null() {
+        if super::Button::new("Automatic")
+            .name(&format!("{}: automatic", param.label))
+            .show(ui)
+            .on_hover_text("Click to set a value")
+            .clicked()
+        {
+            *value = start_value(param);
+        }
+        return;
+    }
+    match param.kind {
+        ParamKind::Bool => {
+            let mut on = value.as_bool().unwrap_or(false);
+            if switch(ui, &mut on, "", param.doc).accessible_name(param.label).changed() {
+                *value = Value::Bool(on);
+            }
+        }
+        ParamKind::Int { min, max } => {
+            let mut number = value.as_i64().unwrap_or(min) as f64;
+            let speed = ((max - min) as f64 / 400.0).clamp(0.05, 1.0);
+            let field = Number::new(&mut number, min as f64..=max as f64).unit(param.unit).step(0, speed);
+            if field.show(ui, param.label).changed() {
+                *value = Value::from(number.round() as i64);
+            }
+        }
+        ParamKind::Float { min, max } => {
+            let mut number = value.as_f64().unwrap_or(min);
+            let speed = (number.abs() / 100.0).clamp((max - min).min(1.0) / 1e4, 10.0);
+            let field = Number::new(&mut number, min..=max).unit(param.unit).step(4, speed);
+            if field.show(ui, param.label).changed() {
+                *value = Value::from(number);
+            }
+        }
+        ParamKind::Choice(choices) => {
+            let current = value.as_str().unwrap_or_default().to_owned();
+            let label = choices.iter().find(|c| c.value == current).map_or("", |c| c.label);
+            let width = (ui.available_width() - 30.0).clamp(60.0, 130.0);
+            let combo = egui::ComboBox::from_id_salt(("form", param.name))
+                .selected_text(label)
+                .width(width)
+                .truncate()
+                .show_ui(ui, |ui| {
+                    for choice in choices {
+                        if ui.selectable_label(choice.value == current, choice.label).clicked() {
+                            *value = Value::from(choice.value);
+                        }
+                    }
+                });
+            combo.response.accessible_name(param.label);
+        }
+        ParamKind::Text => {
+            let mut text = value.as_str().unwrap_or_default().to_owned();
+            let width = (ui.available_width() - 40.0).max(60.0);
+            if dialogs::text_field(ui, &mut text, param.label, "", width).changed() {
+                *value = Value::from(text);
+            }
+        }
+    }
+    if param.optional && ui.available_width() > 18.0 {
+        let name = format!("{}: automatic again", param.label);
+        if icon_sized(ui, icons::X, &name, "Automatic again", false, 20.0).clicked() {
+            *value = Value::Null;
+        }
+    }
+}
+
+/// What an optional parameter starts with when it is set.
+fn start_value(param: &Param) -> Value {
+    match param.kind {
+        ParamKind::Bool => Value::Bool(true),
+        ParamKind::Int { min, max } => Value::from(min.max(1).min(max)),
+        ParamKind::Float { min, max } => Value::from(if min > 0.0 || max < 0.0 { min } else { 0.0 }),
+        ParamKind::Choice(choices) => choices.first().map_or(Value::Null, |c| Value::from(c.value)),
+        ParamKind::Text => Value::from(""),
+    }
+}
