@@ -119,6 +119,7 @@ impl App {
         let classes = self.session.project().classes.clone();
         dialogs::show(&ctx, &mut self.view, &classes, &mut self.queue);
         self.messages.show(&ctx);
+        self.take_picture(&ctx);
         self.apply_queue(&ctx);
         self.guard_close(&ctx);
     }
@@ -257,6 +258,18 @@ impl App {
                 Level::Warning,
                 "This system has no file dialog to offer (no desktop portal). Type or paste the path instead",
             );
+        }
+    }
+
+    fn take_picture(&mut self, ctx: &egui::Context) {
+        let Some(outcome) = self.view.picture.as_mut().and_then(|picture| picture.step(ctx)) else { return };
+        let Some(picture) = self.view.picture.take() else { return };
+        match outcome {
+            Ok(()) => {
+                self.view.exported = true;
+                self.messages.push(Level::Info, format!("Saved {}", picture.path.display()));
+            }
+            Err(error) => self.messages.push(Level::Error, format!("The picture was not saved: {error}")),
         }
     }
 

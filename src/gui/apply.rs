@@ -199,7 +199,7 @@ impl App {
                 self.view.exported = true;
                 self.session.apply(Command::Export { what: kind, layer, path });
             }
-            WriteWhat::Picture(view) => self.view.picture = Some((view, path)),
+            WriteWhat::Picture(view) => self.view.picture = Some(super::picture::Picture::new(view, path)),
         }
     }
 

@@ -10,7 +10,6 @@ use crate::ops::Stage;
 
 /// Everything a user can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the table below describes each")]
 pub(crate) enum CommandId {
     Open,
     DemoYeast,

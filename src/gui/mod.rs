@@ -15,6 +15,7 @@ mod keymap;
 mod messages;
 mod palette;
 mod panels;
+mod picture;
 mod state;
 mod status_bar;
 mod theme;

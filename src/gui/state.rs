@@ -280,8 +280,8 @@ pub(crate) struct ViewState {
     pub(crate) exported: bool,
     /// The column of the table of measures that sorts, and whether downwards.
     pub(crate) sort: Option<(usize, bool)>,
-    /// Which views asked for a picture to be written, and where to.
-    pub(crate) picture: Option<(ViewKind, std::path::PathBuf)>,
+    /// The picture that is being taken.
+    pub(crate) picture: Option<super::picture::Picture>,
     /// A layer's name while it is edited.
     pub(crate) name_edit: Option<(LayerId, String)>,
 }

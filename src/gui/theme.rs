@@ -173,11 +173,6 @@ pub(crate) fn icon(size: f32) -> FontId {
     FontId::new(size, FontFamily::Name("icons".into()))
 }
 
-/// Font of filled icons: things that are on.
-pub(crate) fn icon_fill(size: f32) -> FontId {
-    FontId::new(size, FontFamily::Name("icons-fill".into()))
-}
-
 /// The fonts of the program, all embedded.
 pub(crate) fn fonts() -> FontDefinitions {
     let mut fonts = FontDefinitions::empty();

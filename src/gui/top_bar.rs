@@ -22,15 +22,16 @@ const STAGES: [Stage; 7] = [
 pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     ui.spacing_mut().item_spacing.x = 4.0;
     let bar = ui.max_rect();
-    ui.horizontal_centered(|ui| {
+    let used = ui.horizontal_centered(|ui| {
         brand(ui);
         if cx.facts.project {
             ui.add_space(8.0);
             project_menu(ui, cx);
         }
+        ui.cursor().left()
     });
     if cx.facts.project {
-        stages(ui, bar, cx);
+        stages(ui, bar, used.inner, cx);
     }
     let right = egui::UiBuilder::new().max_rect(bar).layout(egui::Layout::right_to_left(egui::Align::Center));
     ui.scope_builder(right, |ui| right_end(ui, bar.width(), cx));
@@ -127,7 +128,7 @@ fn lower_first(text: &str) -> String {
     }
 }
 
-fn stages(ui: &mut egui::Ui, bar: egui::Rect, cx: &mut Cx<'_>) {
+fn stages(ui: &mut egui::Ui, bar: egui::Rect, after: f32, cx: &mut Cx<'_>) {
     let t = theme::of(ui);
     let font = theme::medium(13.0);
     let names: Vec<_> = STAGES
@@ -140,7 +141,7 @@ fn stages(ui: &mut egui::Ui, bar: egui::Rect, cx: &mut Cx<'_>) {
     let gap = if bar.width() < 1400.0 { 18.0 } else { 26.0 };
     let width: f32 = names.iter().map(|(_, _, galley)| galley.size().x + gap).sum();
     // In the middle where there is room, else right behind the project.
-    let left = (bar.center().x - width / 2.0).max(ui.min_rect().right() + 12.0);
+    let left = (bar.center().x - width / 2.0).max(after + 12.0);
     let mut x = left;
     for (stage, entry, galley) in names {
         let done = super::frame::stage_done(cx, stage);

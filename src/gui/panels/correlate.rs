@@ -4,11 +4,14 @@ use glam::{DAffine3, DMat3, DQuat, DVec3, EulerRot};
 
 use super::super::commands::CommandId;
 use super::super::frame::Cx;
-use super::super::state::{self, Tool};
+use super::super::messages::Level;
+use super::super::state::{self, Request, Tool};
 use super::super::tools::landmark::{Half, Side};
 use super::super::widgets::{self, Button, Number};
 use super::super::{icons, theme};
+use crate::kernels::registration::{fit_affine, fit_similarity};
 use crate::project::{Edit, Landmark, Layer};
+use crate::volume::landmarks::TransformModel;
 
 /// Draws the inspector.
 pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
@@ -162,8 +165,62 @@ fn landmarks(ui: &mut egui::Ui, layer: &Layer, cx: &mut Cx<'_>) {
     let all = &session.project().landmarks;
     let mine: Vec<(usize, &Landmark)> =
         all.iter().enumerate().filter(|(_, l)| l.moving_layer.is_none_or(|id| id == layer.id)).collect();
-    if !mine.is_empty() {
-        list(ui, &mine, layer, cx);
+    if mine.is_empty() {
+        return;
+    }
+    list(ui, &mine, layer, cx);
+    let used: Vec<&Landmark> = mine.iter().map(|(_, pair)| *pair).filter(|pair| pair.used).collect();
+    fit(ui, &used, layer, cx);
+}
+
+/// The fit of the pairs that are used: rotation and shift, with or without scale.
+fn fit(ui: &mut egui::Ui, used: &[&Landmark], layer: &Layer, cx: &mut Cx<'_>) {
+    let t = theme::of(ui);
+    ui.add_space(2.0);
+    widgets::segmented(
+        ui,
+        &mut cx.view.fit_model,
+        &[
+            (TransformModel::Rigid, "Rigid", "Rotation and shift"),
+            (TransformModel::Similarity, "Similarity", "Rotation, shift and one scale"),
+        ],
+    );
+    if used.len() < 3 {
+        widgets::hint(ui, &format!("{} more to fit", 3 - used.len()));
+        return;
+    }
+    let rms = (used.iter().map(|pair| residual(pair, layer).powi(2)).sum::<f64>() / used.len() as f64).sqrt();
+    ui.label(
+        egui::RichText::new(format!("Now {:.0} nm off (rms)", rms * 1000.0)).size(12.0).color(t.text_weak),
+    );
+    if Button::new("Fit to landmarks")
+        .icon(icons::TARGET)
+        .primary()
+        .fill_width()
+        .height(30.0)
+        .show(ui)
+        .clicked()
+    {
+        match fitted(used, cx.view.fit_model) {
+            Some(placement) => {
+                cx.queue.edit("Fit to landmarks", Edit::SetPlacement { layer: layer.id, placement });
+            }
+            None => cx.queue.push(Request::Say(
+                Level::Warning,
+                "The landmarks lie on one line: set one well aside of it, then fit again".to_owned(),
+            )),
+        }
+    }
+}
+
+/// The placement that brings the moving points onto the fixed ones, least squares.
+fn fitted(used: &[&Landmark], model: TransformModel) -> Option<DAffine3> {
+    let moving: Vec<DVec3> = used.iter().map(|pair| DVec3::from_array(pair.moving_um)).collect();
+    let fixed: Vec<DVec3> = used.iter().map(|pair| DVec3::from_array(pair.fixed_um)).collect();
+    match model {
+        TransformModel::Rigid => fit_similarity(&moving, &fixed, false),
+        TransformModel::Similarity => fit_similarity(&moving, &fixed, true),
+        _ => fit_affine(&moving, &fixed),
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn picture_form(project: &Project, view: ViewKind) -> dialogs::WriteF
     dialogs::WriteForm {
         what: dialogs::WriteWhat::Picture(view),
         title: format!("Save picture of {}", view.label()),
-        hint: "A PNG file with the scale bar, at twice the resolution of the screen".to_owned(),
+        hint: "A PNG file of the view as it is on the screen, with its scale bar".to_owned(),
         path: in_documents(&format!("{}_{}.png", project.name, view.label().to_lowercase())),
     }
 }

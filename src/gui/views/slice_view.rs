@@ -76,6 +76,13 @@ pub(crate) fn show(
         drawer.slice(ui, kind, plane, &geometry, cx);
     }
     let painter = ui.painter().with_clip_rect(rect);
+    let unit = state::length_unit(state::main_volume(cx.session.project(), cx.view));
+    scale_bar::paint(&painter, rect, geometry.um_per_pt, unit, t);
+    overlay::level_badge(&painter, rect, cx, t);
+    if let Some(picture) = cx.view.picture.as_mut().filter(|picture| picture.view == kind) {
+        picture.rect = Some(rect);
+        return;
+    }
     if cx.view.show_crosshair {
         let painting = cx.view.tool.paints() && response.contains_pointer();
         let strength = if painting { 0.25 } else { 1.0 };
@@ -83,9 +90,6 @@ pub(crate) fn show(
     }
     overlay::landmarks(&painter, &geometry, kind, cx, t);
     overlay::brush(&painter, &geometry, kind, cx, t);
-    let unit = state::length_unit(state::main_volume(cx.session.project(), cx.view));
-    scale_bar::paint(&painter, rect, geometry.um_per_pt, unit, t);
-    overlay::level_badge(&painter, rect, cx, t);
 }
 
 fn geometry(rect: Rect, kind: ViewKind, plane: Plane, cx: &Cx<'_>) -> Geometry {

@@ -5,7 +5,7 @@ use glam::DVec2;
 
 use super::super::draw::Drawer;
 use super::super::frame::Cx;
-use super::super::state;
+use super::super::state::{self, ViewKind};
 use super::{input, scale_bar};
 use crate::base::Unit;
 use crate::gui::theme::{self, Tokens};
@@ -46,6 +46,9 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>, drawer: Option<&mut Drawe
     }
     let painter = ui.painter().with_clip_rect(rect);
     axes(&painter, rect, cx, t);
+    if let Some(picture) = cx.view.picture.as_mut().filter(|picture| picture.view == ViewKind::Volume) {
+        picture.rect = Some(rect);
+    }
     let unit = state::length_unit(state::main_volume(cx.session.project(), cx.view));
     scale_bar::paint(&painter, rect, cx.view.camera.um_per_px(f64::from(rect.height())), unit, t);
 }

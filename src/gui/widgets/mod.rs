@@ -218,7 +218,7 @@ pub(crate) fn icon_sized(
 /// A heading of a panel: small capitals.
 pub(crate) fn heading(ui: &mut Ui, text: &str) -> Response {
     let t = theme::of(ui);
-    let galley = ui.painter().layout_no_wrap(text.to_uppercase(), theme::semibold(11.0), t.text_weak);
+    let galley = ui.painter().layout_no_wrap(capitals(text), theme::semibold(11.0), t.text_weak);
     let (rect, response) = ui.allocate_exact_size(vec2(galley.size().x, 20.0), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, text));
     ui.painter().galley(
@@ -227,6 +227,13 @@ pub(crate) fn heading(ui: &mut Ui, text: &str) -> Response {
         t.text_weak,
     );
     response
+}
+
+/// Capitals, but for units: "1/µm" stays as it is.
+fn capitals(text: &str) -> String {
+    text.split_inclusive(' ')
+        .map(|word| if word.contains('µ') { word.to_owned() } else { word.to_uppercase() })
+        .collect()
 }
 
 /// A heading with controls at its right end.
