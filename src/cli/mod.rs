@@ -4,9 +4,12 @@
 //! codes stay. Options of an operation come from its entry in the registry.
 
 mod convert;
+mod demo;
 mod files;
 mod options;
 mod output;
+mod scan;
+mod segment;
 mod shell;
 
 use std::path::PathBuf;
@@ -25,7 +28,10 @@ struct Subcommand {
 /// Every subcommand, in the order of the work.
 fn subcommands() -> Vec<Subcommand> {
     let mut all = Vec::new();
+    all.extend(demo::subcommands());
     all.extend(convert::subcommands());
+    all.extend(scan::subcommands());
+    all.extend(segment::subcommands());
     all
 }
 

@@ -3,12 +3,17 @@
 use clap::{Arg, ArgMatches, Command};
 use serde_json::{Map, Value};
 
-use crate::ops::{Op, ParamKind};
+use crate::ops::{self, Op, ParamKind};
 
 /// The command was used wrongly: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct UsageError(pub(super) String);
+
+/// The entry of an operation that this program is built with.
+pub(super) fn op(id: &str) -> &'static Op {
+    ops::find(id).unwrap_or_else(|| unreachable!("{id} is in the registry"))
+}
 
 /// A subcommand with the name, texts and options of an operation, without those in `skip`.
 pub(super) fn command_of(op: &'static Op, skip: &[&str]) -> Command {

@@ -1,0 +1,264 @@
+//! Segmenting: supervoxels, segment, predict.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{ArgMatches, Command};
+use ndarray::Array3;
+use serde_json::json;
+
+use super::Subcommand;
+use super::files::{output_arg, path, path_arg, path_option, write_array};
+use super::options::{command_of, op, params_of};
+use super::shell::Shell;
+use crate::base::Unit;
+use crate::io::{self, WriteRequest};
+use crate::ops::{self, Data, Inputs, LabelData, Outcome};
+use crate::segment::{Classifier, Segmentation};
+use crate::volume::{Class, ClassTable, Labels, Volume};
+
+/// The subcommands of this group.
+pub(super) fn subcommands() -> Vec<Subcommand> {
+    vec![
+        Subcommand { build: supervoxels_command, run: supervoxels },
+        Subcommand { build: segment_command, run: segment },
+        Subcommand { build: predict_command, run: predict },
+    ]
+}
+
+/// Reads a volume.
+pub(super) fn read_volume(shell: &Shell, file: &Path) -> anyhow::Result<Arc<Volume<f32>>> {
+    Ok(Arc::new(shell.with_progress(|progress| io::read_volume(file, progress, shell.budget))?))
+}
+
+/// Reads class ids with their frame and, where the file carries them, their classes.
+pub(super) fn read_labels(shell: &Shell, file: &Path) -> anyhow::Result<LabelData> {
+    let (volume, classes) = shell.with_progress(|progress| io::read_labels(file, progress, shell.budget))?;
+    let labels = Labels::from_dense(&volume.data);
+    let classes = classes.unwrap_or_default().with_ids(labels.ids());
+    Ok(LabelData { labels, voxel_um: volume.voxel_um, origin_um: volume.origin_um, classes })
+}
+
+/// Reads a class table: this program's JSON, or lines `id,name`.
+fn read_classes(file: &Path) -> anyhow::Result<ClassTable> {
+    let text = io::read_text(file)?;
+    if let Ok(table) = serde_json::from_str::<ClassTable>(&text) {
+        return Ok(table);
+    }
+    let mut table = ClassTable::default();
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let parsed =
+            line.split_once(',').and_then(|(id, name)| Some((id.trim().parse::<u16>().ok()?, name.trim())));
+        let Some((id, name)) = parsed.filter(|(id, _)| *id != 0) else {
+            if number == 0 {
+                continue; // a header line
+            }
+            anyhow::bail!(
+                "line {} is not id,name with an id from 1 to 65535 ({})",
+                number + 1,
+                file.display()
+            );
+        };
+        if let Some(class) = table.proposed(name) {
+            table.insert(Class {
+                id,
+                color: crate::volume::classes::palette_color(usize::from(id) - 1),
+                ..class
+            });
+        }
+    }
+    Ok(table)
+}
+
+/// Writes class ids with frame and classes.
+fn write_labels(shell: &Shell, file: &Path, data: &LabelData) -> anyhow::Result<serde_json::Value> {
+    let ids: Array3<u16> = data.labels.to_dense();
+    let mut request = WriteRequest::new(&ids);
+    request.voxel_um = data.voxel_um;
+    request.origin_um = data.origin_um;
+    request.unit = Some(Unit::Label);
+    request.classes = Some(&data.classes);
+    write_array(shell, file, &request)
+}
+
+fn mask_input(shell: &Shell, matches: &ArgMatches, inputs: Inputs) -> anyhow::Result<Inputs> {
+    Ok(match matches.get_one::<PathBuf>("mask") {
+        Some(file) => inputs.with("mask", Data::Labels(Arc::new(read_labels(shell, file)?))),
+        None => inputs,
+    })
+}
+
+fn mask_option() -> clap::Arg {
+    path_option("mask", "FILE", "Only where this label volume is not 0")
+}
+
+fn supervoxels_command() -> Command {
+    let op = op("supervoxels");
+    command_of(op, &["size_voxels"])
+        .arg(path_arg("volume", "What is cut"))
+        .arg(output_arg("REGIONS", "Region ids from 1, 0 outside the mask"))
+        .arg(mask_option())
+        .arg(
+            clap::Arg::new("size_voxels")
+                .long("size")
+                .value_name("VOXELS")
+                .help("Edge of a region [default: 4.5 voxels]"),
+        )
+}
+
+fn supervoxels(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
+    let op = op("supervoxels");
+    let inputs =
+        Inputs::default().with("volume", Data::Volume(read_volume(shell, path(matches, "volume")?)?));
+    let inputs = mask_input(shell, matches, inputs)?;
+    let outcome = shell.execute(op, &inputs, &params_of(op, matches)?)?;
+    let Some(Data::Regions(regions)) = outcome.get("regions") else { anyhow::bail!("no regions were made") };
+    let mut result = write_array(shell, path(matches, "output")?, &WriteRequest::volume(regions))?;
+    result["regions"] = outcome.details["regions"].clone();
+    shell.finish(&result);
+    Ok(())
+}
+
+fn segment_command() -> Command {
+    command_of(op("segment"), &[])
+        .arg(path_arg("volume", "What is segmented"))
+        .arg(
+            path_option(
+                "scribbles",
+                "S",
+                "Strokes on a map of the volume's shape: 0 unpainted, k is class k",
+            )
+            .required(true),
+        )
+        .arg(output_arg("LABELS", "A painted class for every voxel, 0 only outside the mask"))
+        .arg(path_option("classes", "FILE", "Names of the classes: lines id,name, or a class table as JSON"))
+        .arg(mask_option())
+        .arg(path_option(
+            "probabilities",
+            "P",
+            "Also write the probability of every class, one file each: P with _classK before the extension",
+        ))
+        .arg(path_option("uncertainty", "U", "Also write the uncertainty, 0 to 1"))
+        .arg(path_option("model-out", "M", "Also keep the classifier for other volumes"))
+}
+
+fn segment(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
+    let op = op("segment");
+    let volume = read_volume(shell, path(matches, "volume")?)?;
+    let mut scribbles = read_labels(shell, path(matches, "scribbles")?)?;
+    if let Some(file) = matches.get_one::<PathBuf>("classes") {
+        scribbles.classes = read_classes(file)?.with_ids(scribbles.labels.ids());
+    }
+    let scribbles = Arc::new(scribbles);
+    let inputs = Inputs::default()
+        .with("volume", Data::Volume(Arc::clone(&volume)))
+        .with("scribbles", Data::Labels(Arc::clone(&scribbles)));
+    let inputs = mask_input(shell, matches, inputs)?;
+    let params = params_of(op, matches)?;
+    let segmentation = shell.run(|context| {
+        context.budget.admit((op.forecast)(&inputs, &op.complete(&params)?)?.bytes)?;
+        ops::segment::segmentation(context, &inputs, &params)
+    })?;
+    if let Some(file) = matches.get_one::<PathBuf>("probabilities") {
+        write_probabilities(shell, file, &volume, &segmentation)?;
+    }
+    let outcome = ops::segment::outcome(&volume, &scribbles, segmentation);
+    if let (Some(file), Some(Data::Classifier(model))) =
+        (matches.get_one::<PathBuf>("model-out"), outcome.get("classifier"))
+    {
+        io::write_json(
+            file,
+            &ModelFile { version: 1, classes: scribbles.classes.clone(), classifier: model },
+        )?;
+    }
+    write_prediction(shell, matches, &outcome)
+}
+
+/// Writes labels and, if asked, uncertainty; both commands end here.
+fn write_prediction(shell: &Shell, matches: &ArgMatches, outcome: &Outcome) -> anyhow::Result<()> {
+    let Some(Data::Labels(labels)) = outcome.get("prediction") else {
+        anyhow::bail!("nothing was predicted")
+    };
+    let mut result = write_labels(shell, path(matches, "output")?, labels)?;
+    if let (Some(file), Some(Data::Volume(uncertainty))) =
+        (matches.get_one::<PathBuf>("uncertainty"), outcome.get("uncertainty"))
+    {
+        write_array(shell, file, &WriteRequest::volume(uncertainty))?;
+        result["uncertainty"] = json!(file);
+    }
+    result["details"] = outcome.details.clone();
+    shell.finish(&result);
+    Ok(())
+}
+
+fn write_probabilities(
+    shell: &Shell,
+    file: &Path,
+    volume: &Volume<f32>,
+    segmentation: &Segmentation,
+) -> anyhow::Result<()> {
+    let stem = file.file_stem().and_then(|s| s.to_str()).context("--probabilities needs a file name")?;
+    let extension = file.extension().and_then(|e| e.to_str()).unwrap_or("mrc");
+    for &class in &segmentation.classifier.classes {
+        let of_class = segmentation.prediction.probability_volume(&segmentation.cache.regions, class);
+        if let Some(probability) = of_class {
+            let probability = volume.with_data(probability, Unit::Arbitrary);
+            let name = file.with_file_name(format!("{stem}_class{class}.{extension}"));
+            write_array(shell, &name, &WriteRequest::volume(&probability))?;
+        }
+    }
+    Ok(())
+}
+
+/// A classifier on disk with the names of its classes.
+#[derive(serde::Serialize)]
+struct ModelFile<'a> {
+    #[serde(rename = "waterwindow_classifier")]
+    version: u32,
+    classes: ClassTable,
+    classifier: &'a Classifier,
+}
+
+#[derive(serde::Deserialize)]
+struct ReadModel {
+    #[serde(rename = "waterwindow_classifier")]
+    version: u32,
+    classes: ClassTable,
+    classifier: Classifier,
+}
+
+fn predict_command() -> Command {
+    command_of(op("predict"), &[])
+        .arg(path_arg("volume", "What is labelled"))
+        .arg(path_option("model", "M", "The classifier that segment --model-out wrote").required(true))
+        .arg(output_arg("LABELS", "A class for every voxel"))
+        .arg(mask_option())
+        .arg(path_option("uncertainty", "U", "Also write the uncertainty, 0 to 1"))
+}
+
+fn predict(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
+    let file = path(matches, "model")?;
+    let model: ReadModel = serde_json::from_str(&io::read_text(file)?)
+        .with_context(|| format!("not a classifier of this program ({})", file.display()))?;
+    anyhow::ensure!(
+        model.version == 1,
+        "classifier of version {}, this program reads version 1",
+        model.version
+    );
+    let inputs = Inputs::default()
+        .with("volume", Data::Volume(read_volume(shell, path(matches, "volume")?)?))
+        .with("classifier", Data::Classifier(Arc::new(model.classifier)));
+    let inputs = mask_input(shell, matches, inputs)?;
+    let mut outcome = shell.execute(op("predict"), &inputs, &json!({}))?;
+    for (_, data) in &mut outcome.data {
+        if let Data::Labels(labels) = data {
+            let named = LabelData {
+                classes: model.classes.clone().with_ids(labels.labels.ids()),
+                ..(**labels).clone()
+            };
+            *labels = Arc::new(named);
+        }
+    }
+    write_prediction(shell, matches, &outcome)
+}
