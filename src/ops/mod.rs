@@ -23,7 +23,15 @@ pub use op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Pro
 pub use param::{Choice, Param, ParamKind};
 
 /// Every operation, in the order of the work: one line each.
-static REGISTRY: &[&Op] = &[&demo::OP, &normalize::OP, &reconstruct::OP];
+#[rustfmt::skip]
+static REGISTRY: &[&Op] = &[
+    &demo::OP,
+    &normalize::OP,
+    &reconstruct::OP,
+    &supervoxels::OP,
+    &segment::OP,
+    &predict::OP,
+];
 
 /// Every operation, in the order of the work.
 pub fn registry() -> &'static [&'static Op] {
