@@ -97,7 +97,7 @@ impl Header {
         match unit {
             Unit::Label => self.kind = Kind::Labels,
             Unit::Counts | Unit::Transmission | Unit::Absorbance if self.shape[0] > 1 => {
-                self.kind = Kind::Scan
+                self.kind = Kind::Scan;
             }
             _ => {}
         }

@@ -5,7 +5,7 @@
 //! found by the content of the file first and by its extension second. Values keep their type
 //! and are never scaled; rows are never flipped. Outputs appear whole or not at all
 //! ([`write_atomically`]). docs/formats.md says what each format carries and what it loses.
-#![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
 mod alignment;
 mod angles;

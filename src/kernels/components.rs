@@ -282,8 +282,7 @@ impl Forest {
     fn number<T: Copy>(self, slabs: &[Slab<T>]) -> (Vec<u32>, Vec<T>, Vec<u64>) {
         let mut ids = self.parents;
         let (mut values, mut sizes) = (Vec::new(), Vec::new());
-        let mut index = 0;
-        for run in slabs.iter().flat_map(|slab| &slab.runs) {
+        for (index, run) in slabs.iter().flat_map(|slab| &slab.runs).enumerate() {
             // A parent comes before its child, so its entry already holds the final number.
             let parent = ids[index] as usize;
             if parent == index {
@@ -294,7 +293,6 @@ impl Forest {
                 ids[index] = ids[parent];
             }
             sizes[ids[index] as usize - 1] += u64::from(run.end - run.start);
-            index += 1;
         }
         (ids, values, sizes)
     }

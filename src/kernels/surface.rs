@@ -592,7 +592,11 @@ mod tests {
         let whole = ball(40, 15.0, [1.0; 3]);
         let class = |[z, y, x]: [isize; 3]| {
             let at = [z, y, x].map(|i| i as usize);
-            whole.get(at).copied().unwrap_or(false).then_some(if z < 20 { 1u16 } else { 2 }).unwrap_or(0)
+            match whole.get(at) {
+                Some(true) if z < 20 => 1u16,
+                Some(true) => 2,
+                _ => 0,
+            }
         };
         let inside = |zyx: [usize; 3]| class(zyx.map(|i| i as isize)) == 1;
         let half = surface(&Progress::new(), [0; 3], [40; 3], inside, class, 0.8).unwrap();

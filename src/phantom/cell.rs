@@ -608,7 +608,7 @@ mod tests {
                 let cell = cell(kind, ScanKind::Full, 64, seed);
                 for ((z, y, x), label) in cell.labels.data.indexed_iter() {
                     let r = (z as f64 - 31.5).hypot(x as f64 - 31.5) / 64.0;
-                    let edge = r > 0.455 || y < 2 || y > 61;
+                    let edge = r > 0.455 || !(2..=61).contains(&y);
                     assert!(*label == 0 || !edge, "{kind:?} seed {seed}: class {label} at {z} {y} {x}");
                     assert!(r < 0.49 || cell.lac.data[[z, y, x]] == 0.0, "ice outside the cylinder");
                 }

@@ -70,7 +70,7 @@ pub enum Edit {
     /// Gives the project another name.
     RenameProject(String),
     /// Several edits as one, applied in order; all or nothing.
-    Batch(Vec<Edit>),
+    Batch(Vec<Self>),
 }
 
 /// Why an edit was not applied; the document is as it was.

@@ -69,9 +69,7 @@ impl Content {
                 (Self::Labels(LabelLayer { labels, voxel_um, origin_um }), Some(classes))
             }
             Data::Regions(regions) => (Self::Regions(regions), None),
-            #[expect(clippy::allow_attributes, reason = "depends on how many kinds there are")]
-            #[allow(unreachable_patterns, reason = "kinds that the views do not draw land here as they come")]
-            other => (Self::Other(other), None),
+            other @ Data::Classifier(_) => (Self::Other(other), None),
         }
     }
 

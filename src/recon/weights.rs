@@ -44,7 +44,7 @@ pub fn angular_weights(angles_deg: &[f64]) -> Vec<f64> {
     for (i, (_, views)) in directions.iter().enumerate() {
         let (before, after) = (gaps[(i + n - 1) % n], gaps[i]);
         let step = match (before.is_nan(), after.is_nan()) {
-            (false, false) => (before + after) / 2.0,
+            (false, false) => f64::midpoint(before, after),
             (true, false) => after,
             (false, true) => before,
             (true, true) => usual,

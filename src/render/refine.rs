@@ -110,14 +110,13 @@ impl Refinement {
             self.shown = work.fraction;
         }
         self.state = match self.state {
-            State::Moving => self.level_above(work.fraction),
             State::Level(level, _) if !work.is_last => State::Level(level, work.row + work.n_rows),
-            State::Level(..) => self.level_above(work.fraction),
+            State::Moving | State::Level(..) => Self::level_above(work.fraction),
             State::Done => State::Done,
         };
     }
 
-    fn level_above(&self, fraction: f32) -> State {
+    fn level_above(fraction: f32) -> State {
         LEVELS.iter().position(|level| *level > fraction).map_or(State::Done, |level| State::Level(level, 0))
     }
 

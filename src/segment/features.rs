@@ -610,7 +610,7 @@ fn graph_features(
 /// means where most neighbours differ by noise only. Never zero.
 fn neighbour_noise(mean: &[f32], adjacency: &Adjacency) -> f32 {
     let mut differences: Vec<f32> = (0..mean.len())
-        .flat_map(|r| adjacency.of(r).first().map(|(other, _)| (mean[r] - mean[*other as usize]).abs()))
+        .filter_map(|r| adjacency.of(r).first().map(|(other, _)| (mean[r] - mean[*other as usize]).abs()))
         .collect();
     let middle = differences.len() / 2;
     if differences.is_empty() {

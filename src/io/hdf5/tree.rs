@@ -119,7 +119,7 @@ pub(super) fn values_f64(dataset: &Dataset, selection: &SliceInfo) -> Result<Vec
                 .map_err(text)
         };
     }
-    #[expect(clippy::cast_lossless, clippy::unnecessary_cast, reason = "one macro for all types")]
+    #[expect(clippy::cast_lossless, reason = "one macro for all types")]
     match dataset.dtype() {
         Datatype::FixedPoint { size: 8, signed: false, .. } => read!(u64),
         Datatype::FixedPoint { size: 8, signed: true, .. } => read!(i64),

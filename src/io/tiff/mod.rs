@@ -111,7 +111,7 @@ fn sample_type(decoder: &mut Decoder<BufReader<File>>) -> Result<(Dtype, usize),
         (2, 16) => Dtype::I16,
         (2, 32) => Dtype::I32,
         (3, 16 | 32) => Dtype::F32,
-        (3, 64) | (1 | 2, 64) => Dtype::F64,
+        (1..=3, 64) => Dtype::F64,
         (format, bits) => {
             return Err(format!("TIFF values of {bits} bits and sample format {format} are not read"));
         }
@@ -370,7 +370,7 @@ fn one_sample(
         DecodingResult::I32(v) => plane!(v, AnyArray::I32, |v| v),
         DecodingResult::F32(v) => plane!(v, AnyArray::F32, |v| v),
         DecodingResult::F64(v) => plane!(v, AnyArray::F64, |v| v),
-        DecodingResult::F16(v) => plane!(v, AnyArray::F32, |v| v.to_f32()),
+        DecodingResult::F16(v) => plane!(v, AnyArray::F32, half::f16::to_f32),
         DecodingResult::U64(v) => plane!(v, AnyArray::F64, |v| v as f64),
         DecodingResult::I64(v) => plane!(v, AnyArray::F64, |v| v as f64),
     }

@@ -113,7 +113,8 @@ fn find(
         && let Some(found) = ome::multiscale(first.attributes())
     {
         // The layout of bioformats2raw: images are numbered groups.
-        ("/0".clone_into(&mut base), attributes.clone_from(first.attributes()));
+        "/0".clone_into(&mut base);
+        attributes.clone_from(first.attributes());
         multiscale = Some(found);
     }
     if let Some(found) = multiscale {

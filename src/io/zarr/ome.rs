@@ -34,7 +34,7 @@ fn numbers(value: Option<&Value>) -> Vec<f64> {
 }
 
 /// Multiplies the scales and adds up the translations of a list of transformations.
-fn apply(transformations: Option<&Value>, scale: &mut Vec<f64>, translation: &mut Vec<f64>) {
+fn apply(transformations: Option<&Value>, scale: &mut [f64], translation: &mut [f64]) {
     for step in transformations.and_then(Value::as_array).into_iter().flatten() {
         let (factors, offsets) = (numbers(step.get("scale")), numbers(step.get("translation")));
         if factors.len() == scale.len() {
