@@ -5,6 +5,7 @@
 //! [`Op`], and one line in [`registry`]; the method itself lives on a floor below and knows nothing
 //! of this.
 
+mod align;
 pub mod chain;
 pub mod data;
 mod demo;
@@ -27,6 +28,7 @@ pub use param::{Choice, Param, ParamKind};
 static REGISTRY: &[&Op] = &[
     &demo::OP,
     &normalize::OP,
+    &align::OP,
     &reconstruct::OP,
     &supervoxels::OP,
     &segment::OP,

@@ -1,0 +1,73 @@
+//! Shifts of the views from the views alone.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::data::{Data, Inputs, Kind};
+use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
+use super::param::{Choice, Param, ParamKind};
+use crate::align::{AlignParams, align};
+
+pub(super) static OP: Op = Op {
+    id: "align",
+    label: "Align",
+    stage: Stage::Align,
+    summary: "Finds the rotation axis and how far each view has moved, without markers",
+    about: "\
+Rows give the shift along the rotation axis, the centre of mass the start across it. Then the volume is \
+reconstructed from half of the views and reprojected at the angles of the others; each view is moved to where it \
+fits best. Nothing is accepted that does not raise the score, the mean correlation of held-out views with their \
+reprojection. The result is one shift along y and x per view, in unbinned pixels; nothing is resampled.
+
+Sources: Dengler (1989), doi:10.1016/0304-3991(89)90009-0; Gürsoy and others (2017), doi:10.1038/s41598-017-12141-9.",
+    inputs: &[Input { name: "series", kind: Kind::Series, optional: false, doc: "Absorbance of each view" }],
+    outputs: &[Output { name: "alignment", kind: Kind::Alignment }],
+    params: &[
+        Param::new(
+            "method",
+            "Method",
+            ParamKind::Choice(&[
+                Choice { value: "auto", label: "Automatic" },
+                Choice { value: "axis", label: "Rotation axis only" },
+                Choice { value: "projection", label: "Projection matching" },
+                Choice { value: "none", label: "None" },
+            ]),
+            "What is aligned: automatic keeps whatever fits better than leaving the views alone",
+        ),
+        Param::new(
+            "cycles",
+            "Cycles",
+            ParamKind::Int { min: 1, max: 100 },
+            "Most cycles of projection matching at each binning; it stops when nothing moves any more",
+        )
+        .advanced(),
+        Param::new(
+            "finest_bin",
+            "Finest binning",
+            ParamKind::Int { min: 1, max: 16 },
+            "Pixels that the finest comparison is binned by; as fine as 256 columns where left empty",
+        )
+        .unit("px")
+        .optional()
+        .advanced(),
+    ],
+    defaults: defaults_of::<AlignParams>,
+    forecast,
+    run,
+    policy: Policy::Queue,
+};
+
+fn forecast(inputs: &Inputs, _params: &Value) -> Result<Forecast, OpError> {
+    let (n_views, n_rows, n_cols) = inputs.series("series")?.data.dim();
+    let (views, volume) = ((n_views * n_rows * n_cols) as u64, (n_rows * n_cols * n_cols) as u64);
+    // Filtered and reprojected views beside the binned ones, and the volume, as f32.
+    Ok(Forecast { bytes: 4 * (3 * views + volume), seconds: None })
+}
+
+fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {
+    let params: AlignParams = typed(params)?;
+    let alignment = align(&context.progress, inputs.series("series")?, &params).map_err(OpError::method)?;
+    let details = json!({ "method": alignment.method, "score": alignment.score });
+    Ok(Outcome { details, ..Outcome::of("alignment", Data::Alignment(Arc::new(alignment))) })
+}
