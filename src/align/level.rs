@@ -104,28 +104,6 @@ impl Level {
         Ok(out)
     }
 
-    /// Filtered back-projection of some rows from all views.
-    pub(super) fn section(
-        &self,
-        progress: &Progress,
-        shifts: &Shifts,
-        rows: std::ops::Range<usize>,
-    ) -> Result<Array3<f32>, Cancelled> {
-        let all: Vec<usize> = (0..self.n_views()).collect();
-        let n_cols = self.n_cols();
-        let filtered = self.filtered(progress, shifts, &all, rows.clone())?;
-        let source = SlabProjector::new(&self.geometry(shifts, &all));
-        let (mut seen, mut section) = (source.new_sinogram(), source.new_section());
-        let mut out = Array3::zeros((n_cols, rows.len(), n_cols));
-        for (slab, rows) in out.axis_chunks_iter_mut(Axis(1), LANES).enumerate() {
-            progress.check()?;
-            seen.pack(filtered.view(), slab * LANES);
-            source.back_project(progress, Footprint::Linear, &seen, &mut section)?;
-            section.unpack(rows);
-        }
-        Ok(out)
-    }
-
     fn geometry(&self, shifts: &Shifts, views: &[usize]) -> ParallelGeometry {
         let angles: Vec<f64> = views.iter().map(|&view| self.angles_deg[view]).collect();
         let mut geometry = ParallelGeometry::new(&angles, self.n_cols());

@@ -17,8 +17,6 @@ use crate::ops::{Context, Inputs, Op, OpError, Outcome};
 pub(super) struct Shell {
     json: bool,
     quiet: bool,
-    /// "auto", "cpu" or "gpu".
-    pub(super) device: String,
     /// How much memory the work may take.
     pub(super) budget: MemoryBudget,
 }
@@ -39,8 +37,11 @@ impl Shell {
             }
             None => MemoryBudget::from_system(),
         };
-        let device = matches.get_one::<String>("device").cloned().unwrap_or_else(|| "auto".to_owned());
-        Ok(Self { json: matches.get_flag("json"), quiet: matches.get_flag("quiet"), device, budget })
+        let shell = Self { json: matches.get_flag("json"), quiet: matches.get_flag("quiet"), budget };
+        if matches.get_one::<String>("device").is_some_and(|device| device == "gpu") {
+            shell.note("Commands compute and draw on the processor; the graphics device serves the window");
+        }
+        Ok(shell)
     }
 
     /// Runs `work` with a progress token; on a terminal a bar shows it.

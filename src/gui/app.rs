@@ -295,7 +295,6 @@ impl App {
                 self.session.apply(Command::Quit);
             }
             AfterSave::Close => self.session.apply(Command::CloseProject),
-            AfterSave::Open(OpenWhat::Path(path)) => self.session.apply(Command::Open(path)),
             AfterSave::Open(OpenWhat::Demo(cell)) => panels::demo::open(&mut self.session, cell),
         }
         ctx.request_repaint();

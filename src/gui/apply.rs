@@ -56,7 +56,7 @@ impl App {
                     add: true,
                     role: super::dialogs::OpenAs::Volume,
                     ..OpenForm::default()
-                }))
+                }));
             }
             C::DemoYeast => self.open_demo(ctx, "yeast"),
             C::DemoLymphocyte => self.open_demo(ctx, "lymphocyte"),

@@ -204,7 +204,7 @@ fn frame(
     add: impl FnOnce(&mut egui::Ui) -> bool,
 ) -> bool {
     let t = theme::of_visuals(&ctx.global_style().visuals);
-    let id = egui::Id::new(("dialog", id));
+    let id = egui::Id::unique(("dialog", id));
     let modal = egui::Modal::new(id)
         .backdrop_color(t.backdrop)
         .area(

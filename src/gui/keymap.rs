@@ -9,9 +9,11 @@ use super::{theme, widgets};
 pub(crate) fn show(ctx: &egui::Context) -> bool {
     let content = ctx.content_rect();
     let tokens = theme::of_visuals(&ctx.global_style().visuals);
-    let modal = egui::Modal::new(egui::Id::new("key-overlay"))
+    let modal = egui::Modal::new(egui::Id::unique("key-overlay"))
         .backdrop_color(tokens.backdrop)
-        .area(egui::Modal::default_area(egui::Id::new("key-overlay")).accessible_name("Keyboard and mouse"))
+        .area(
+            egui::Modal::default_area(egui::Id::unique("key-overlay")).accessible_name("Keyboard and mouse"),
+        )
         .frame(
             egui::Frame::new()
                 .fill(tokens.panel)
@@ -31,7 +33,7 @@ pub(crate) fn show(ctx: &egui::Context) -> bool {
             ui.add_space(8.0);
             egui::ScrollArea::vertical().max_height(content.height() - 150.0).show(ui, |ui| {
                 let n = if width > 900.0 { 3 } else { 2 };
-                ui.columns(n, |columns| columns_ui(columns));
+                ui.columns(n, columns_ui);
             });
         });
     !modal.should_close()

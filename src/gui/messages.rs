@@ -62,7 +62,7 @@ impl Messages {
             ctx.request_repaint_after(std::time::Duration::from_secs_f64((next - now).clamp(0.02, 60.0)));
         }
         let mut closed = None;
-        egui::Area::new(egui::Id::new("messages"))
+        egui::Area::new(egui::Id::unique("messages"))
             .order(egui::Order::Foreground)
             .anchor(Align2::RIGHT_BOTTOM, vec2(-12.0, -(theme::STATUS_BAR + 12.0)))
             .accessible_name("Messages")

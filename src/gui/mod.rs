@@ -49,8 +49,10 @@ pub fn run(start: Start) -> anyhow::Result<()> {
     let mut setup = egui_wgpu::WgpuSetupCreateNew::without_display_handle();
     // eframe's own limits would cap 3-D textures at 2048, at 256 on GL.
     setup.device_descriptor = Arc::new(crate::gpu::device::device_descriptor);
-    let mut wgpu_options = egui_wgpu::WgpuConfiguration::default();
-    wgpu_options.wgpu_setup = egui_wgpu::WgpuSetup::CreateNew(setup);
+    let wgpu_options = egui_wgpu::WgpuConfiguration {
+        wgpu_setup: egui_wgpu::WgpuSetup::CreateNew(setup),
+        ..egui_wgpu::WgpuConfiguration::default()
+    };
     let options = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
             .with_title("Waterwindow")

@@ -86,7 +86,7 @@ impl Palette {
         }
         let content = ctx.content_rect();
         let tokens = theme::of_visuals(&ctx.global_style().visuals);
-        let modal = egui::Modal::new(egui::Id::new("palette"))
+        let modal = egui::Modal::new(egui::Id::unique("palette"))
             .backdrop_color(tokens.backdrop)
             .frame(
                 egui::Frame::new()
@@ -96,7 +96,7 @@ impl Palette {
                     .shadow(egui::Shadow { offset: [0, 16], blur: 40, spread: 0, color: tokens.shadow }),
             )
             .area(
-                egui::Modal::default_area(egui::Id::new("palette"))
+                egui::Modal::default_area(egui::Id::unique("palette"))
                     .anchor(Align2::CENTER_TOP, vec2(0.0, (content.height() * 0.14).round()))
                     .accessible_name("Command palette"),
             )

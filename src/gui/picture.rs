@@ -53,7 +53,7 @@ impl Picture {
 /// Writes a picture as PNG, whole or not at all.
 fn write(image: &ColorImage, path: &Path) -> Result<(), String> {
     let [width, height] = image.size.map(|n| n as u32);
-    let bytes: Vec<u8> = image.pixels.iter().flat_map(|pixel| pixel.to_array()).collect();
+    let bytes: Vec<u8> = image.pixels.iter().flat_map(egui::Color32::to_array).collect();
     let picture = image::RgbaImage::from_raw(width, height, bytes).ok_or("the picture is empty")?;
     write_atomically(path, |temporary| {
         picture

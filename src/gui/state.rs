@@ -166,8 +166,6 @@ pub(crate) enum AfterSave {
 /// What is to be opened in place of the project.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum OpenWhat {
-    /// A file.
-    Path(std::path::PathBuf),
     /// A demo cell.
     Demo(&'static str),
 }

@@ -75,7 +75,7 @@ fn job_line(job: &JobView) -> String {
 /// The list of all jobs above the bar.
 fn jobs_list(ctx: &egui::Context, jobs: &[JobView], cx: &mut Cx<'_>) {
     let t = theme::of_visuals(&ctx.global_style().visuals);
-    egui::Area::new(egui::Id::new("jobs"))
+    egui::Area::new(egui::Id::unique("jobs"))
         .order(egui::Order::Foreground)
         .anchor(Align2::LEFT_BOTTOM, vec2(8.0, -(theme::STATUS_BAR + 6.0)))
         .accessible_name("Jobs")
@@ -158,7 +158,7 @@ fn readout(ui: &mut egui::Ui, bar: egui::Rect, cx: &mut Cx<'_>) {
     }
     let all = ui.interact(
         egui::Rect::from_min_max(egui::pos2(x - 360.0, bar.top()), egui::pos2(x, bar.bottom())),
-        ui.id().with("readout"),
+        ui.scope_id().with("readout"),
         Sense::hover(),
     );
     all.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, format!("{position}, {value}")));

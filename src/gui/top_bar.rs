@@ -148,7 +148,7 @@ fn stages(ui: &mut egui::Ui, bar: egui::Rect, after: f32, cx: &mut Cx<'_>) {
         let cell =
             egui::Rect::from_min_size(egui::pos2(x, bar.top()), vec2(galley.size().x + gap, bar.height()));
         x += cell.width();
-        let response = ui.interact(cell, ui.id().with(("stage", entry.label)), Sense::click());
+        let response = ui.interact(cell, ui.scope_id().with(("stage", entry.label)), Sense::click());
         let on = cx.view.stage == stage;
         let name = format!("Stage {}", entry.label);
         response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Tab, true, on, &name));

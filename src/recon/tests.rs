@@ -162,14 +162,14 @@ fn vertical_shifts_move_rows_back() {
     for (v, view) in alignment.views.iter_mut().enumerate() {
         view.shift_y_px = (v % 5) as f64 * 0.7 - 1.4;
         for row in 0..20 {
-            let factor = along_y(row as f64 - view.shift_y_px) as f32;
+            let factor = along_y(f64::from(row) - view.shift_y_px) as f32;
             series.data.slice_mut(s![v, row, ..]).mapv_inplace(|a| a * factor);
         }
     }
     let volume = run(&series, &alignment, &ReconstructParams::default());
     for y in 3..17 {
         let found = f64::from(volume.data.slice(s![42..46, y, 35..39]).mean().unwrap());
-        let expected = 0.25 * along_y(y as f64);
+        let expected = 0.25 * along_y(f64::from(y));
         // Cubic interpolation of a wave of 25 rows.
         assert!((found - expected).abs() < 0.004, "{y}: {found} {expected}");
     }

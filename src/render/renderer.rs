@@ -563,7 +563,7 @@ impl Renderer {
             let setup = MarchSetup::new(scene, scene.world_from_voxel, store.volume.shape(), full.factor);
             (Some(full), store.scale, setup)
         };
-        let setup = label_texels(setup, labels.map(|texture| texture.factor));
+        let setup = label_texels(&setup, labels.map(|texture| texture.factor));
         let uniform = march_uniform(scene, &setup, &marching.table, scale, marching.edge, geometry);
         let table_rows: Vec<[f32; 4]> =
             marching.table.direct.iter().chain(&marching.table.integral).copied().collect();
@@ -641,41 +641,6 @@ impl Renderer {
         pass.set_bind_group(0, &front.blit, &[]);
         pass.draw(0..3, 0..1);
     }
-
-    /// Uploads everything a 3-D scene needs, waiting for it: for figures.
-    pub(crate) fn load_all(&mut self, scene: &VolumeScene) {
-        self.clock += 1;
-        while self.upload_for(scene, Duration::from_secs(1)) < 1.0 {}
-    }
-
-    /// The same for a slice.
-    pub(crate) fn load_all_for_slice(&mut self, view: ViewId, scene: &SliceScene) {
-        while self.prepare_slice(view, scene).loaded < 1.0 {}
-    }
-
-    /// Draws a tile of a 3-D picture into a texture of [`OFFSCREEN`] format.
-    pub(crate) fn march_tile(
-        &mut self,
-        scene: &VolumeScene,
-        target: &wgpu::TextureView,
-        tile: [u32; 2],
-        offset: [u32; 2],
-    ) -> bool {
-        let mut marching = None;
-        let geometry = [tile, offset, scene.size_px];
-        let Some(group) = self.march_group(scene, &mut marching, geometry) else { return false };
-        // In rows: a software driver or a watchdog dislikes seconds in one piece.
-        let rows_at_once = ((1 << 18) / tile[0].max(1)).max(1);
-        for row in (0..tile[1]).step_by(rows_at_once as usize) {
-            let n_rows = rows_at_once.min(tile[1] - row);
-            let work = Work { size: tile, row, n_rows, is_last: false, fraction: 1.0 };
-            let mut encoder =
-                self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            self.march_pass(&mut encoder, target, &group, &work);
-            self.gpu.queue.submit([encoder.finish()]);
-        }
-        true
-    }
 }
 
 /// Which bricks of labels have a visible id, as leaps.
@@ -688,9 +653,9 @@ fn label_leaps(labels: &Labels, layer: &VolumeLabels) -> Vec<u8> {
 }
 
 /// The setup with labels addressed in the texels of their (perhaps binned) texture.
-fn label_texels(setup: MarchSetup, factor: Option<[usize; 3]>) -> MarchSetup {
+fn label_texels(setup: &MarchSetup, factor: Option<[usize; 3]>) -> MarchSetup {
     let factor = factor.unwrap_or([1; 3]);
-    MarchSetup { label_from_texel: super::setup::texel_from_voxel(factor) * setup.label_from_texel, ..setup }
+    MarchSetup { label_from_texel: super::setup::texel_from_voxel(factor) * setup.label_from_texel, ..*setup }
 }
 
 /// An offscreen target that can be drawn to, sampled and read back.

@@ -215,7 +215,7 @@ impl Seeds {
         Plan { blocks, seeds }
     }
 
-    fn update(&mut self, sums: &[(Block, Vec<Sum>)]) {
+    fn update(&mut self, sums: &[(Block<'_>, Vec<Sum>)]) {
         let mut total = vec![(0u64, [0.0f64; 3], 0.0f64); self.zyx.len()];
         for (block, sums) in sums {
             for (s, sum) in block.seeds.iter().zip(sums) {

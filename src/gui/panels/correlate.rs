@@ -220,7 +220,7 @@ fn fitted(used: &[&Landmark], model: TransformModel) -> Option<DAffine3> {
     match model {
         TransformModel::Rigid => fit_similarity(&moving, &fixed, false),
         TransformModel::Similarity => fit_similarity(&moving, &fixed, true),
-        _ => fit_affine(&moving, &fixed),
+        TransformModel::Affine => fit_affine(&moving, &fixed),
     }
 }
 

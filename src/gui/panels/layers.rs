@@ -125,7 +125,7 @@ fn describe(layer: &Layer) -> String {
         "import" => layer.source.as_ref().map(|s| format!("from {}", s.path.display())).unwrap_or_default(),
         op => format!("made by {op}"),
     };
-    let notes: String = layer.provenance.notes.iter().map(|note| format!("\n{note}")).collect();
+    let notes = layer.provenance.notes.iter().fold(String::new(), |text, note| text + "\n" + note);
     match &layer.content {
         Content::Missing(missing) => missing.reason.clone(),
         content => format!("{}{shape}{voxel}\n{from}{notes}", content.words()),

@@ -9,7 +9,7 @@ use super::super::widgets::{self, Button};
 use super::super::{dialogs, icons, theme};
 use super::operation;
 use crate::ops;
-use crate::project::{Content, Layer, LayerId, Project};
+use crate::project::{Layer, LayerId, Project};
 use crate::session::{Command, ExportKind, Session};
 use crate::volume::table::{Cell, Table};
 

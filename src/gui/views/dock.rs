@@ -21,7 +21,7 @@ impl Default for Dock {
         let mut grid = Grid::new(panes);
         grid.layout = GridLayout::Columns(2);
         let root = tiles.insert_new(Tile::Container(Container::Grid(grid)));
-        Self { tree: Tree::new(egui::Id::new("views"), root, tiles) }
+        Self { tree: Tree::new(egui::Id::unique("views"), root, tiles) }
     }
 }
 

@@ -136,11 +136,9 @@ impl<'a> Button<'a> {
                 (if response.hovered() { t.accent_hover } else { t.accent }, t.on_accent)
             }
             (_, true) => (t.accent_soft, t.text_strong),
-            (Loudness::Plain, _) if down => (t.pressed, t.text_strong),
-            (Loudness::Plain, _) if response.hovered() => (t.hover, t.text_strong),
+            (Loudness::Plain | Loudness::Quiet, _) if down => (t.pressed, t.text_strong),
+            (Loudness::Plain | Loudness::Quiet, _) if response.hovered() => (t.hover, t.text_strong),
             (Loudness::Plain, _) => (t.raised, t.text_strong),
-            (Loudness::Quiet, _) if down => (t.pressed, t.text_strong),
-            (Loudness::Quiet, _) if response.hovered() => (t.hover, t.text_strong),
             (Loudness::Quiet, _) => (egui::Color32::TRANSPARENT, t.text),
         };
         ui.painter().rect_filled(rect, theme::RADIUS, fill);
@@ -440,7 +438,7 @@ pub(crate) fn segmented<T: PartialEq + Copy>(
             egui::pos2(rect.left() + each * i as f32, rect.top()),
             vec2(each, rect.height()),
         );
-        let id = ui.id().with(("segmented", rect.left() as i32, rect.top() as i32, i));
+        let id = ui.scope_id().with(("segmented", rect.left() as i32, rect.top() as i32, i));
         let response = ui.interact(cell, id, Sense::click());
         let on = value == choice;
         let enabled = ui.is_enabled();

@@ -1,7 +1,6 @@
 use super::*;
 use crate::base::MemoryBudget;
 use crate::io::{Loaded, read_array, write_array};
-use crate::volume::any::Voxel as _;
 use proptest::prelude::*;
 
 fn read(path: &Path) -> Result<Loaded, IoError> {

@@ -61,8 +61,8 @@ pub(super) fn write(
 fn description(request: &WriteRequest<'_>) -> String {
     let n = request.array.shape()[0];
     let mut lines = format!("ImageJ=1.54f\nimages={n}\nslices={n}\nloop=false\n");
-    if let Some(voxel) = request.voxel_um {
-        lines.push_str(&format!("unit=um\nspacing={}\n", voxel[0]));
+    if let Some([z, ..]) = request.voxel_um {
+        lines.push_str(&format!("unit=um\nspacing={z}\n"));
     }
     if let Some(unit) = request.unit {
         lines.push_str(&format!("value_unit={}\n", unit.ascii()));
@@ -104,10 +104,10 @@ where
     for (z, plane) in view.axis_iter(Axis(0)).enumerate() {
         progress.check()?;
         let mut image = encoder.new_image::<T::Color>(width, height).map_err(content)?;
-        if let Some(voxel) = request.voxel_um {
+        if let Some([_, voxel_y, voxel_x]) = request.voxel_um {
             image.resolution_unit(ResolutionUnit::None);
-            image.x_resolution(pixels_per_um(voxel[2]));
-            image.y_resolution(pixels_per_um(voxel[1]));
+            image.x_resolution(pixels_per_um(voxel_x));
+            image.y_resolution(pixels_per_um(voxel_y));
         }
         if z == 0 {
             image
