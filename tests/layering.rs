@@ -52,7 +52,9 @@ fn sources() -> Vec<Source> {
         let first = path.strip_prefix(&src).expect("below src").components().next().expect("a name");
         let floor = first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned();
         let text = fs::read_to_string(&path).expect("readable source");
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        // A file of tests beside its subject may do what tests do.
+        let is_test = path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests"));
+        let code = if is_test { "" } else { text.split("#[cfg(test)]").next().unwrap_or_default() };
         let code =
             code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
         Source { path, floor, code, text }

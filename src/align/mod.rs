@@ -140,6 +140,12 @@ pub fn align(
     if params.method == Method::None {
         return Ok(Alignment::identity(&series.angles_deg));
     }
+    let mut values = series.data.iter();
+    let first = values.next();
+    if values.all(|value| Some(value) == first) {
+        // Nothing is seen anywhere: any shift would fit as well as none.
+        return Ok(Alignment { score: Some(0.0), ..Alignment::identity(&series.angles_deg) });
+    }
     let bins = bins(series, params);
     progress.phase("Binning", bins.len() as u64);
     let mut levels = Vec::with_capacity(bins.len());

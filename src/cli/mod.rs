@@ -8,6 +8,9 @@ mod demo;
 mod files;
 mod options;
 mod output;
+mod recipe;
+mod render;
+mod results;
 mod scan;
 mod segment;
 mod shell;
@@ -32,6 +35,9 @@ fn subcommands() -> Vec<Subcommand> {
     all.extend(convert::subcommands());
     all.extend(scan::subcommands());
     all.extend(segment::subcommands());
+    all.extend(results::subcommands());
+    all.extend(render::subcommands());
+    all.extend(recipe::subcommands());
     all
 }
 

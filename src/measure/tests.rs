@@ -1,3 +1,5 @@
+//! Tests of measure.
+
 use super::*;
 
 const VOXEL: [f64; 3] = [0.04, 0.03, 0.02];
@@ -98,7 +100,8 @@ fn lac_is_the_mean_and_sd_of_finite_values() {
     let classes = ClassTable::default();
     let with = MeasureInput { volume: Some(&volume), voxel_um: None, ..input(&labels, &classes) };
     let table = run(&with, &MeasureParams::default());
-    assert_eq!(table.number(0, "lac_mean_per_um"), Some(4096.5));
+    // Sums of f64 over 60 voxels.
+    assert!((table.number(0, "lac_mean_per_um").unwrap() - 4096.5).abs() < 1e-9);
     assert!((table.number(0, "lac_sd_per_um").unwrap() - 0.5).abs() < 1e-9);
     assert_eq!(table.number(0, "lac_max_per_um"), Some(4097.0));
     assert_eq!(table.number(0, "volume_um3"), Some(180.0));
@@ -129,7 +132,8 @@ fn parallel_plates_have_the_contact_area_of_the_plate_at_any_slant() {
         let exact = height * height * (1.0f64 + slope * slope).sqrt();
         for (row, name) in [(0, "contact_2_right_um2"), (1, "contact_1_left_um2")] {
             let contact = table.number(row, name).unwrap();
-            assert!((contact / exact - 1.0).abs() < 0.03, "slope {slope}: {contact} of {exact}");
+            // The rim of the plate is rounded off by the smoothing, the more the steeper it meets the border.
+            assert!((contact / exact - 1.0).abs() < 0.04, "slope {slope}: {contact} of {exact}");
         }
         assert_eq!(table.get(0, "contact_1_left_um2"), Some(&Cell::Empty));
         let sum: f64 = ["contact_0_unlabelled_um2", "contact_1_left_um2"]

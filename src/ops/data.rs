@@ -6,7 +6,7 @@ use ndarray::Array3;
 
 use super::op::OpError;
 use crate::segment::Classifier;
-use crate::volume::{Alignment, ClassTable, Labels, Scan, TiltSeries, Volume};
+use crate::volume::{Alignment, ClassTable, Labels, Scan, Table, TiltSeries, Volume};
 
 /// A label volume with its frame and its classes.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,8 @@ pub enum Data {
     Regions(Arc<Volume<u32>>),
     /// A trained classifier.
     Classifier(Arc<Classifier>),
+    /// Numbers.
+    Table(Arc<Table>),
 }
 
 /// The kinds of [`Data`].
@@ -51,6 +53,7 @@ pub enum Kind {
     Labels,
     Regions,
     Classifier,
+    Table,
 }
 
 impl Kind {
@@ -64,6 +67,7 @@ impl Kind {
             Self::Labels => "label volume",
             Self::Regions => "region map",
             Self::Classifier => "trained classifier",
+            Self::Table => "table",
         }
     }
 }
@@ -79,6 +83,7 @@ impl Data {
             Self::Labels(_) => Kind::Labels,
             Self::Regions(_) => Kind::Regions,
             Self::Classifier(_) => Kind::Classifier,
+            Self::Table(_) => Kind::Table,
         }
     }
 }
@@ -130,6 +135,7 @@ impl Inputs {
         labels, find_labels, Labels, LabelData;
         regions, find_regions, Regions, Volume<u32>;
         classifier, find_classifier, Classifier, Classifier;
+        table, find_table, Table, Table;
     }
 }
 

@@ -10,6 +10,7 @@ pub mod chain;
 pub mod data;
 mod demo;
 pub mod docs;
+mod measure;
 mod normalize;
 pub mod op;
 pub mod param;
@@ -33,6 +34,7 @@ static REGISTRY: &[&Op] = &[
     &supervoxels::OP,
     &segment::OP,
     &predict::OP,
+    &measure::OP,
 ];
 
 /// Every operation, in the order of the work.

@@ -1,3 +1,5 @@
+//! Tests of recon.
+
 use ndarray::{Array2, s};
 
 use super::*;

@@ -10,6 +10,7 @@ pub mod cpu;
 mod grid;
 pub mod label_texture;
 mod march;
+pub mod overlay;
 pub mod pipelines;
 pub mod refine;
 pub mod renderer;

@@ -90,7 +90,8 @@ mod tests {
         let values: Vec<f32> = (0..1000).map(|i| i as f32 / 999.0).chain([f32::NAN, -1.0, 2.0]).collect();
         let histogram = Histogram::of(&values, 0.0, 1.0, 10);
         assert_eq!(histogram.total(), 1000);
-        assert!((histogram.quantile(0.5) - 0.5).abs() <= 0.05);
+        // Half a bin.
+        assert!((histogram.quantile(0.5) - 0.5).abs() < 0.0501);
     }
 
     #[test]

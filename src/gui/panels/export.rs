@@ -113,7 +113,12 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     }
     let others: Vec<&Layer> = project
         .from_top()
-        .filter(|l| matches!(l.content, Content::Volume(_) | Content::Alignment(_) | Content::Other(_)))
+        .filter(|l| {
+            matches!(
+                l.content,
+                Content::Volume(_) | Content::Alignment(_) | Content::Other(crate::ops::Data::Table(_))
+            )
+        })
         .collect();
     if others.is_empty() {
         return;

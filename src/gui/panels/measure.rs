@@ -8,8 +8,8 @@ use super::super::state::{self, Dialog, Queue, ViewState};
 use super::super::widgets::{self, Button};
 use super::super::{dialogs, icons, theme};
 use super::operation;
-use crate::ops;
-use crate::project::{Layer, LayerId, Project};
+use crate::ops::{self, Data};
+use crate::project::{Content, Layer, LayerId, Project};
 use crate::session::{Command, ExportKind, Session};
 use crate::volume::table::{Cell, Table};
 
@@ -19,8 +19,10 @@ pub(crate) fn tables(project: &Project) -> Vec<(&Layer, &Table)> {
 }
 
 fn table_of(layer: &Layer) -> Option<&Table> {
-    let _ = layer;
-    None
+    match &layer.content {
+        Content::Other(Data::Table(table)) => Some(table),
+        _ => None,
+    }
 }
 
 /// Volume and labels that would be measured.

@@ -1,3 +1,5 @@
+//! Tests of io::hdf5.
+
 use std::path::Path;
 
 use ndarray::Array3;

@@ -1,3 +1,5 @@
+//! Tests of io::mrc.
+
 use super::*;
 use crate::base::MemoryBudget;
 use crate::io::{Loaded, read_array, write_array};

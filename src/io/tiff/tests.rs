@@ -1,3 +1,5 @@
+//! Tests of io::tiff.
+
 use super::*;
 use crate::base::Unit;
 use crate::io::{read_array, read_channel, write_array};

@@ -1,3 +1,5 @@
+//! Tests of io::zarr.
+
 use ndarray::s;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of kernels::projector.
+
 use ndarray::{Array3, Zip};
 
 use super::*;

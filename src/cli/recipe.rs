@@ -1,0 +1,111 @@
+//! Recipes: `run`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Arg, ArgMatches, Command, value_parser};
+use serde_json::json;
+
+use super::Subcommand;
+use super::files::{path, path_arg, write_array};
+use super::segment::read_volume;
+use super::shell::Shell;
+use crate::base::Unit;
+use crate::io::{self, ScanOptions, WriteRequest};
+use crate::ops::recipe::Recipe;
+use crate::ops::{Data, Outcome};
+
+/// The subcommands of this group.
+pub(super) fn subcommands() -> Vec<Subcommand> {
+    vec![Subcommand { build: command, run }]
+}
+
+fn command() -> Command {
+    Command::new("run")
+        .about("Run the steps of a recipe on scans or volumes")
+        .arg(path_arg("recipe", "RECIPE.json: operations with parameters"))
+        .arg(
+            Arg::new("inputs")
+                .value_name("INPUTS")
+                .num_args(0..)
+                .value_parser(value_parser!(PathBuf))
+                .help("What the first steps take: scans, volumes"),
+        )
+        .arg(
+            Arg::new("output")
+                .short('o')
+                .long("output")
+                .value_name("DIR")
+                .default_value(".")
+                .value_parser(value_parser!(PathBuf))
+                .help("Folder for the results, named after step and output"),
+        )
+}
+
+fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
+    let recipe = Recipe::parse(&io::read_text(path(matches, "recipe")?)?)?;
+    let mut start = Vec::new();
+    for file in matches.get_many::<PathBuf>("inputs").into_iter().flatten() {
+        let scan = shell
+            .with_progress(|progress| io::read_scan(file, &ScanOptions::default(), progress, shell.budget));
+        start.push(match scan {
+            Ok(scan) => Data::Scan(Arc::new(scan)),
+            Err(problem) => Data::Volume(read_volume(shell, file).context(problem)?),
+        });
+    }
+    let outcomes = shell.run(|context| recipe.run(context, start))?;
+    let folder = matches.get_one::<PathBuf>("output").context("--output is missing")?;
+    io::create_folder(folder)?;
+    let mut written = Vec::new();
+    for (number, (op, outcome)) in outcomes.iter().enumerate() {
+        outcome.notes.iter().for_each(|note| shell.note(note));
+        written.extend(write_outcome(shell, folder, &format!("{:02}_{op}", number + 1), outcome)?);
+    }
+    shell.finish(&json!({ "outputs": written }));
+    Ok(())
+}
+
+/// Writes what a step gave; classifiers stay in memory for the next step.
+fn write_outcome(
+    shell: &Shell,
+    folder: &std::path::Path,
+    stem: &str,
+    outcome: &Outcome,
+) -> anyhow::Result<Vec<PathBuf>> {
+    let mut written = Vec::new();
+    for (slot, data) in &outcome.data {
+        let file = |extension: &str| folder.join(format!("{stem}_{}.{extension}", slot.replace(' ', "_")));
+        let target = match data {
+            Data::Volume(volume) => {
+                write_array(shell, &file("mrc"), &WriteRequest::volume(volume))?;
+                file("mrc")
+            }
+            Data::Regions(regions) => {
+                write_array(shell, &file("mrc"), &WriteRequest::volume(regions))?;
+                file("mrc")
+            }
+            Data::Labels(labels) => {
+                let ids = labels.labels.to_dense();
+                let mut request = WriteRequest::new(&ids);
+                request.voxel_um = labels.voxel_um;
+                request.origin_um = labels.origin_um;
+                request.unit = Some(Unit::Label);
+                request.classes = Some(&labels.classes);
+                write_array(shell, &file("mrc"), &request)?;
+                file("mrc")
+            }
+            Data::Alignment(alignment) => {
+                io::write_alignment(&file("json"), alignment)?;
+                file("json")
+            }
+            Data::Table(table) => {
+                io::write_text(&file("csv"), &table.to_csv())?;
+                file("csv")
+            }
+            Data::Scan(_) | Data::Series(_) | Data::Classifier(_) => continue,
+        };
+        written.push(target);
+    }
+    Ok(written)
+}
