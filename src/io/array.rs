@@ -224,10 +224,13 @@ pub(crate) fn le_bytes<T: FileVoxel>(view: &ArrayView3<'_, T>) -> Vec<u8> {
 /// Values from bytes in the given order; a last incomplete value is left out.
 pub(crate) fn values_from<T: FileVoxel>(bytes: &[u8], big_endian: bool) -> Vec<T> {
     let swap = big_endian != cfg!(target_endian = "big");
+    let whole = bytes.len() / size_of::<T>() * size_of::<T>();
+    if !swap {
+        return bytemuck::pod_collect_to_vec(&bytes[..whole]);
+    }
     bytes
         .chunks_exact(size_of::<T>())
-        .map(bytemuck::pod_read_unaligned::<T>)
-        .map(|v| if swap { v.byte_swapped() } else { v })
+        .map(|bytes| bytemuck::pod_read_unaligned::<T>(bytes).byte_swapped())
         .collect()
 }
 

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array3;
 use tiff::ColorType;
+use tiff::decoder::ifd::Value;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::{ByteOrder, Tag};
 
@@ -150,9 +151,14 @@ fn open_file(
         .and_then(|value| value.into_string().ok())
         .map(|text| describe::parse(&text))
         .unwrap_or_default();
-    let ratio = |decoder: &mut Decoder<_>, tag| {
-        let value = decoder.get_tag_f64(tag).ok();
-        value.filter(|v| v.is_finite() && *v > 0.0)
+    let ratio = |decoder: &mut Decoder<BufReader<File>>, tag| {
+        let value = match decoder.find_tag(tag).ok().flatten()? {
+            Value::Rational(n, d) => f64::from(n) / f64::from(d),
+            Value::Float(v) => f64::from(v),
+            Value::Double(v) => v,
+            _ => return None,
+        };
+        Some(value).filter(|v| v.is_finite() && *v > 0.0)
     };
     let per_unit = [ratio(&mut decoder, Tag::XResolution), ratio(&mut decoder, Tag::YResolution)];
     let um_per_tag = match decoder.find_tag_unsigned::<u16>(Tag::ResolutionUnit) {

@@ -70,6 +70,14 @@ fn channels_of_a_hyperstack_and_of_colours_are_told_apart() {
     assert_eq!(loaded.header.n_channels, 2);
 
     let mut encoder = TiffEncoder::new(File::create(&path).unwrap()).unwrap();
+    let mut image = encoder.new_image::<colortype::Gray8>(2, 1).unwrap();
+    image.x_resolution(tiff::encoder::Rational { n: 15384615, d: 1000000 });
+    image.encoder().write_tag(Tag::ImageDescription, "ImageJ=1.53c\nunit=micron\n").unwrap();
+    image.write_data(&[0, 1]).unwrap();
+    let voxel = read_array(&path, &Progress::new(), budget()).unwrap().header.voxel_um.unwrap();
+    assert!((voxel[2] - 0.065).abs() < 1e-6 && voxel[1] == voxel[2], "{voxel:?}");
+
+    let mut encoder = TiffEncoder::new(File::create(&path).unwrap()).unwrap();
     encoder.write_image::<colortype::RGB8>(2, 1, &[1, 2, 3, 4, 5, 6]).unwrap();
     let loaded = read_channel(&path, 2, &Progress::new(), budget()).unwrap();
     assert_eq!(loaded.array, AnyArray::U8(Array3::from_shape_vec((1, 1, 2), vec![3, 6]).unwrap()));

@@ -66,6 +66,7 @@ fn coarse_levels_are_means_and_their_centres_are_right() {
     let steps = &json["attributes"]["ome"]["multiscales"][0]["datasets"][1]["coordinateTransformations"];
     assert_eq!(steps[0]["scale"][0], 0.2);
     assert_eq!(steps[1]["translation"][2], 0.05);
+    assert_eq!(json["attributes"]["ome"]["multiscales"][0]["name"], "a");
 }
 
 #[test]

@@ -144,6 +144,14 @@ pub fn write_labels_into(
     write_group(&store, "/", attributes.into_iter().collect()).map_err(|e| IoError::content(&folder, e))
 }
 
+/// Name of the image: that of the folder, which may still be a temporary one (`.NAME.zarr.1-2.part`).
+fn image_name(path: &Path) -> String {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = name.trim_start_matches('.');
+    let end = name.find(".zarr").or_else(|| name.find('.')).unwrap_or(name.len());
+    name[..end].to_owned()
+}
+
 fn write_at(
     store: &Arc<FilesystemStore>,
     path: &Path,
@@ -153,8 +161,7 @@ fn write_at(
     progress: &Progress,
 ) -> Result<(), IoError> {
     let content = |problem: String| IoError::content(path, problem);
-    let name = path.file_stem().map(|s| s.to_string_lossy().trim_start_matches('.').to_owned());
-    let attributes = ome::attributes(request, &name.unwrap_or_default(), n_levels, label_source);
+    let attributes = ome::attributes(request, &image_name(path), n_levels, label_source);
     let root = if base.is_empty() { "/" } else { base };
     write_group(store, root, attributes).map_err(content)?;
     let is_label = request.unit == Some(Unit::Label);
