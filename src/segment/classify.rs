@@ -191,6 +191,9 @@ pub struct Classifier {
     pub unit: Unit,
     /// Mean edge in µm of the voxels it was trained on; `None` where unknown.
     pub voxel_um: Option<f64>,
+    /// Fraction of painted regions that trees which have not seen their stroke label as painted, every class
+    /// weighing the same, 0 to 1: an honest estimate on the strokes it was trained with.
+    pub held_out_accuracy: f32,
     /// The forest of each round.
     forests: Vec<Forest>,
 }
@@ -276,6 +279,7 @@ pub fn train(
     let mut forests = Vec::new();
     let mut probabilities: Vec<f32> = Vec::new();
     let mut context: Vec<f32> = Vec::new();
+    let mut held_out_accuracy = 0.0;
     progress.phase("Training and predicting", u64::from(params.context_rounds) + 1);
     for round in 0..=params.context_rounds {
         let with_context = Rows::new(&cache.features, &context);
@@ -290,6 +294,7 @@ pub fn train(
         };
         let Trained { forest, held_out } =
             Forest::train(progress, &training, &params.forest, seed.wrapping_add(u64::from(round)))?;
+        held_out_accuracy = balanced_accuracy(&class, &held_out, k);
         probabilities = with_context.predict(progress, &forest)?;
         forests.push(forest);
         if round < params.context_rounds {
@@ -305,9 +310,23 @@ pub fn train(
         classes: classes.clone(),
         unit: cache.unit,
         voxel_um: cache.voxel_um,
+        held_out_accuracy,
         forests,
     };
     Ok((classifier, Prediction { classes, probabilities }))
+}
+
+/// Mean over the classes of the fraction of samples that are predicted as painted.
+fn balanced_accuracy(classes: &[u16], probabilities: &[f32], k: usize) -> f32 {
+    let mut counts = vec![(0u32, 0u32); k];
+    for (class, p) in classes.iter().zip(probabilities.chunks_exact(k)) {
+        let (right, all) = &mut counts[*class as usize];
+        *all += 1;
+        *right += u32::from(best_two(p).0 == *class as usize);
+    }
+    let present: Vec<f32> =
+        counts.iter().filter(|c| c.1 > 0).map(|(right, all)| *right as f32 / *all as f32).collect();
+    present.iter().sum::<f32>() / present.len().max(1) as f32
 }
 
 impl Classifier {
