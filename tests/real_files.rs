@@ -3,6 +3,8 @@
 //! The expected numbers were taken with mrcfile 1.5, tifffile, h5py, zarr-python and Pillow. The
 //! large files lie where `WATERWINDOW_DATA` points, by default `../shared/data`; where they are
 //! not, the test says SKIP. Four small ones are in `tests/data`.
+#![expect(clippy::print_stderr, reason = "a skipped part is said aloud")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::{Path, PathBuf};
 

@@ -72,6 +72,7 @@ fn channels_of_a_hyperstack_and_of_colours_are_told_apart() {
     let mut encoder = TiffEncoder::new(File::create(&path).unwrap()).unwrap();
     let mut image = encoder.new_image::<colortype::Gray8>(2, 1).unwrap();
     image.x_resolution(tiff::encoder::Rational { n: 15384615, d: 1000000 });
+    image.y_resolution(tiff::encoder::Rational { n: 15384615, d: 1000000 });
     image.encoder().write_tag(Tag::ImageDescription, "ImageJ=1.53c\nunit=micron\n").unwrap();
     image.write_data(&[0, 1]).unwrap();
     let voxel = read_array(&path, &Progress::new(), budget()).unwrap().header.voxel_um.unwrap();
