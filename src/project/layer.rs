@@ -1,11 +1,11 @@
 //! A layer of the document: what it holds, where it lies, how it is shown, where it came from.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use glam::DAffine3;
 use serde::{Deserialize, Serialize};
 
+use super::source::SourceFile;
 use crate::ops::{Data, Kind, LabelData, Provenance};
 use crate::volume::{Alignment, ClassTable, Labels, Scan, TiltSeries, Volume};
 
@@ -174,19 +174,6 @@ impl Default for Display {
             smooth: true,
         }
     }
-}
-
-/// A file that a layer was read from; the file stays where it is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SourceFile {
-    /// Where it lies, absolute while the project is open.
-    pub path: PathBuf,
-    /// Length in bytes when it was read; 0 for a folder.
-    pub size: u64,
-    /// Time of last change when it was read, in seconds since 1970.
-    pub modified_secs: u64,
-    /// Checksum (CRC-32) of its first and last MiB when it was read; 0 for a folder.
-    pub hash: u32,
 }
 
 /// A pair of points that show the same thing in two layers, world µm as x, y, z.

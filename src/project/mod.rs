@@ -3,13 +3,24 @@
 //! Panels only ever see `&Project`. The one way to change it is an [`Edit`], and applying one
 //! gives the edit that takes it back.
 
+mod arrays;
+mod bricks;
 pub mod edit;
-pub mod history;
+mod history;
+mod journal;
 pub mod layer;
+mod lock;
+pub mod open;
+mod source;
+pub mod store;
+mod stored;
 
 pub use edit::{Edit, EditError};
-pub use history::History;
-pub use layer::{Content, Display, LabelLayer, Landmark, Layer, LayerId, MissingContent, SourceFile};
+pub use history::{History, HistoryError};
+pub use layer::{Content, Display, LabelLayer, Landmark, Layer, LayerId, MissingContent};
+pub use open::{OpenError, Opened, Recoverable};
+pub use source::{Role, ScanOptions, SourceContent, SourceFile};
+pub use store::{SaveWork, Saved, Store, StoreError};
 
 use crate::volume::{ClassTable, Volume};
 use std::sync::Arc;

@@ -5,36 +5,9 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::settings::Settings;
-use crate::base::Unit;
 use crate::jobs::JobId;
 use crate::ops::chain::Chain;
-use crate::project::{Edit, LayerId};
-
-/// What a file is to be read as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Raw frames of a tilt series.
-    Scan,
-    /// A reconstructed volume or another image stack.
-    Volume,
-    /// Class ids.
-    Labels,
-}
-
-/// What the user says about a scan where its files do not.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ScanOptions {
-    /// A file of angles, or `START:STEP` in degrees.
-    pub angles: Option<String>,
-    /// Flat-field frames.
-    pub flat: Option<PathBuf>,
-    /// Dark frames.
-    pub dark: Option<PathBuf>,
-    /// Pixel size at the sample in µm.
-    pub pixel_um: Option<f64>,
-    /// What the values are; `None` lets the reader decide.
-    pub input: Option<Unit>,
-}
+use crate::project::{Edit, LayerId, Role, ScanOptions};
 
 /// What to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,13 +14,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use command::{Command, Event, ExportKind, Level, Role, ScanOptions};
+pub use crate::project::{Role, ScanOptions};
+pub use command::{Command, Event, ExportKind, Level};
 pub use live::{LiveState, Prediction};
 pub use settings::{Recent, Settings, Theme};
 
 use crate::jobs::{JobSpec, JobView, Jobs, Lane};
 use crate::ops::{self, Context, Forecast, Inputs, Op, OpError};
-use crate::project::{Edit, EditError, History, LayerId, Project};
+use crate::project::{Edit, EditError, History, HistoryError, LayerId, Project};
 use crate::segment::brush::Gesture;
 use crate::volume::labels::BrickDelta;
 use crate::volume::{ClassTable, Labels, Volume};
@@ -203,24 +204,24 @@ impl Session {
         let Some(labels) = self.project.labels(layer) else { return };
         let after = before.iter().map(|(i, _)| (*i, labels.labels.brick(*i as usize).clone())).collect();
         let edit = Edit::ReplaceBricks { layer, delta: after };
-        self.keep(label.to_owned(), &edit, Edit::ReplaceBricks { layer, delta: before });
+        self.keep(label.to_owned(), edit, Edit::ReplaceBricks { layer, delta: before });
     }
 
     fn edit(&mut self, label: String, edit: Edit) -> Result<(), EditError> {
         let before: Vec<_> = self.project.layers.iter().map(|layer| layer.id).collect();
         let inverse = self.project.apply(edit.clone())?;
         self.tell(&edit, &before);
-        self.keep(label, &edit, inverse);
+        self.keep(label, edit, inverse);
         Ok(())
     }
 
     /// Puts a step that has been applied into the history.
-    fn keep(&mut self, label: String, edit: &Edit, inverse: Edit) {
+    fn keep(&mut self, label: String, edit: Edit, inverse: Edit) {
         self.history.record(label, edit, inverse);
         self.dirty = true;
     }
 
-    fn step(&mut self, step: fn(&mut History, &mut Project) -> Result<Option<(String, Edit)>, EditError>) {
+    fn step(&mut self, step: fn(&mut History, &mut Project) -> Result<Option<(String, Edit)>, HistoryError>) {
         let before: Vec<_> = self.project.layers.iter().map(|layer| layer.id).collect();
         match step(&mut self.history, &mut self.project) {
             Ok(Some((_, edit))) => {

@@ -1,0 +1,191 @@
+//! Files that layers are read from: they stay where they are and are referenced by path, size, date and hash.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+use super::layer::{Content, LabelLayer};
+use crate::base::{MemoryBudget, Progress};
+use crate::io::{self, IoError};
+use crate::volume::{ClassTable, Labels};
+
+/// Bytes at each end of a file that its checksum covers.
+const HASHED_BYTES: u64 = 1 << 20;
+
+/// What a file is to be read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Raw frames of a tilt series.
+    Scan,
+    /// A reconstructed volume or another image stack.
+    #[default]
+    Volume,
+    /// Class ids.
+    Labels,
+}
+
+/// What the user says about a scan where its files do not.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ScanOptions {
+    /// A file of angles, or `START:STEP` in degrees.
+    pub angles: Option<String>,
+    /// Flat-field frames.
+    pub flat: Option<PathBuf>,
+    /// Dark frames.
+    pub dark: Option<PathBuf>,
+    /// Pixel size at the sample in µm.
+    pub pixel_um: Option<f64>,
+    /// What the values are; `None` lets the reader decide.
+    pub input: Option<io::ScanInput>,
+}
+
+impl ScanOptions {
+    fn for_reader(&self) -> Result<io::ScanOptions, IoError> {
+        Ok(io::ScanOptions {
+            angles: self.angles.as_deref().map(str::parse).transpose()?,
+            flat: self.flat.clone(),
+            dark: self.dark.clone(),
+            pixel_um: self.pixel_um,
+            input: self.input,
+        })
+    }
+}
+
+/// A file that a layer was read from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// Where it lies, absolute.
+    pub path: PathBuf,
+    /// The same from the folder of the project, where both lie in one place that may move together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relative: Option<PathBuf>,
+    /// Length in bytes when it was read; 0 for a folder.
+    pub size: u64,
+    /// Time of last change when it was read, in seconds since 1970.
+    pub modified_secs: u64,
+    /// Checksum (CRC-32) of its first and last MiB when it was read; 0 for a folder.
+    pub hash: u32,
+    /// What it was read as.
+    #[serde(default)]
+    pub role: Role,
+    /// What the user said about it.
+    #[serde(default)]
+    pub options: ScanOptions,
+}
+
+/// What was read of a file.
+#[derive(Debug)]
+pub struct SourceContent {
+    /// The content of the new layer.
+    pub content: Content,
+    /// Classes of a label volume, where the file carries them.
+    pub classes: Option<ClassTable>,
+    /// What the reader had to assume.
+    pub warnings: Vec<String>,
+}
+
+impl SourceFile {
+    /// Notes what a file is now.
+    ///
+    /// # Errors
+    /// The system's error where it cannot be read.
+    pub fn of(path: &Path, role: Role, options: ScanOptions) -> std::io::Result<Self> {
+        let path = std::path::absolute(path)?;
+        let meta = fs::metadata(&path)?;
+        let modified_secs = meta
+            .modified()
+            .ok()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+            .map_or(0, |since| since.as_secs());
+        let (size, hash) = if meta.is_file() { (meta.len(), hash_of(&path, meta.len())?) } else { (0, 0) };
+        Ok(Self { path, relative: None, size, modified_secs, hash, role, options })
+    }
+
+    /// The path as a project in `folder` keeps it.
+    pub(super) fn seen_from(&self, folder: &Path) -> Self {
+        let base = folder.parent().and_then(|parent| std::path::absolute(parent).ok());
+        let relative = base
+            .and_then(|base| self.path.strip_prefix(base).ok().map(Path::to_owned))
+            .map(|below| Path::new("..").join(below));
+        Self { relative, ..self.clone() }
+    }
+
+    /// Where the file is for a project in `folder`: beside it if it moved along, else where it was.
+    pub(super) fn found_from(mut self, folder: &Path) -> Self {
+        let beside = self.relative.as_ref().map(|relative| folder.join(relative));
+        if let Some(path) = beside.filter(|path| path.exists())
+            && let Ok(path) = path.canonicalize()
+        {
+            self.path = path;
+        }
+        self
+    }
+
+    /// One sentence where the file is not what it was when it was read.
+    pub(super) fn change(&self) -> Option<String> {
+        let now = Self::of(&self.path, self.role, ScanOptions::default()).ok()?;
+        (now.size != self.size || now.hash != self.hash).then(|| {
+            format!(
+                "{} has changed since it was read ({} bytes then, {} now); results made from it before are as they were",
+                self.path.display(),
+                self.size,
+                now.size
+            )
+        })
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// The sentence of the reader.
+    pub fn read(&self, progress: &Progress, budget: MemoryBudget) -> Result<SourceContent, IoError> {
+        let path = &self.path;
+        Ok(match self.role {
+            Role::Scan => {
+                let scan = io::read_scan(path, &self.options.for_reader()?, progress, budget)?;
+                let warnings = scan.warnings.clone();
+                SourceContent { content: Content::Scan(Arc::new(scan)), classes: None, warnings }
+            }
+            Role::Volume => {
+                let loaded = io::read_array(path, progress, budget)?;
+                let warnings = loaded.header.warnings.clone();
+                let mut volume = loaded.into_volume();
+                if volume.voxel_um.is_none()
+                    && let Some(pixel) = self.options.pixel_um
+                {
+                    volume.voxel_um = Some([pixel; 3]);
+                }
+                SourceContent { content: Content::Volume(Arc::new(volume)), classes: None, warnings }
+            }
+            Role::Labels => {
+                let (volume, classes) = io::read_labels(path, progress, budget)?;
+                let labels = Labels::from_dense(&volume.data);
+                let classes = classes.unwrap_or_default().with_ids(labels.ids());
+                let (voxel_um, origin_um) = (volume.voxel_um, volume.origin_um);
+                let content = Content::Labels(LabelLayer { labels, voxel_um, origin_um });
+                SourceContent { content, classes: Some(classes), warnings: Vec::new() }
+            }
+        })
+    }
+}
+
+fn hash_of(path: &Path, size: u64) -> std::io::Result<u32> {
+    let mut file = File::open(path)?;
+    let mut hasher = crc32fast::Hasher::new();
+    let mut bytes = Vec::new();
+    (&mut file).take(HASHED_BYTES).read_to_end(&mut bytes)?;
+    hasher.update(&bytes);
+    if size > HASHED_BYTES {
+        bytes.clear();
+        file.seek(SeekFrom::Start(size.saturating_sub(HASHED_BYTES).max(HASHED_BYTES)))?;
+        file.read_to_end(&mut bytes)?;
+        hasher.update(&bytes);
+    }
+    Ok(hasher.finalize())
+}
