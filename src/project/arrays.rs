@@ -137,7 +137,7 @@ fn copy_tree(from: &Path, to: &Path, progress: &Progress) -> std::io::Result<()>
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        progress.check().map_err(|_| std::io::Error::from(std::io::ErrorKind::Interrupted))?;
+        progress.check().map_err(|_cancelled| std::io::Error::from(std::io::ErrorKind::Interrupted))?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
             copy_tree(&entry.path(), &target, progress)?;

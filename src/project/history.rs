@@ -185,8 +185,13 @@ impl History {
         Ok(Some((label, edit)))
     }
 
+    /// Waits until every step is on the disk; false where the journal could not be written or there is none.
+    pub fn flush_journal(&self) -> bool {
+        self.flush().is_some()
+    }
+
     /// Why the journal is not written any more, if so.
-    pub(super) fn problem(&self) -> Option<String> {
+    pub fn problem(&self) -> Option<String> {
         self.journal.as_ref()?.problem()
     }
 
@@ -223,7 +228,7 @@ impl History {
     pub(super) fn follow(&mut self, place: u64, record: &RawRecord) {
         let at = Place::default();
         // A fresh place is empty.
-        drop(at.set(place));
+        let _ = at.set(place);
         match record {
             RawRecord::Do { label, .. } => {
                 self.clear_redo();
@@ -318,12 +323,5 @@ impl History {
                 self.held -= step.bytes;
             }
         }
-    }
-
-    /// Lets every inverse in memory go that the journal has.
-    #[cfg(test)]
-    pub(super) fn set_budget(&mut self, bytes: u64) {
-        self.budget = bytes;
-        self.trim();
     }
 }

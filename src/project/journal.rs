@@ -279,7 +279,7 @@ impl Writer {
                 Ok(Message::Flush(answer)) => {
                     self.sync();
                     // Whoever asked may have gone; nothing depends on the answer here.
-                    drop(answer.send(self.end));
+                    let _ = answer.send(self.end);
                 }
                 Err(RecvTimeoutError::Timeout) => self.sync(),
                 Err(RecvTimeoutError::Disconnected) => return self.sync(),
@@ -306,7 +306,7 @@ impl Writer {
         match self.file.write_all(&bytes) {
             Ok(()) => {
                 // Each place is set once, here.
-                drop(place.set(self.end));
+                let _ = place.set(self.end);
                 self.end += bytes.len() as u64;
                 self.unsynced.get_or_insert_with(Instant::now);
             }

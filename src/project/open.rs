@@ -300,7 +300,7 @@ impl Opening {
             next_key,
             extra: stored.extra,
             layer_extra,
-            _lock: lock,
+            lock,
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 
 use super::layer::{Content, LabelLayer};
-use crate::base::{MemoryBudget, Progress};
+use crate::base::{MemoryBudget, Progress, Unit};
 use crate::io::{self, IoError};
 use crate::volume::{ClassTable, Labels};
 
@@ -42,7 +42,7 @@ pub struct ScanOptions {
     /// Pixel size at the sample in µm.
     pub pixel_um: Option<f64>,
     /// What the values are; `None` lets the reader decide.
-    pub input: Option<io::ScanInput>,
+    pub input: Option<Unit>,
 }
 
 impl ScanOptions {
@@ -52,7 +52,12 @@ impl ScanOptions {
             flat: self.flat.clone(),
             dark: self.dark.clone(),
             pixel_um: self.pixel_um,
-            input: self.input,
+            input: self.input.and_then(|unit| match unit {
+                Unit::Counts => Some(io::ScanInput::Counts),
+                Unit::Transmission => Some(io::ScanInput::Transmission),
+                Unit::Absorbance => Some(io::ScanInput::Absorbance),
+                _ => None,
+            }),
         })
     }
 }

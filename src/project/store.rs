@@ -113,7 +113,7 @@ pub struct Store {
     pub(super) next_key: u64,
     pub(super) extra: Map<String, Value>,
     pub(super) layer_extra: BTreeMap<LayerId, Map<String, Value>>,
-    pub(super) _lock: Lock,
+    pub(super) lock: Lock,
 }
 
 /// The folder of the user's data: autosaves of work without a project folder.
@@ -161,7 +161,7 @@ impl Store {
             next_key: 1,
             extra: Map::new(),
             layer_extra: BTreeMap::new(),
-            _lock: lock,
+            lock,
         }
     }
 
@@ -311,8 +311,8 @@ impl Store {
         };
         let layers: Vec<_> = layers.into_iter().filter(has_voxels).collect();
         let arrays = self.arrays();
-        (!layers.is_empty()).then(|| {
-            move |progress: &Progress| layers.iter().try_for_each(|layer| arrays.keep(layer, progress))
+        (!layers.is_empty()).then_some(move |progress: &Progress| {
+            layers.iter().try_for_each(|layer| arrays.keep(layer, progress))
         })
     }
 
@@ -323,7 +323,7 @@ impl Store {
     pub fn discard(self, history: &mut History) -> Result<(), StoreError> {
         history.close_journal();
         match self.place {
-            Place::Autosave => remove_folder(&self.folder, self._lock),
+            Place::Autosave => remove_folder(&self.folder, self.lock),
             Place::Own => {
                 let path = self.journal_path();
                 let cut = fs::OpenOptions::new()
@@ -341,7 +341,7 @@ impl Store {
     /// [`StoreError::System`] where files cannot be removed.
     pub fn retire(self) -> Result<(), StoreError> {
         match self.place {
-            Place::Autosave => remove_folder(&self.folder, self._lock),
+            Place::Autosave => remove_folder(&self.folder, self.lock),
             Place::Own => Ok(()),
         }
     }

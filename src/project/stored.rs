@@ -114,9 +114,11 @@ impl StoredLayer {
         let source = self.source.map(|source| source.found_from(context.folder));
         let name = self.name;
         let content = match self.content {
-            StoredContent::Source { words } => context.from_source(&name, words, source.as_ref(), problems),
+            StoredContent::Source { words } => {
+                context.content_of_source(&name, words, source.as_ref(), problems)
+            }
             StoredContent::Missing(missing) => match &source {
-                Some(_) => context.from_source(&name, missing.kind, source.as_ref(), problems),
+                Some(_) => context.content_of_source(&name, missing.kind, source.as_ref(), problems),
                 None => Content::Missing(missing),
             },
             stored => {
@@ -149,7 +151,7 @@ pub(super) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn from_source(
+    fn content_of_source(
         &self,
         name: &str,
         kind: String,
@@ -343,7 +345,7 @@ enum StoredEdit {
     SetLandmarks { landmarks: Vec<Landmark> },
     SetAlignmentViews { layer: LayerId, views: Vec<ViewShift> },
     RenameProject { name: String },
-    Batch { edits: Vec<StoredEdit> },
+    Batch { edits: Vec<Self> },
 }
 
 impl StoredEdit {
@@ -431,23 +433,4 @@ pub(super) fn decode_edit(mut bytes: &[u8], context: &Reading<'_>, problems: &mu
     }
     let (json, blobs) = parts.split_first()?;
     serde_json::from_slice::<StoredEdit>(json).ok()?.read(context, blobs, problems)
-}
-
-/// Keys of the arrays that an edit in bytes refers to.
-pub(super) fn layer_ids_in(bytes: &[u8]) -> Vec<LayerId> {
-    fn walk(edit: &StoredEdit, out: &mut Vec<LayerId>) {
-        match edit {
-            StoredEdit::AddLayer { layer, .. } => out.push(layer.id),
-            StoredEdit::Batch { edits } => edits.iter().for_each(|edit| walk(edit, out)),
-            _ => {}
-        }
-    }
-    let mut out = Vec::new();
-    if let Some((len, rest)) = bytes.split_first_chunk::<4>()
-        && let Some((json, _)) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)
-        && let Ok(edit) = serde_json::from_slice(json)
-    {
-        walk(&edit, &mut out);
-    }
-    out
 }

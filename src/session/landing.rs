@@ -1,15 +1,27 @@
 //! How the result of a job lands: as new layers, never over old ones.
 
+use std::path::PathBuf;
+
 use serde_json::Value;
 
 use super::{Event, Level, Session};
 use crate::jobs::{Finished, JobError};
 use crate::ops::{Data, Outcome, Provenance};
-use crate::project::{Content, Display, Edit, Layer, LayerId, Project};
+use crate::project::{
+    Content, Display, Edit, Layer, LayerId, Opened, Project, Saved, SourceContent, SourceFile,
+};
 use crate::volume::{Class, ClassTable, Histogram, Labels};
 
 /// What a finished job gives the session.
 pub(super) enum Done {
+    /// A project.
+    Opened(Box<Opened>),
+    /// The project has been written; how many edits there were then.
+    Saved { path: PathBuf, edits: u64, saved: Box<Saved> },
+    /// A file has been written, and what its format could not carry.
+    Exported { path: PathBuf, notes: Vec<String> },
+    /// The voxels of new layers are on the disk.
+    Kept,
     /// New layers.
     Layers { landing: Landing, outcome: Outcome, displays: Vec<Display> },
 }
@@ -21,6 +33,7 @@ pub(super) struct Landing {
     name: Option<String>,
     /// Name, id and revision of each input.
     inputs: Vec<(String, LayerId, u64)>,
+    source: Option<SourceFile>,
 }
 
 impl Landing {
@@ -36,7 +49,27 @@ impl Landing {
             .filter_map(|(_, id)| project.layer(*id))
             .map(|layer| (layer.name.clone(), layer.id, layer.revision))
             .collect();
-        Self { op: op.to_owned(), params, name, inputs }
+        Self { op: op.to_owned(), params, name, inputs, source: None }
+    }
+
+    /// What was read of a file, as the outcome of an import.
+    pub(super) fn of_file(source: SourceFile, read: SourceContent) -> Done {
+        let name = source.path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let classes = read.classes.unwrap_or_default();
+        let data = read.content.to_data(&classes);
+        let outcome = Outcome {
+            data: data.into_iter().map(|data| ("import", data)).collect(),
+            notes: read.warnings,
+            ..Outcome::default()
+        };
+        let landing = Self {
+            op: "import".to_owned(),
+            params: Value::Null,
+            name,
+            inputs: Vec::new(),
+            source: Some(source),
+        };
+        landing.with(outcome)
     }
 
     /// Goes with an outcome; still on the worker, so that windows are found there.
@@ -123,7 +156,19 @@ impl Session {
         self.events.push(Event::JobChanged(finished.id));
         match finished.result {
             Ok(Done::Layers { landing, outcome, displays }) => self.land_layers(landing, outcome, displays),
-            Err(JobError::Cancelled) => {}
+            Ok(Done::Opened(opened)) => self.land_opened(*opened),
+            Ok(Done::Saved { path, edits, saved }) => {
+                if let Some(store) = &mut self.store {
+                    store.saved(&saved);
+                }
+                self.dirty = self.n_edits != edits;
+                self.events.push(Event::Saved(path));
+            }
+            Ok(Done::Exported { path, notes }) => {
+                self.say(Level::Info, format!("Written to {}", path.display()));
+                notes.into_iter().for_each(|note| self.say(Level::Warning, note));
+            }
+            Ok(Done::Kept) | Err(JobError::Cancelled) => {}
             Err(JobError::Failed(sentence)) => {
                 self.say(Level::Error, format!("{}: {sentence}", finished.label));
             }
@@ -144,7 +189,8 @@ impl Session {
                 edits.extend(class_edits);
             }
             let name = self.project.free_name(landing.name.as_deref().unwrap_or(slot));
-            let layer = Layer { display, ..Layer::new(name, content, provenance.clone()) };
+            let source = landing.source.clone();
+            let layer = Layer { display, source, ..Layer::new(name, content, provenance.clone()) };
             edits.push(Edit::AddLayer { index: usize::MAX, layer: Box::new(layer) });
         }
         let label = format!("Add {}", provenance.op);

@@ -4,6 +4,7 @@
 //! long: what takes time becomes a job, and its result lands in [`Session::poll`].
 
 mod command;
+mod files;
 mod landing;
 mod live;
 mod settings;
@@ -19,9 +20,10 @@ pub use command::{Command, Event, ExportKind, Level};
 pub use live::{LiveState, Prediction};
 pub use settings::{Recent, Settings, Theme};
 
-use crate::jobs::{JobSpec, JobView, Jobs, Lane};
+use crate::base::Progress;
+use crate::jobs::{JobError, JobSpec, JobView, Jobs, Lane, Policy};
 use crate::ops::{self, Context, Forecast, Inputs, Op, OpError};
-use crate::project::{Edit, EditError, History, HistoryError, LayerId, Project};
+use crate::project::{Edit, EditError, History, HistoryError, Layer, LayerId, Project, Store};
 use crate::segment::brush::Gesture;
 use crate::volume::labels::BrickDelta;
 use crate::volume::{ClassTable, Labels, Volume};
@@ -41,6 +43,11 @@ pub struct Session {
     live: LiveState,
     path: Option<PathBuf>,
     dirty: bool,
+    read_only: Option<String>,
+    store: Option<Store>,
+    /// Set once keeping unsaved work has failed: it is said once.
+    store_refused: bool,
+    n_edits: u64,
 }
 
 impl Session {
@@ -56,6 +63,10 @@ impl Session {
             live: LiveState::default(),
             path: None,
             dirty: false,
+            read_only: None,
+            store: None,
+            store_refused: false,
+            n_edits: 0,
         }
     }
 
@@ -81,7 +92,7 @@ impl Session {
 
     /// Whether the project can be looked at but not saved where it lies.
     pub fn read_only(&self) -> bool {
-        false
+        self.read_only.is_some()
     }
 
     /// What "Undo" would take back.
@@ -146,7 +157,25 @@ impl Session {
                 self.jobs.set_threads(settings.threads);
                 self.settings = *settings;
             }
-            other => self.say(Level::Error, format!("this build cannot do it yet: {other:?}")),
+            Command::Open(path) => self.open_path(path, None, ScanOptions::default()),
+            Command::OpenWith { path, role, options } => self.open_path(path, Some(role), options),
+            Command::OpenDemo(params) => {
+                if let Err(error) = self.start_op("demo", params, &[], None) {
+                    self.say(Level::Error, error.to_string());
+                }
+            }
+            Command::Save => self.save(),
+            Command::SaveAs(path) => self.save_as(path),
+            Command::NewProject | Command::CloseProject => self.replace_with_new(),
+            Command::Reconstruct { scan, chain, name } => self.reconstruct(scan, *chain, name),
+            Command::Export { what, layer, path } => self.export(what, layer, path),
+            Command::Quit => {
+                [Lane::Work, Lane::Live].into_iter().for_each(|lane| self.jobs.cancel_lane(lane));
+                if !self.history.flush_journal() && self.dirty {
+                    log::debug!("no journal to flush");
+                }
+                self.events.push(Event::QuitReady);
+            }
         }
     }
 
@@ -208,6 +237,8 @@ impl Session {
     }
 
     fn edit(&mut self, label: String, edit: Edit) -> Result<(), EditError> {
+        // Before the first step there is nothing to write, so this takes no time.
+        self.ensure_store();
         let before: Vec<_> = self.project.layers.iter().map(|layer| layer.id).collect();
         let inverse = self.project.apply(edit.clone())?;
         self.tell(&edit, &before);
@@ -215,10 +246,46 @@ impl Session {
         Ok(())
     }
 
-    /// Puts a step that has been applied into the history.
+    /// Puts a step that has been applied into the history, and its voxels on the disk.
     fn keep(&mut self, label: String, edit: Edit, inverse: Edit) {
-        self.history.record(label, edit, inverse);
+        self.n_edits += 1;
         self.dirty = true;
+        let added = self.added_layers(&edit);
+        self.history.record(label, edit, inverse);
+        if let Some(work) = self.store.as_ref().and_then(|store| store.keep_work(added)) {
+            self.keep_voxels(work);
+        }
+        if let Some(problem) = self.history.problem().filter(|_| !self.store_refused) {
+            self.store_refused = true;
+            self.say(Level::Error, format!("changes are in memory only: {problem}. Save the project now, elsewhere if the disk is full"));
+        }
+    }
+
+    fn added_layers(&self, edit: &Edit) -> Vec<Layer> {
+        match edit {
+            Edit::AddLayer { .. } => self.project.layers.last().cloned().into_iter().collect(),
+            Edit::Batch(edits) => {
+                let n = edits.iter().filter(|edit| matches!(edit, Edit::AddLayer { .. })).count();
+                self.project.layers.iter().rev().take(n).cloned().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn keep_voxels(
+        &mut self,
+        work: impl FnOnce(&Progress) -> Result<(), crate::io::IoError> + Send + 'static,
+    ) {
+        self.jobs.submit(JobSpec {
+            label: "Keep new layers".to_owned(),
+            key: "keep".to_owned(),
+            lane: Lane::Files,
+            policy: Policy::Queue,
+            work: Box::new(move |progress| match work(progress) {
+                Ok(()) => Ok(Done::Kept),
+                Err(error) => Err(JobError::Failed(format!("new layers are in memory only: {error}"))),
+            }),
+        });
     }
 
     fn step(&mut self, step: fn(&mut History, &mut Project) -> Result<Option<(String, Edit)>, HistoryError>) {
@@ -226,6 +293,7 @@ impl Session {
         match step(&mut self.history, &mut self.project) {
             Ok(Some((_, edit))) => {
                 self.dirty = true;
+                self.n_edits += 1;
                 self.tell(&edit, &before);
             }
             Ok(None) => {}

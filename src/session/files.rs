@@ -1,0 +1,302 @@
+//! Opening, saving, exporting: commands that become jobs among files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::landing::{Done, Landing};
+use super::{Event, ExportKind, Level, Session};
+use crate::base::{MemoryBudget, Progress};
+use crate::io::{self, Kind, WriteRequest};
+use crate::jobs::{JobError, JobSpec, Lane, Policy};
+use crate::ops::chain::{Chain, scan_to_volume};
+use crate::ops::{Context, Data, Outcome};
+use crate::project::{
+    Content, History, Layer, LayerId, Opened, Project, Role, ScanOptions, SourceFile, Store, open, store,
+};
+
+/// Any error as the sentence of a failed job.
+fn failed(error: impl std::fmt::Display) -> JobError {
+    let text = error.to_string();
+    if text == crate::base::Cancelled.to_string() { JobError::Cancelled } else { JobError::Failed(text) }
+}
+
+/// What a file holds, by what it says about itself.
+fn role_of(path: &Path) -> Result<Role, io::IoError> {
+    let beside = ["rawtlt", "tlt"].iter().any(|extension| path.with_extension(extension).is_file());
+    let header = io::read_header(path)?;
+    Ok(match header.kind {
+        Kind::Labels => Role::Labels,
+        Kind::Scan => Role::Scan,
+        _ if beside || !header.angles_deg.is_empty() => Role::Scan,
+        _ => Role::Volume,
+    })
+}
+
+impl Session {
+    fn file_job(
+        &mut self,
+        label: String,
+        work: impl FnOnce(&Progress) -> Result<Done, JobError> + Send + 'static,
+    ) {
+        let spec = JobSpec {
+            key: label.clone(),
+            label,
+            lane: Lane::Files,
+            policy: Policy::Queue,
+            work: Box::new(work),
+        };
+        let id = self.jobs.submit(spec);
+        self.events.push(Event::JobChanged(id));
+    }
+
+    /// Opens whatever lies there.
+    pub(super) fn open_path(&mut self, path: PathBuf, role: Option<Role>, options: ScanOptions) {
+        let shown =
+            path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
+        let budget = self.settings.budget();
+        self.file_job(format!("Open {shown}"), move |progress| {
+            if role.is_none() && open::is_project(&path) {
+                return Ok(Done::Opened(Box::new(open::open(progress, &path).map_err(failed)?)));
+            }
+            let role = role.map_or_else(|| role_of(&path), Ok).map_err(failed)?;
+            read_source(progress, &path, role, options, budget)
+        });
+    }
+
+    /// Normalises, aligns and reconstructs a scan as the command line does.
+    pub(super) fn reconstruct(&mut self, scan: LayerId, chain: Chain, name: Option<String>) {
+        let found = self.project.layer(scan).and_then(|layer| match &layer.content {
+            Content::Scan(scan) => Some((layer.name.clone(), Arc::clone(scan))),
+            _ => None,
+        });
+        let Some((scan_name, data)) = found else {
+            return self.say(Level::Error, "choose a scan first; only a scan can be reconstructed");
+        };
+        let params = serde_json::to_value(&chain).unwrap_or(Value::Null);
+        let name = name.or_else(|| Some(format!("{scan_name} LAC")));
+        let landing = Landing::of(&self.project, "reconstruct", params, &[("scan".to_owned(), scan)], name);
+        let budget = self.settings.budget();
+        let id = self.jobs.submit(JobSpec {
+            label: "Reconstruct".to_owned(),
+            key: "reconstruct".to_owned(),
+            lane: Lane::Work,
+            policy: Policy::Queue,
+            work: Box::new(move |progress| {
+                let context = Context { progress: progress.clone(), budget };
+                let done = scan_to_volume(&context, data, &chain)?;
+                let mut outcome = Outcome::of("volume", Data::Volume(done.volume));
+                (outcome.notes, outcome.details) = (done.notes, done.details);
+                Ok(landing.with(outcome))
+            }),
+        });
+        self.events.push(Event::JobChanged(id));
+    }
+
+    /// Writes a layer in the format of the extension.
+    pub(super) fn export(&mut self, what: ExportKind, layer: LayerId, path: PathBuf) {
+        let Some(layer) = self.project.layer(layer).cloned() else {
+            return self.say(Level::Error, "the layer is gone; nothing was written");
+        };
+        let classes = self.project.classes.clone();
+        self.file_job(format!("Export {}", layer.name), move |progress| {
+            let notes = match what {
+                ExportKind::Layer => export_layer(progress, &layer, &classes, &path)?,
+                ExportKind::Meshes => export_meshes(progress, &layer, &classes, &path)?,
+                ExportKind::Table => export_table(&layer, &path)?,
+            };
+            Ok(Done::Exported { path, notes })
+        });
+    }
+
+    /// The place where the project lives, made when the first step is to be kept.
+    pub(super) fn ensure_store(&mut self) {
+        if self.store.is_some() || self.store_refused {
+            return;
+        }
+        match Store::autosave(&self.project, &mut self.history) {
+            Ok(store) => self.store = Some(store),
+            Err(error) => {
+                self.store_refused = true;
+                self.say(Level::Warning, format!("unsaved work is kept in memory only: {error}"));
+            }
+        }
+    }
+
+    /// Writes the project where it lies.
+    pub(super) fn save(&mut self) {
+        let Some(path) = self.path.clone().filter(|_| self.read_only.is_none()) else {
+            let why = self.read_only.clone().unwrap_or_else(|| "it has no folder yet".to_owned());
+            return self.say(Level::Error, format!("not saved: {why}; save it under another name"));
+        };
+        let Some(store) = &mut self.store else { return };
+        match store.prepare_save(&self.project, &mut self.history) {
+            Ok(work) => self.submit_save(path, move |progress| work.run(progress).map_err(failed)),
+            Err(error) => self.say(Level::Error, error.to_string()),
+        }
+    }
+
+    /// Writes the project to a folder of this name and goes on there.
+    pub(super) fn save_as(&mut self, path: PathBuf) {
+        let path = if path.extension().is_some_and(|e| e == store::EXTENSION) {
+            path
+        } else {
+            path.with_extension(store::EXTENSION)
+        };
+        if self.path.as_deref() == Some(path.as_path()) && self.read_only.is_none() {
+            return self.save();
+        }
+        if let Some(stem) = path.file_stem()
+            && self.path.is_none()
+        {
+            self.project.name = stem.to_string_lossy().into_owned();
+        }
+        self.ensure_store();
+        let Some(old) = self.store.take() else {
+            return self.say(Level::Error, "not saved: there is no place to work from");
+        };
+        match old.move_to(&path, &self.project, &mut self.history) {
+            Ok((store, work)) => {
+                let folder = store.folder().to_owned();
+                self.store = Some(store);
+                (self.path, self.read_only) = (Some(folder.clone()), None);
+                self.submit_save(folder, move |progress| {
+                    let saved = work.run(progress).map_err(failed)?;
+                    old.retire().map_err(failed)?;
+                    Ok(saved)
+                });
+            }
+            Err(error) => {
+                self.store = Some(old);
+                self.say(Level::Error, format!("not saved: {error}"));
+            }
+        }
+    }
+
+    fn submit_save(
+        &mut self,
+        path: PathBuf,
+        work: impl FnOnce(&Progress) -> Result<crate::project::Saved, JobError> + Send + 'static,
+    ) {
+        let edits = self.n_edits;
+        self.file_job("Save".to_owned(), move |progress| {
+            Ok(Done::Saved { path, edits, saved: Box::new(work(progress)?) })
+        });
+    }
+
+    /// An empty project in place of the open one, whose journal stays.
+    pub(super) fn replace_with_new(&mut self) {
+        self.jobs.cancel_lane(Lane::Work);
+        self.jobs.cancel_lane(Lane::Live);
+        (self.project, self.history, self.store) = (Project::default(), History::default(), None);
+        (self.path, self.read_only, self.dirty) = (None, None, false);
+        self.events.push(Event::ProjectReplaced);
+    }
+
+    pub(super) fn land_opened(&mut self, opened: Opened) {
+        self.replace_with_new();
+        self.dirty = opened.n_unsaved > 0;
+        (self.project, self.history, self.store) = (opened.project, opened.history, Some(opened.store));
+        (self.path, self.read_only) = (opened.path, opened.read_only);
+        for problem in opened.problems {
+            self.say(Level::Warning, problem);
+        }
+        if let Some(why) = self.read_only.clone() {
+            self.say(
+                Level::Warning,
+                format!("opened for reading: {why}. Changes are kept aside; save under another name"),
+            );
+        }
+    }
+}
+
+fn read_source(
+    progress: &Progress,
+    path: &Path,
+    role: Role,
+    options: ScanOptions,
+    budget: MemoryBudget,
+) -> Result<Done, JobError> {
+    // Reading says best why a file is missing, so it goes first where there is nothing to note.
+    if !path.exists() {
+        return Err(failed(format!("no such file or folder: {}", path.display())));
+    }
+    let source = SourceFile::of(path, role, options).map_err(failed)?;
+    let read = source.read(progress, budget).map_err(failed)?;
+    Ok(Landing::of_file(source, read))
+}
+
+fn export_layer(
+    progress: &Progress,
+    layer: &Layer,
+    classes: &crate::volume::ClassTable,
+    path: &Path,
+) -> Result<Vec<String>, JobError> {
+    let written = match &layer.content {
+        Content::Volume(volume) => io::write_array(path, &WriteRequest::volume(volume), progress),
+        Content::Regions(regions) => io::write_array(path, &WriteRequest::volume(regions), progress),
+        Content::Labels(labels) => {
+            let dense = labels.labels.to_dense();
+            let request = WriteRequest {
+                voxel_um: labels.voxel_um,
+                origin_um: labels.origin_um,
+                unit: Some(crate::base::Unit::Label),
+                classes: Some(classes),
+                ..WriteRequest::new(&dense)
+            };
+            io::write_array(path, &request, progress)
+        }
+        other => return Err(failed(format!("a {} is not written as an array", other.words()))),
+    };
+    written.map_err(failed)
+}
+
+fn export_meshes(
+    progress: &Progress,
+    layer: &Layer,
+    classes: &crate::volume::ClassTable,
+    path: &Path,
+) -> Result<Vec<String>, JobError> {
+    let Some(labels) = layer.labels() else {
+        return Err(failed("meshes are cut from labels; choose a label layer"));
+    };
+    let ids = labels.labels.to_dense();
+    let voxel_um = labels.voxel_um.unwrap_or([1.0; 3]);
+    let present = labels.labels.ids();
+    let mut meshes = Vec::new();
+    for class in classes.classes.iter().filter(|class| present.contains(&class.id)) {
+        let params = crate::mesh::MeshParams::default();
+        let made = crate::mesh::mesh_class(progress, &ids.view(), class, voxel_um, labels.origin_um, &params);
+        meshes.push(made.map_err(failed)?);
+    }
+    if meshes.is_empty() {
+        return Err(failed("nothing is labelled, so there is no surface to cut"));
+    }
+    if path.extension().is_some() {
+        io::write_meshes(path, &meshes).map_err(failed)?;
+    } else {
+        io::create_folder(path).map_err(failed)?;
+        for mesh in meshes {
+            let name = mesh.name.replace(['/', '\\', ' '], "_");
+            io::write_meshes(&path.join(format!("{name}.ply")), &[mesh]).map_err(failed)?;
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn export_table(layer: &Layer, path: &Path) -> Result<Vec<String>, JobError> {
+    let Content::Other(Data::Table(table)) = &layer.content else {
+        return Err(failed("the layer holds no table"));
+    };
+    let text = table.to_csv();
+    let write = |part: &Path| {
+        std::fs::write(part, &text).map_err(|source| io::IoError::System {
+            action: "write",
+            path: part.to_owned(),
+            source,
+        })
+    };
+    io::write_atomically(path, write).map_err(failed)?;
+    Ok(Vec::new())
+}
