@@ -4,10 +4,10 @@ use super::app::{App, theme_preference};
 use super::commands::CommandId as C;
 use super::dialogs::{Browse, OpenForm, SystemDialog, WriteForm, WriteWhat};
 use super::messages::Level;
-use super::state::{AfterSave, Dialog, OpenWhat, Request, Tool, ViewKind, paint_layer};
+use super::state::{AfterSave, Dialog, OpenWhat, Request, Tool, ViewKind};
 use super::{panels, state, tools};
 use crate::project::Edit;
-use crate::session::{Command, Settings, Theme};
+use crate::session::{Command, LiveRequest, Settings, Theme};
 
 impl App {
     /// Applies everything that was asked for in this frame.
@@ -98,7 +98,12 @@ impl App {
                 let on = !self.session.live().on;
                 self.set_live(on);
             }
-            C::AcceptPrediction => {}
+            C::Classify => self.classify(self.session.live().on),
+            C::AcceptPrediction => {
+                self.session.apply(Command::AcceptPrediction);
+                self.view.layer = None;
+            }
+            C::DiscardPrediction => self.session.apply(Command::DiscardPrediction),
             C::Uncertainty => view.show_uncertainty = !view.show_uncertainty,
             C::ToggleLabels => view.show_labels = !view.show_labels,
             C::Measure => {
@@ -131,19 +136,35 @@ impl App {
         self.view.stage = crate::ops::Stage::Segment;
     }
 
-    fn set_live(&mut self, on: bool) {
-        let volume = state::main_volume(self.session.project(), &self.view).map(|layer| layer.id);
-        let labels = paint_layer(self.session.project(), &self.view).map(|layer| layer.id);
-        match (on, volume, labels) {
-            (false, ..) => {}
-            (true, Some(volume), Some(labels)) => {
-                self.view.show_labels = true;
-                let _ = (volume, labels);
-            }
-            (true, ..) => self.messages.push(
+    /// Classifies the volume from the strokes, once or from now on.
+    fn classify(&mut self, follow: bool) {
+        let project = self.session.project();
+        let volume = state::main_volume(project, &self.view).map(|layer| layer.id);
+        let strokes = state::strokes_layer(project, &self.view).map(|l| (l.id, l.display.clone()));
+        let (Some(volume), Some((strokes, display))) = (volume, strokes) else {
+            self.messages.push(
                 Level::Warning,
-                "Live classification learns from what you paint: paint a few strokes of two classes first",
-            ),
+                "The classifier learns from what you paint: paint a few strokes of two classes first",
+            );
+            return;
+        };
+        if !display.visible {
+            let display = crate::project::Display { visible: true, ..display };
+            let edit = Edit::SetDisplay { layer: strokes, display };
+            self.session.apply(Command::Edit { label: "Show layer".to_owned(), edit });
+        }
+        // What is painted from now on is what the classifier learns from.
+        self.view.layer = Some(strokes);
+        self.view.show_labels = true;
+        let params = self.view.forms.get("segment").cloned().unwrap_or(serde_json::Value::Null);
+        self.session.apply(Command::Classify(LiveRequest { volume, strokes, params, follow }));
+    }
+
+    fn set_live(&mut self, on: bool) {
+        if on {
+            self.classify(true);
+        } else {
+            self.session.apply(Command::StopLive);
         }
     }
 

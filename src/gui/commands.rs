@@ -32,8 +32,10 @@ pub(crate) enum CommandId {
     LacLimit,
     Class(u8),
     NewClass,
+    Classify,
     Live,
     AcceptPrediction,
+    DiscardPrediction,
     Uncertainty,
     ToggleLabels,
     Measure,
@@ -464,6 +466,15 @@ pub(crate) static COMMANDS: &[Entry] = {
         )
         .when(|f| f.volume),
         entry(
+            C::Classify,
+            G::Paint,
+            icons::PLAY,
+            "Classify",
+            &[ctrl(Key::Enter)],
+            "Predicts the whole volume from what is painted",
+        )
+        .when(|f| f.volume && f.labels),
+        entry(
             C::Live,
             G::Paint,
             icons::LIGHTNING,
@@ -478,7 +489,16 @@ pub(crate) static COMMANDS: &[Entry] = {
             icons::CHECK,
             "Accept prediction",
             &[key(Key::Enter)],
-            "Writes the prediction into the labels; what is painted stays",
+            "Makes the prediction a layer of labels; what is painted stays for the next training",
+        )
+        .when(|f| f.prediction),
+        entry(
+            C::DiscardPrediction,
+            G::Paint,
+            icons::TRASH,
+            "Discard prediction",
+            &[],
+            "Throws the prediction away; what is painted stays",
         )
         .when(|f| f.prediction),
         entry(

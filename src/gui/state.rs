@@ -411,7 +411,7 @@ pub(crate) fn main_volume<'a>(project: &'a Project, view: &ViewState) -> Option<
         .or_else(|| {
             project.from_top().find(|l| l.volume().is_some() && l.display.visible && !l.display.additive)
         })
-        .or_else(|| project.from_top().find(|l| l.volume().is_some()))
+        .or_else(|| project.from_top().find(|l| l.volume().is_some() && l.provenance.op != "demo"))
 }
 
 /// The label layer that is painted on: the chosen one, else the topmost that is no given truth.
@@ -420,6 +420,13 @@ pub(crate) fn paint_layer<'a>(project: &'a Project, view: &ViewState) -> Option<
         .and_then(|id| project.layer(id))
         .filter(|layer| layer.labels().is_some())
         .or_else(|| project.from_top().find(|l| l.labels().is_some() && l.provenance.op != "demo"))
+}
+
+/// The label layer that the classifier learns from: the chosen one, else the topmost that was painted.
+pub(crate) fn strokes_layer<'a>(project: &'a Project, view: &ViewState) -> Option<&'a Layer> {
+    let painted = |layer: &&Layer| layer.labels().is_some() && layer.provenance.op == "painted";
+    let chosen = view.layer.and_then(|id| project.layer(id)).filter(painted);
+    chosen.or_else(|| project.from_top().find(painted)).or_else(|| paint_layer(project, view))
 }
 
 /// The unit of lengths: µm, or voxels where the size of a voxel is unknown.

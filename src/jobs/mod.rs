@@ -123,6 +123,8 @@ pub struct Finished<T> {
     pub id: JobId,
     /// Its name for the user.
     pub label: String,
+    /// Where it ran.
+    pub lane: Lane,
     /// How long it worked.
     pub elapsed: Duration,
     /// What came of it.

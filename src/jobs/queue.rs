@@ -116,6 +116,7 @@ impl<T: Send + 'static> Jobs<T> {
             self.unreported.push(Finished {
                 id,
                 label: entry.label.clone(),
+                lane: entry.lane,
                 elapsed: entry.elapsed,
                 result: Err(JobError::Cancelled),
             });
@@ -192,6 +193,7 @@ impl<T: Send + 'static> Jobs<T> {
         Some(Finished {
             id: report.id,
             label: entry.label.clone(),
+            lane: entry.lane,
             elapsed: report.elapsed,
             result: report.result,
         })
@@ -232,6 +234,7 @@ impl<T: Send + 'static> Jobs<T> {
                 self.unreported.push(Finished {
                     id: entry.id,
                     label: entry.label.clone(),
+                    lane: entry.lane,
                     elapsed: Duration::ZERO,
                     result: Err(JobError::Failed(sentence)),
                 });

@@ -97,6 +97,15 @@ fn forecast(inputs: &Inputs, params: &Value) -> Result<Forecast, OpError> {
     Ok(Forecast { bytes, seconds: None })
 }
 
+/// What the parameters of this operation say to the method: its parameters and the seed.
+///
+/// # Errors
+/// [`OpError::Parameter`] with one sentence.
+pub fn pipeline(params: &Value) -> Result<(SegmentParams, u64), OpError> {
+    let params: SegmentOpParams = typed(&OP.complete(params)?)?;
+    Ok((params.pipeline(), params.seed))
+}
+
 /// The whole pipeline with everything it rests on; the command line takes the probabilities from here.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use super::layer::LayerId;
 use super::lock::{Lock, Refusal};
 use super::store::{
     EXTENSION, FIRST_JOURNAL, JOURNAL_FOLDER, PREVIOUS_FILE, PROJECT_FILE, Place, Store, StoreError,
-    StoredProject, VERSION, autosave_root, new_autosave, read_stored, write_project,
+    StoredProject, VERSION, new_autosave, read_stored, write_project,
 };
 use super::stored::{Problems, Reading, StoredContent, Voxels};
 use super::{History, Project};
@@ -83,9 +83,9 @@ pub fn is_project(path: &Path) -> bool {
             || path.extension().is_some_and(|e| e.eq_ignore_ascii_case(EXTENSION)))
 }
 
-/// Unsaved work that no running program holds, newest first.
-pub fn recoverable() -> Vec<Recoverable> {
-    let Some(entries) = autosave_root().and_then(|root| fs::read_dir(root).ok()) else { return Vec::new() };
+/// Unsaved work below `root` that no running program holds, newest first.
+pub fn recoverable(root: &Path) -> Vec<Recoverable> {
+    let Ok(entries) = fs::read_dir(root) else { return Vec::new() };
     let mut found: Vec<_> = entries.flatten().filter_map(|entry| recoverable_in(&entry.path())).collect();
     found.sort_by_key(|work| std::cmp::Reverse(work.modified_secs));
     found
@@ -111,20 +111,19 @@ fn recoverable_in(path: &Path) -> Option<Recoverable> {
 ///
 /// # Errors
 /// [`StoreError`] where it is open in another program or cannot be removed.
-pub fn discard_recoverable(path: &Path) -> Result<(), StoreError> {
+pub fn discard_recoverable(root: &Path, path: &Path) -> Result<(), StoreError> {
     let failed = |error| StoreError::system("remove the autosave", path, error);
-    let known = autosave_root().is_some_and(|root| path.parent() == Some(root.as_path()));
-    if !known || Lock::take(path).is_err() {
+    if path.parent() != Some(root) || Lock::take(path).is_err() {
         return Err(failed(std::io::Error::other("it is in use or no autosave")));
     }
     fs::remove_dir_all(path).map_err(failed)
 }
 
-/// Opens a project folder, or recovers an autosave.
+/// Opens a project folder, or recovers an autosave below `autosaves`.
 ///
 /// # Errors
 /// [`OpenError`] where nothing of it can be read.
-pub fn open(progress: &Progress, path: &Path) -> Result<Opened, OpenError> {
+pub fn open(progress: &Progress, path: &Path, autosaves: &Path) -> Result<Opened, OpenError> {
     progress.phase("Opening the project", 0);
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     if !is_project(&path) {
@@ -132,11 +131,11 @@ pub fn open(progress: &Progress, path: &Path) -> Result<Opened, OpenError> {
     }
     let mut problems = Problems::new();
     let stored = find_stored(&path, &mut problems)?;
-    let is_autosave = autosave_root().and_then(|root| root.canonicalize().ok()).as_deref() == path.parent();
+    let is_autosave = autosaves.canonicalize().ok().as_deref() == path.parent();
     let (folder, lock, read_only) = match Lock::take(&path) {
         Ok(lock) => (path.clone(), lock, None),
         Err(refusal) => {
-            let (folder, lock) = copy_aside(&path)?;
+            let (folder, lock) = copy_aside(&path, autosaves)?;
             let why = match refusal {
                 Refusal::Held(owner) => format!("it is open in another Waterwindow ({owner})"),
                 Refusal::ReadOnly(error) => format!("its folder cannot be written ({error})"),
@@ -212,8 +211,8 @@ fn empty_project(path: &Path) -> StoredProject {
 }
 
 /// Copies what changes of a project that cannot be written; its arrays are read where they are.
-fn copy_aside(path: &Path) -> Result<(PathBuf, Lock), StoreError> {
-    let (folder, lock) = new_autosave()?;
+fn copy_aside(path: &Path, autosaves: &Path) -> Result<(PathBuf, Lock), StoreError> {
+    let (folder, lock) = new_autosave(autosaves)?;
     let failed = |error| StoreError::system("keep changes aside", &folder, error);
     for name in [PROJECT_FILE, PREVIOUS_FILE] {
         if path.join(name).is_file() {

@@ -116,22 +116,9 @@ pub struct Store {
     pub(super) lock: Lock,
 }
 
-/// The folder of the user's data: autosaves of work without a project folder.
-pub fn data_folder() -> Option<PathBuf> {
-    if let Some(folder) = std::env::var_os("WATERWINDOW_DATA_DIR") {
-        return Some(PathBuf::from(folder));
-    }
-    directories::ProjectDirs::from("", "", "waterwindow").map(|dirs| dirs.data_dir().to_owned())
-}
-
-pub(super) fn autosave_root() -> Option<PathBuf> {
-    data_folder().map(|folder| folder.join("autosave"))
-}
-
 /// A new, locked folder for work without a folder of its own.
-pub(super) fn new_autosave() -> Result<(PathBuf, Lock), StoreError> {
+pub(super) fn new_autosave(root: &Path) -> Result<(PathBuf, Lock), StoreError> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    let root = autosave_root().unwrap_or_else(|| PathBuf::from(".waterwindow-autosave"));
     let secs = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let folder = root.join(format!("{secs}-{}-{count}", std::process::id()));
@@ -165,12 +152,12 @@ impl Store {
         }
     }
 
-    /// A place for work that has none: the history goes on in its journal.
+    /// A place below `root` for work that has none: the history goes on in its journal.
     ///
     /// # Errors
     /// [`StoreError::System`] where the user's data folder takes no files.
-    pub fn autosave(project: &Project, history: &mut History) -> Result<Self, StoreError> {
-        let (folder, lock) = new_autosave()?;
+    pub fn autosave(root: &Path, project: &Project, history: &mut History) -> Result<Self, StoreError> {
+        let (folder, lock) = new_autosave(root)?;
         let mut store = Self::at(folder, Place::Autosave, lock);
         store.start_journal(history)?;
         // The journal begins with the document as it is here; for a new project that is nothing.

@@ -4,18 +4,38 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::live::LiveRequest;
 use super::settings::Settings;
 use crate::jobs::JobId;
 use crate::ops::chain::Chain;
 use crate::project::{Edit, LayerId, Role, ScanOptions};
+
+/// Formats of meshes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MeshFormat {
+    /// Binary PLY.
+    Ply,
+    /// Binary STL.
+    Stl,
+}
+
+impl MeshFormat {
+    /// The extension of its files.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Ply => "ply",
+            Self::Stl => "stl",
+        }
+    }
+}
 
 /// What to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportKind {
     /// The layer itself; the extension says the format.
     Layer,
-    /// A mesh per class of a label layer into a folder; the extension of the path says PLY or STL.
-    Meshes,
+    /// A mesh per class of a label layer, into a folder or into one file.
+    Meshes(MeshFormat),
     /// A table as CSV.
     Table,
 }
@@ -45,6 +65,10 @@ pub enum Command {
     NewProject,
     /// Closes the project; what was not saved stays in the journal and is offered again.
     CloseProject,
+    /// Throws away what was not saved and closes the project.
+    DiscardChanges,
+    /// Throws unsaved work of an earlier session away.
+    DiscardRecoverable(PathBuf),
     /// Changes the document: one step of the history.
     Edit {
         /// What the undo menu says.
@@ -76,6 +100,14 @@ pub enum Command {
         /// Name of the new layer; `None` takes the scan's.
         name: Option<String>,
     },
+    /// Classifies a volume from strokes; the prediction is laid over it until it is accepted.
+    Classify(LiveRequest),
+    /// Stops following the strokes; the prediction stays.
+    StopLive,
+    /// Makes the prediction a label layer of the document.
+    AcceptPrediction,
+    /// Throws the prediction away.
+    DiscardPrediction,
     /// Stops a job.
     Cancel(JobId),
     /// Takes jobs that are over off the list.

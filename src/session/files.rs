@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::landing::{Done, Landing};
-use super::{Event, ExportKind, Level, Session};
+use super::{Event, ExportKind, Level, MeshFormat, Session};
 use crate::base::{MemoryBudget, Progress};
 use crate::io::{self, Kind, WriteRequest};
 use crate::jobs::{JobError, JobSpec, Lane, Policy};
@@ -55,10 +55,10 @@ impl Session {
     pub(super) fn open_path(&mut self, path: PathBuf, role: Option<Role>, options: ScanOptions) {
         let shown =
             path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
-        let budget = self.settings.budget();
+        let (budget, autosaves) = (self.settings.budget(), self.home.autosaves());
         self.file_job(format!("Open {shown}"), move |progress| {
             if role.is_none() && open::is_project(&path) {
-                return Ok(Done::Opened(Box::new(open::open(progress, &path).map_err(failed)?)));
+                return Ok(Done::Opened(Box::new(open::open(progress, &path, &autosaves).map_err(failed)?)));
             }
             let role = role.map_or_else(|| role_of(&path), Ok).map_err(failed)?;
             read_source(progress, &path, role, options, budget)
@@ -103,7 +103,7 @@ impl Session {
         self.file_job(format!("Export {}", layer.name), move |progress| {
             let notes = match what {
                 ExportKind::Layer => export_layer(progress, &layer, &classes, &path)?,
-                ExportKind::Meshes => export_meshes(progress, &layer, &classes, &path)?,
+                ExportKind::Meshes(format) => export_meshes(progress, &layer, &classes, &path, format)?,
                 ExportKind::Table => export_table(&layer, &path)?,
             };
             Ok(Done::Exported { path, notes })
@@ -115,7 +115,7 @@ impl Session {
         if self.store.is_some() || self.store_refused {
             return;
         }
-        match Store::autosave(&self.project, &mut self.history) {
+        match Store::autosave(&self.home.autosaves(), &self.project, &mut self.history) {
             Ok(store) => self.store = Some(store),
             Err(error) => {
                 self.store_refused = true;
@@ -185,12 +185,27 @@ impl Session {
         });
     }
 
+    /// Throws away what was not saved; an empty project is open then.
+    pub(super) fn discard_changes(&mut self) {
+        [Lane::Work, Lane::Live, Lane::Files].into_iter().for_each(|lane| self.jobs.cancel_lane(lane));
+        let (store, mut history) = (self.store.take(), std::mem::take(&mut self.history));
+        self.replace_with_new();
+        if let Some(store) = store {
+            // Behind whatever still writes there.
+            self.file_job("Discard changes".to_owned(), move |_| {
+                store.discard(&mut history).map_err(failed)?;
+                Ok(Done::Kept)
+            });
+        }
+    }
+
     /// An empty project in place of the open one, whose journal stays.
     pub(super) fn replace_with_new(&mut self) {
         self.jobs.cancel_lane(Lane::Work);
         self.jobs.cancel_lane(Lane::Live);
         (self.project, self.history, self.store) = (Project::default(), History::default(), None);
         (self.path, self.read_only, self.dirty) = (None, None, false);
+        self.reset_live();
         self.events.push(Event::ProjectReplaced);
     }
 
@@ -247,6 +262,9 @@ fn export_layer(
             };
             io::write_array(path, &request, progress)
         }
+        Content::Alignment(alignment) => {
+            return io::write_alignment(path, alignment).map(|()| Vec::new()).map_err(failed);
+        }
         other => return Err(failed(format!("a {} is not written as an array", other.words()))),
     };
     written.map_err(failed)
@@ -257,6 +275,7 @@ fn export_meshes(
     layer: &Layer,
     classes: &crate::volume::ClassTable,
     path: &Path,
+    format: MeshFormat,
 ) -> Result<Vec<String>, JobError> {
     let Some(labels) = layer.labels() else {
         return Err(failed("meshes are cut from labels; choose a label layer"));
@@ -279,7 +298,8 @@ fn export_meshes(
         io::create_folder(path).map_err(failed)?;
         for mesh in meshes {
             let name = mesh.name.replace(['/', '\\', ' '], "_");
-            io::write_meshes(&path.join(format!("{name}.ply")), &[mesh]).map_err(failed)?;
+            let file = path.join(format!("{name}.{}", format.extension()));
+            io::write_meshes(&file, &[mesh]).map_err(failed)?;
         }
     }
     Ok(Vec::new())

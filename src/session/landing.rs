@@ -1,15 +1,18 @@
 //! How the result of a job lands: as new layers, never over old ones.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::live::{CacheKey, Predicted};
 use super::{Event, Level, Session};
 use crate::jobs::{Finished, JobError};
 use crate::ops::{Data, Outcome, Provenance};
 use crate::project::{
     Content, Display, Edit, Layer, LayerId, Opened, Project, Saved, SourceContent, SourceFile,
 };
+use crate::segment::FeatureCache;
 use crate::volume::{Class, ClassTable, Histogram, Labels};
 
 /// What a finished job gives the session.
@@ -22,6 +25,10 @@ pub(super) enum Done {
     Exported { path: PathBuf, notes: Vec<String> },
     /// The voxels of new layers are on the disk.
     Kept,
+    /// Regions and features for live classification.
+    Features(CacheKey, Arc<FeatureCache>),
+    /// What the classifier says.
+    Predicted(Box<Predicted>),
     /// New layers.
     Layers { landing: Landing, outcome: Outcome, displays: Vec<Display> },
 }
@@ -168,8 +175,12 @@ impl Session {
                 self.say(Level::Info, format!("Written to {}", path.display()));
                 notes.into_iter().for_each(|note| self.say(Level::Warning, note));
             }
-            Ok(Done::Kept) | Err(JobError::Cancelled) => {}
+            Ok(Done::Features(key, cache)) => self.land_features(key, cache),
+            Ok(Done::Predicted(predicted)) => self.land_prediction(*predicted),
+            Ok(Done::Kept) => {}
+            Err(JobError::Cancelled) => self.live_failed(finished.lane, ""),
             Err(JobError::Failed(sentence)) => {
+                self.live_failed(finished.lane, &sentence);
                 self.say(Level::Error, format!("{}: {sentence}", finished.label));
             }
         }
@@ -190,7 +201,9 @@ impl Session {
             }
             let name = self.project.free_name(landing.name.as_deref().unwrap_or(slot));
             let source = landing.source.clone();
-            let layer = Layer { display, source, ..Layer::new(name, content, provenance.clone()) };
+            let mut layer = Layer { display, source, ..Layer::new(name, content, provenance.clone()) };
+            // The truth of a demo is there to judge by, not to be looked at before the work is done.
+            layer.display.visible &= provenance.op != "demo";
             edits.push(Edit::AddLayer { index: usize::MAX, layer: Box::new(layer) });
         }
         let label = format!("Add {}", provenance.op);

@@ -1,18 +1,52 @@
-//! Live classification: what is predicted while the user paints.
+//! Live classification: the whole volume is predicted anew after every stroke.
+//!
+//! Regions and features do not change while the user paints, so they are made once per volume in a
+//! job of their own that no stroke cancels. Training and predicting start over with every stroke;
+//! the newest request wins. The prediction is laid over the volume and becomes part of the document
+//! only when it is accepted, with the record of the `segment` operation, whose bits it has.
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use serde_json::Value;
+
+use super::landing::Done;
+use super::{Event, Level, Session};
+use crate::base::{MemoryBudget, Progress, Unit};
+use crate::jobs::{JobError, JobSpec, Lane, Policy};
+use crate::ops::{self, OpError, Provenance};
+use crate::project::{Content, Display, Edit, LabelLayer, Layer, LayerId};
+use crate::segment::{self, FeatureCache, Scribbles, SegmentParams};
 use crate::volume::{Labels, Volume};
+
+/// What is classified, and from what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveRequest {
+    /// The volume.
+    pub volume: LayerId,
+    /// The label layer with the strokes, on the grid of the volume.
+    pub strokes: LayerId,
+    /// Parameters of `segment` that differ from the defaults.
+    pub params: Value,
+    /// Whether every further stroke predicts again.
+    pub follow: bool,
+}
 
 /// What the classifier says of every voxel.
 #[derive(Debug, Clone)]
 pub struct Prediction {
-    /// Predicted class ids.
+    /// Predicted class ids; painted voxels keep theirs.
     pub labels: Labels,
     /// Uncertainty from 0 (sure) to 1, on the grid of the volume.
     pub uncertainty: Arc<Volume<f32>>,
+    /// Fraction of painted regions that trees which have not seen their stroke label as painted, 0 to 1.
+    pub accuracy: f32,
+    /// Seconds that training and predicting took.
+    pub seconds: f32,
     /// Grows with every prediction.
     pub revision: u64,
+    request: LiveRequest,
+    inputs: Vec<String>,
 }
 
 /// Where live classification stands.
@@ -22,8 +56,281 @@ pub struct LiveState {
     pub on: bool,
     /// The newest prediction.
     pub prediction: Option<Arc<Prediction>>,
-    /// Held-out accuracy of the classifier, 0 to 1.
-    pub accuracy: Option<f32>,
-    /// What it does or waits for, in one line; empty while it is off.
+    /// What it does or waits for, in one sentence; empty where there is nothing to say.
     pub status: String,
+}
+
+/// What regions and features rest on.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct CacheKey {
+    volume: LayerId,
+    revision: u64,
+    params: SegmentParams,
+}
+
+impl CacheKey {
+    /// Trees and rounds do not change regions and features.
+    fn same_features(&self, other: &Self) -> bool {
+        (self.volume, self.revision) == (other.volume, other.revision)
+            && self.params.recipe() == other.params.recipe()
+    }
+}
+
+/// The state with what the window need not see.
+#[derive(Default)]
+pub(super) struct Live {
+    pub(super) state: LiveState,
+    request: Option<LiveRequest>,
+    cache: Option<(CacheKey, Arc<FeatureCache>)>,
+    building: Option<CacheKey>,
+    n_predictions: u64,
+}
+
+/// A prediction as the worker hands it over.
+pub(super) struct Predicted {
+    labels: Labels,
+    uncertainty: Volume<f32>,
+    accuracy: f32,
+    seconds: f32,
+    request: LiveRequest,
+}
+
+impl Session {
+    /// Where live classification stands.
+    pub fn live(&self) -> &LiveState {
+        &self.live.state
+    }
+
+    /// Classifies now, and after every further stroke where that is asked for.
+    pub(super) fn classify(&mut self, request: LiveRequest) {
+        self.live.state.on = request.follow;
+        self.live.request = Some(request);
+        self.predict_again();
+    }
+
+    /// Stops following the strokes; the prediction stays.
+    pub(super) fn stop_live(&mut self) {
+        self.jobs.cancel_lane(Lane::Live);
+        self.live.building = None;
+        self.live.request = None;
+        self.live.state.on = false;
+        self.live.state.status.clear();
+        self.events.push(Event::PredictionChanged);
+    }
+
+    /// Throws the prediction away.
+    pub(super) fn discard_prediction(&mut self) {
+        self.stop_live();
+        self.live.state.prediction = None;
+    }
+
+    /// Tells live classification that a layer has changed.
+    pub(super) fn follow(&mut self, edit: &Edit) {
+        if self.live.state.on && self.live.request.as_ref().is_some_and(|r| touches(edit, r.strokes)) {
+            self.predict_again();
+        }
+    }
+
+    fn predict_again(&mut self) {
+        let Some(request) = self.live.request.clone() else { return };
+        let status = match self.start_prediction(&request) {
+            Ok(status) => status,
+            Err(error) => {
+                let sentence = error.to_string();
+                if !request.follow {
+                    self.say(Level::Warning, sentence.clone());
+                }
+                sentence
+            }
+        };
+        self.live.state.status = status;
+        self.events.push(Event::PredictionChanged);
+    }
+
+    /// Starts what is needed next: regions and features first, then the forest.
+    fn start_prediction(&mut self, request: &LiveRequest) -> Result<String, OpError> {
+        let (params, seed) = ops::segment::pipeline(&request.params)?;
+        let gone = |what: &str| OpError::Method(format!("the {what} has been removed; choose another one"));
+        let layer = self.project.layer(request.volume).ok_or_else(|| gone("volume"))?;
+        let volume = Arc::clone(layer.volume().ok_or_else(|| gone("volume"))?);
+        let revision = layer.revision;
+        let strokes = self.project.labels(request.strokes).ok_or_else(|| gone("layer of strokes"))?;
+        let labels = strokes.labels.clone();
+        if labels.shape() != volume.shape() {
+            return Err(OpError::Method(
+                "the strokes are on another grid than the volume; choose labels made on this volume".to_owned(),
+            ));
+        }
+        if labels.ids().iter().filter(|id| **id != 0).count() < 2 {
+            return Ok("paint two classes or more".to_owned());
+        }
+        let key = CacheKey { volume: request.volume, revision, params: params.clone() };
+        match &self.live.cache {
+            Some((have, cache)) if have.same_features(&key) => {
+                let cache = Arc::clone(cache);
+                self.submit_prediction(request.clone(), cache, volume, labels, params, seed);
+                Ok("classifying".to_owned())
+            }
+            _ => {
+                if !self.live.building.as_ref().is_some_and(|building| building.same_features(&key)) {
+                    self.submit_features(key, volume)?;
+                }
+                Ok("preparing regions and features, once for this volume".to_owned())
+            }
+        }
+    }
+
+    fn submit_features(&mut self, key: CacheKey, volume: Arc<Volume<f32>>) -> Result<(), OpError> {
+        self.live.cache = None;
+        let recipe = key.params.recipe();
+        let budget: MemoryBudget = self.settings.budget();
+        budget.admit(FeatureCache::peak_bytes(volume.n_voxels() as u64, &recipe))?;
+        self.live.building = Some(key.clone());
+        let id = self.jobs.submit(JobSpec {
+            label: "Prepare classification".to_owned(),
+            key: "features".to_owned(),
+            lane: Lane::Live,
+            policy: Policy::Latest,
+            work: Box::new(move |progress| {
+                let cache = FeatureCache::build(progress, &volume, None, &recipe).map_err(OpError::method)?;
+                Ok(Done::Features(key, Arc::new(cache)))
+            }),
+        });
+        self.events.push(Event::JobChanged(id));
+        Ok(())
+    }
+
+    fn submit_prediction(
+        &mut self,
+        request: LiveRequest,
+        cache: Arc<FeatureCache>,
+        volume: Arc<Volume<f32>>,
+        strokes: Labels,
+        params: SegmentParams,
+        seed: u64,
+    ) {
+        let id = self.jobs.submit(JobSpec {
+            label: "Classify".to_owned(),
+            key: "classify".to_owned(),
+            lane: Lane::Live,
+            policy: Policy::Latest,
+            work: Box::new(move |progress| {
+                let predicted = predict(progress, request, &cache, &volume, &strokes, &params, seed)?;
+                Ok(Done::Predicted(Box::new(predicted)))
+            }),
+        });
+        self.events.push(Event::JobChanged(id));
+    }
+
+    /// Regions and features are there: on to the forest.
+    pub(super) fn land_features(&mut self, key: CacheKey, cache: Arc<FeatureCache>) {
+        self.live.building = None;
+        self.live.cache = Some((key, cache));
+        self.predict_again();
+    }
+
+    /// Takes in what the classifier says.
+    pub(super) fn land_prediction(&mut self, predicted: Predicted) {
+        self.live.n_predictions += 1;
+        let Predicted { labels, uncertainty, accuracy, seconds, request } = predicted;
+        let name = |id| self.project.layer(id).map_or_else(String::new, |layer: &Layer| layer.name.clone());
+        let inputs = vec![name(request.volume), name(request.strokes)];
+        self.live.state.status = format!("the whole volume in {seconds:.2} s");
+        self.live.state.prediction = Some(Arc::new(Prediction {
+            labels,
+            uncertainty: Arc::new(uncertainty),
+            accuracy,
+            seconds,
+            revision: self.live.n_predictions,
+            request,
+            inputs,
+        }));
+        self.events.push(Event::PredictionChanged);
+    }
+
+    /// A live job ended without a result.
+    pub(super) fn live_failed(&mut self, lane: Lane, sentence: &str) {
+        if lane == Lane::Live && !self.jobs.is_lane_active(Lane::Live) {
+            self.live.building = None;
+            self.live.state.status = sentence.to_owned();
+            self.events.push(Event::PredictionChanged);
+        }
+    }
+
+    /// Makes the prediction part of the document: a new label layer above the strokes, which stay for the next training.
+    pub(super) fn accept_prediction(&mut self) {
+        let Some(prediction) = self.live.state.prediction.clone() else {
+            return self.say(Level::Warning, "there is no prediction to accept; classify first");
+        };
+        let Some(volume) = self.project.layer(prediction.request.volume) else {
+            return self.say(Level::Warning, "the volume that was classified is gone; nothing was accepted");
+        };
+        let params = ops::find("segment")
+            .and_then(|op| op.complete(&prediction.request.params).ok())
+            .unwrap_or(Value::Null);
+        let grid = &prediction.uncertainty;
+        let content = Content::Labels(LabelLayer {
+            labels: prediction.labels.clone(),
+            voxel_um: grid.voxel_um,
+            origin_um: grid.origin_um,
+        });
+        let provenance = Provenance::new("segment", params, prediction.inputs.clone(), Vec::new());
+        let mut layer = Layer::new(self.project.free_name("segmentation"), content, provenance);
+        layer.placement = volume.placement;
+        layer.display = Display { opacity: 0.5, smooth: false, ..Display::default() };
+        let mut edits = vec![Edit::AddLayer { index: usize::MAX, layer: Box::new(layer) }];
+        if let Some(strokes) = self.project.layer(prediction.request.strokes) {
+            let display = Display { visible: false, ..strokes.display.clone() };
+            edits.push(Edit::SetDisplay { layer: strokes.id, display });
+        }
+        self.stop_live();
+        self.live.state.prediction = None;
+        if let Err(error) = self.edit("Accept prediction".to_owned(), Edit::Batch(edits)) {
+            self.live.state.prediction = Some(prediction);
+            self.say(Level::Error, format!("the prediction was not accepted: {error}"));
+        }
+    }
+
+    /// Forgets everything about the project that was open.
+    pub(super) fn reset_live(&mut self) {
+        self.live = Live::default();
+        self.events.push(Event::PredictionChanged);
+    }
+}
+
+fn predict(
+    progress: &Progress,
+    request: LiveRequest,
+    cache: &FeatureCache,
+    volume: &Volume<f32>,
+    strokes: &Labels,
+    params: &SegmentParams,
+    seed: u64,
+) -> Result<Predicted, JobError> {
+    let began = Instant::now();
+    let training = params.training().map_err(OpError::method)?;
+    let scribbles = Scribbles::from_map(strokes.to_dense().view());
+    let (classifier, prediction) =
+        segment::train(progress, cache, &scribbles, &training, seed).map_err(OpError::method)?;
+    let labels = prediction.labels(&cache.regions, Some(&scribbles));
+    progress.check()?;
+    let uncertainty = volume.with_data(prediction.uncertainty_volume(&cache.regions), Unit::Arbitrary);
+    progress.check()?;
+    Ok(Predicted {
+        labels: Labels::from_dense(&labels),
+        uncertainty,
+        accuracy: classifier.held_out_accuracy,
+        seconds: began.elapsed().as_secs_f32(),
+        request,
+    })
+}
+
+/// Whether an edit changes the voxels of a label layer.
+fn touches(edit: &Edit, layer: LayerId) -> bool {
+    match edit {
+        Edit::ReplaceBricks { layer: changed, .. } => *changed == layer,
+        Edit::RemoveLayer(removed) => *removed == layer,
+        Edit::Batch(edits) => edits.iter().any(|edit| touches(edit, layer)),
+        _ => false,
+    }
 }

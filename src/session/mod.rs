@@ -5,6 +5,7 @@
 
 mod command;
 mod files;
+mod home;
 mod landing;
 mod live;
 mod settings;
@@ -15,15 +16,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use crate::project::{Role, ScanOptions};
-pub use command::{Command, Event, ExportKind, Level};
-pub use live::{LiveState, Prediction};
+pub use crate::project::{Recoverable, Role, ScanOptions};
+pub use command::{Command, Event, ExportKind, Level, MeshFormat};
+pub use live::{LiveRequest, LiveState, Prediction};
 pub use settings::{Recent, Settings, Theme};
 
 use crate::base::Progress;
 use crate::jobs::{JobError, JobSpec, JobView, Jobs, Lane, Policy};
 use crate::ops::{self, Context, Forecast, Inputs, Op, OpError};
-use crate::project::{Edit, EditError, History, HistoryError, Layer, LayerId, Project, Store};
+use crate::project::{Edit, EditError, History, HistoryError, Layer, LayerId, Project, Store, open};
 use crate::segment::brush::Gesture;
 use crate::volume::labels::BrickDelta;
 use crate::volume::{ClassTable, Labels, Volume};
@@ -37,10 +38,12 @@ pub struct Session {
     project: Project,
     history: History,
     settings: Settings,
+    home: home::Home,
+    quitting: bool,
     jobs: Jobs<Done>,
     events: Vec<Event>,
     stroke: Option<(LayerId, Gesture)>,
-    live: LiveState,
+    live: live::Live,
     path: Option<PathBuf>,
     dirty: bool,
     read_only: Option<String>,
@@ -51,16 +54,37 @@ pub struct Session {
 }
 
 impl Session {
-    /// An empty, unsaved project.
+    /// An empty, unsaved project with the user's settings, which are kept when they change.
+    pub fn of_user() -> Self {
+        Self::in_home(home::Home::of_user())
+    }
+
+    /// An empty, unsaved project that keeps settings and unsaved work in this folder.
+    pub fn at(folder: &Path) -> Self {
+        Self::in_home(home::Home::at(folder))
+    }
+
+    fn in_home(home: home::Home) -> Self {
+        let (settings, problem) = home.read_settings();
+        let mut session = Self { home, ..Self::new(settings) };
+        if let Some(problem) = problem {
+            session.say(Level::Warning, problem);
+        }
+        session
+    }
+
+    /// An empty, unsaved project that leaves nothing behind: settings and unsaved work end with the session.
     pub fn new(settings: Settings) -> Self {
         Self {
+            home: home::Home::scratch(),
+            quitting: false,
             project: Project::default(),
             history: History::default(),
             jobs: Jobs::new(settings.threads),
             settings,
             events: Vec::new(),
             stroke: None,
-            live: LiveState::default(),
+            live: live::Live::default(),
             path: None,
             dirty: false,
             read_only: None,
@@ -110,11 +134,6 @@ impl Session {
         self.jobs.views()
     }
 
-    /// Where live classification stands.
-    pub fn live(&self) -> &LiveState {
-        &self.live
-    }
-
     /// Sets what workers call when something changed; the window asks for a repaint in it.
     pub fn set_waker(&mut self, waker: Arc<dyn Fn() + Send + Sync>) {
         self.jobs.set_waker(waker);
@@ -151,11 +170,16 @@ impl Session {
                     self.say(Level::Error, error.to_string());
                 }
             }
+            Command::Classify(request) => self.classify(request),
+            Command::StopLive => self.stop_live(),
+            Command::AcceptPrediction => self.accept_prediction(),
+            Command::DiscardPrediction => self.discard_prediction(),
             Command::Cancel(id) => self.jobs.cancel(id),
             Command::ClearFinishedJobs => self.jobs.clear_finished(),
             Command::SetSettings(settings) => {
                 self.jobs.set_threads(settings.threads);
                 self.settings = *settings;
+                self.keep_settings();
             }
             Command::Open(path) => self.open_path(path, None, ScanOptions::default()),
             Command::OpenWith { path, role, options } => self.open_path(path, Some(role), options),
@@ -169,20 +193,37 @@ impl Session {
             Command::NewProject | Command::CloseProject => self.replace_with_new(),
             Command::Reconstruct { scan, chain, name } => self.reconstruct(scan, *chain, name),
             Command::Export { what, layer, path } => self.export(what, layer, path),
+            Command::DiscardChanges => self.discard_changes(),
+            Command::DiscardRecoverable(path) => {
+                let done = open::discard_recoverable(&self.home.autosaves(), &path);
+                if let Err(error) = done {
+                    self.say(Level::Error, error.to_string());
+                }
+            }
             Command::Quit => {
                 [Lane::Work, Lane::Live].into_iter().for_each(|lane| self.jobs.cancel_lane(lane));
                 if !self.history.flush_journal() && self.dirty {
                     log::debug!("no journal to flush");
                 }
-                self.events.push(Event::QuitReady);
+                self.quitting = true;
             }
         }
+    }
+
+    /// Unsaved work of earlier sessions that did not end well, newest first.
+    pub fn recoverable(&self) -> Vec<Recoverable> {
+        open::recoverable(&self.home.autosaves())
     }
 
     /// Collects what has happened: results that landed, jobs that ended. Call it once a frame.
     pub fn poll(&mut self) -> Vec<Event> {
         for finished in self.jobs.poll() {
             self.land(finished);
+        }
+        // What is being written is written first.
+        if self.quitting && self.jobs.is_idle() {
+            self.quitting = false;
+            self.events.push(Event::QuitReady);
         }
         std::mem::take(&mut self.events)
     }
@@ -236,6 +277,12 @@ impl Session {
         self.keep(label.to_owned(), edit, Edit::ReplaceBricks { layer, delta: before });
     }
 
+    fn keep_settings(&mut self) {
+        if let Err(error) = self.home.write_settings(&self.settings) {
+            self.say(Level::Warning, format!("the settings were not kept: {error}"));
+        }
+    }
+
     fn edit(&mut self, label: String, edit: Edit) -> Result<(), EditError> {
         // Before the first step there is nothing to write, so this takes no time.
         self.ensure_store();
@@ -251,6 +298,7 @@ impl Session {
         self.n_edits += 1;
         self.dirty = true;
         let added = self.added_layers(&edit);
+        self.follow(&edit);
         self.history.record(label, edit, inverse);
         if let Some(work) = self.store.as_ref().and_then(|store| store.keep_work(added)) {
             self.keep_voxels(work);
@@ -295,6 +343,7 @@ impl Session {
                 self.dirty = true;
                 self.n_edits += 1;
                 self.tell(&edit, &before);
+                self.follow(&edit);
             }
             Ok(None) => {}
             Err(error) => self.say(Level::Error, format!("that step cannot be taken: {error}")),

@@ -5,7 +5,7 @@ use super::super::state::{Dialog, ViewKind};
 use super::super::widgets::{self, Button};
 use super::super::{dialogs, icons};
 use crate::project::{Content, Layer, Project};
-use crate::session::ExportKind;
+use crate::session::{ExportKind, MeshFormat};
 
 /// A path in the folder where people keep their documents.
 pub(crate) fn in_documents(name: &str) -> String {
@@ -85,7 +85,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
             || {
                 form(
                     layer,
-                    ExportKind::Meshes,
+                    ExportKind::Meshes(MeshFormat::Ply),
                     "Export meshes",
                     "A folder that gets CLASS.ply for each class",
                     "_meshes_ply",
@@ -102,7 +102,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
             || {
                 form(
                     layer,
-                    ExportKind::Meshes,
+                    ExportKind::Meshes(MeshFormat::Stl),
                     "Export meshes",
                     "A folder that gets CLASS.stl for each class",
                     "_meshes_stl",

@@ -66,7 +66,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     widgets::hint(ui, op.summary);
     let params = operation::form(ui, op, &[], cx);
     let forecast = session.forecast(op.id, &params, &inputs);
-    if operation::start_button(ui, "Measure", op.label, Some(&forecast), cx) {
+    if operation::start_button(ui, "Measure", &[op.label], Some(&forecast), cx) {
         cx.queue.run(CommandId::Measure);
     }
     let found = tables(session.project());

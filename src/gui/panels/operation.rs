@@ -9,22 +9,23 @@ use crate::jobs::JobView;
 use crate::ops::{Forecast, Op, OpError};
 use crate::session::Command;
 
-/// The job of this name that runs or waits.
-pub(crate) fn running(cx: &Cx<'_>, label: &str) -> Option<JobView> {
-    cx.session.jobs().into_iter().find(|job| !job.state.is_over() && job.label.starts_with(label))
+/// The job that runs or waits whose name begins with one of these.
+pub(crate) fn running(cx: &Cx<'_>, labels: &[&str]) -> Option<JobView> {
+    let is_one = |job: &JobView| labels.iter().any(|label| job.label.starts_with(label));
+    cx.session.jobs().into_iter().find(|job| !job.state.is_over() && is_one(job))
 }
 
 /// Draws the button or the progress; true when the work should start.
 pub(crate) fn start_button(
     ui: &mut egui::Ui,
     label: &str,
-    job_label: &str,
+    job_labels: &[&str],
     forecast: Option<&Result<Forecast, OpError>>,
     cx: &mut Cx<'_>,
 ) -> bool {
     let t = theme::of(ui);
     ui.add_space(4.0);
-    if let Some(job) = running(cx, job_label) {
+    if let Some(job) = running(cx, job_labels) {
         progress(ui, &job, cx);
         return false;
     }

@@ -38,7 +38,7 @@ pub(crate) fn quick(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         ui,
         "Normalises to absorbance, aligns the views and reconstructs the volume in 1/µm. Align and Reconstruct above have the details.",
     );
-    if operation::start_button(ui, "Reconstruct", "Reconstruct", None, cx) {
+    if operation::start_button(ui, "Reconstruct", &["Reconstruct"], None, cx) {
         start(cx);
     }
 }
@@ -79,12 +79,12 @@ pub(crate) fn align(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
             ui,
             "Reconstruct normalises and aligns by itself; the shifts it finds are listed here.",
         );
-        if operation::start_button(ui, "Reconstruct", "Reconstruct", None, cx) {
+        if operation::start_button(ui, "Reconstruct", &["Reconstruct"], None, cx) {
             start(cx);
         }
     } else {
         let forecast = forecast(cx, op, &params);
-        if operation::start_button(ui, "Align", op.label, Some(&forecast), cx) {
+        if operation::start_button(ui, "Align", &[op.label], Some(&forecast), cx) {
             let inputs = inputs_for(session.project(), op);
             cx.queue.session(Command::StartOp { op: op.id.to_owned(), params, inputs, name: None });
         }
@@ -174,7 +174,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         );
     }
     let forecast = newest(session.project(), ops::Kind::Series).map(|_| forecast(cx, op, &params));
-    if operation::start_button(ui, "Reconstruct", "Reconstruct", forecast.as_ref(), cx) {
+    if operation::start_button(ui, "Reconstruct", &["Reconstruct"], forecast.as_ref(), cx) {
         start(cx);
     }
 }

@@ -5,7 +5,9 @@ use super::super::frame::Cx;
 use super::super::state::{self, Request, Tool};
 use super::super::widgets::{self, Button};
 use super::super::{icons, theme};
-use super::classes;
+use super::{classes, operation};
+use crate::ops;
+use crate::session::Prediction;
 use crate::volume::ClassTable;
 
 /// Draws the inspector.
@@ -19,7 +21,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     widgets::divider(ui);
     paint(ui, cx);
     widgets::divider(ui);
-    live(ui, cx);
+    classify(ui, cx);
 }
 
 fn paint(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
@@ -44,52 +46,62 @@ fn paint(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
 
 /// How many classes have been painted.
 fn n_painted(cx: &Cx<'_>) -> usize {
-    let labels = state::paint_layer(cx.session.project(), cx.view).and_then(|layer| layer.labels());
+    let labels = state::strokes_layer(cx.session.project(), cx.view).and_then(|layer| layer.labels());
     labels.map_or(0, |labels| labels.labels.ids().iter().filter(|id| **id != 0).count())
 }
 
-fn live(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+fn classify(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     let t = theme::of(ui);
     widgets::heading(ui, "Classify");
     let session = cx.session;
     let state = session.live();
+    if n_painted(cx) < 2 && state.prediction.is_none() {
+        widgets::hint(
+            ui,
+            "Paint two classes or more; then every voxel gets the class that its LAC and its surroundings speak for.",
+        );
+        return;
+    }
+    if let Some(op) = ops::find("segment") {
+        operation::form(ui, op, &[], cx);
+    }
     let mut on = state.on;
     let entry = find(CommandId::Live);
     if widgets::switch(ui, &mut on, "Live classification", &entry.tooltip_with_key()).changed() {
         cx.queue.push(Request::Live(on));
     }
+    if !state.on && operation::start_button(ui, "Classify", &["Prepare", "Classify"], None, cx) {
+        cx.queue.run(CommandId::Classify);
+    }
     if !state.status.is_empty() {
-        ui.label(
-            egui::RichText::new(super::operation::sentence(&state.status)).size(12.0).color(t.text_weak),
-        );
+        ui.label(egui::RichText::new(operation::sentence(&state.status)).size(12.0).color(t.text_weak));
     }
-    if let Some(accuracy) = state.accuracy {
-        super::operation::fact(ui, "Held-out accuracy", &format!("{:.0} %", accuracy * 100.0));
+    if let Some(prediction) = &state.prediction {
+        widgets::divider(ui);
+        show_prediction(ui, prediction, cx);
     }
-    if state.prediction.is_none() {
-        if !on && n_painted(cx) < 2 {
-            widgets::hint(
-                ui,
-                "Paint two classes or more, then switch it on: it predicts every voxel and follows your strokes.",
-            );
-        }
-        return;
-    }
+}
+
+fn show_prediction(ui: &mut egui::Ui, prediction: &Prediction, cx: &mut Cx<'_>) {
+    widgets::heading(ui, "Prediction");
+    operation::fact(ui, "Held-out accuracy", &format!("{:.0} %", prediction.accuracy * 100.0));
     let entry = find(CommandId::Uncertainty);
     widgets::switch(ui, &mut cx.view.show_uncertainty, "Show uncertainty", &entry.tooltip_with_key());
+    let session = cx.session;
     legend(ui, &session.project().classes, cx);
-    let entry = find(CommandId::AcceptPrediction);
-    if Button::new("Accept into labels")
-        .icon(icons::CHECK)
-        .primary()
-        .fill_width()
-        .height(30.0)
-        .show(ui)
-        .on_hover_text(entry.tooltip_with_key())
-        .clicked()
-    {
-        cx.queue.run(CommandId::AcceptPrediction);
-    }
+    ui.add_space(4.0);
+    ui.horizontal(|ui| {
+        let entry = find(CommandId::AcceptPrediction);
+        let accept = Button::new("Accept into labels").icon(icons::CHECK).primary().height(30.0);
+        if accept.show(ui).on_hover_text(entry.tooltip_with_key()).clicked() {
+            cx.queue.run(CommandId::AcceptPrediction);
+        }
+        let entry = find(CommandId::DiscardPrediction);
+        let discard = Button::new("Discard").height(30.0).name("Discard prediction");
+        if discard.show(ui).on_hover_text(entry.tooltip_with_key()).clicked() {
+            cx.queue.run(CommandId::DiscardPrediction);
+        }
+    });
 }
 
 /// How much of the volume each class takes in the prediction.

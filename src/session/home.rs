@@ -1,0 +1,122 @@
+//! Where a session keeps what belongs to no project: settings and unsaved work.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::settings::Settings;
+use crate::io::{IoError, write_atomically};
+
+const SETTINGS_FILE: &str = "settings.toml";
+
+/// A folder of the user's, or one for the time being.
+#[derive(Debug)]
+pub(super) struct Home {
+    folder: PathBuf,
+    /// Removed at the end, and no settings are written.
+    scratch: bool,
+}
+
+impl Home {
+    /// The folder where this system keeps a user's data; `WATERWINDOW_DATA_DIR` names another one.
+    pub(super) fn of_user() -> Self {
+        let folder = std::env::var_os("WATERWINDOW_DATA_DIR").map(PathBuf::from).or_else(|| {
+            directories::ProjectDirs::from("", "", "waterwindow").map(|dirs| dirs.data_dir().to_owned())
+        });
+        folder.map_or_else(Self::scratch, |folder| Self::at(&folder))
+    }
+
+    /// This folder.
+    pub(super) fn at(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), scratch: false }
+    }
+
+    /// A folder that is gone when the session ends.
+    pub(super) fn scratch() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("waterwindow-{}-{count}", std::process::id());
+        Self { folder: std::env::temp_dir().join(name), scratch: true }
+    }
+
+    /// Where unsaved work is kept.
+    pub(super) fn autosaves(&self) -> PathBuf {
+        self.folder.join("autosave")
+    }
+
+    /// The settings as they were left, and what was wrong with the file, if anything.
+    pub(super) fn read_settings(&self) -> (Settings, Option<String>) {
+        let path = self.folder.join(SETTINGS_FILE);
+        if !path.is_file() {
+            return (Settings::default(), None);
+        }
+        let read = crate::io::read_text(&path).map_err(|error| error.to_string());
+        match read.and_then(|text| toml::from_str::<Settings>(&text).map_err(|e| e.message().to_owned())) {
+            Ok(settings) => (settings, None),
+            Err(error) => {
+                // The file is kept beside, so that a slip in it can be mended.
+                let aside = path.with_extension("toml.broken");
+                let kept = std::fs::rename(&path, &aside).is_ok();
+                let where_to = if kept { format!("; it was set aside as {}", aside.display()) } else { String::new() };
+                let problem = format!("the settings could not be read ({error}), so the defaults are used{where_to}");
+                (Settings::default(), Some(problem))
+            }
+        }
+    }
+
+    /// Keeps the settings.
+    pub(super) fn write_settings(&self, settings: &Settings) -> Result<(), IoError> {
+        if self.scratch {
+            return Ok(());
+        }
+        let path = self.folder.join(SETTINGS_FILE);
+        let system =
+            |path: &Path, source| IoError::System { action: "write", path: path.to_owned(), source };
+        let text = toml::to_string_pretty(settings)
+            .map_err(|error| system(&path, std::io::Error::other(error)))?;
+        std::fs::create_dir_all(&self.folder).map_err(|error| system(&self.folder, error))?;
+        write_atomically(&path, |part| std::fs::write(part, &text).map_err(|error| system(part, error)))?;
+        Ok(())
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if self.scratch
+            && let Err(error) = std::fs::remove_dir_all(&self.folder)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            log::debug!("{}: {error}", self.folder.display());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_come_back_and_a_broken_file_is_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        assert_eq!(home.read_settings(), (Settings::default(), None));
+        let settings = Settings { memory_gib: Some(3.5), threads: 2, ..Settings::default() };
+        home.write_settings(&settings).unwrap();
+        assert_eq!(home.read_settings(), (settings, None));
+        std::fs::write(folder.path().join(SETTINGS_FILE), "threads = \"many\"").unwrap();
+        let (read, problem) = home.read_settings();
+        assert_eq!(read, Settings::default());
+        assert!(problem.unwrap().contains("settings.toml.broken"));
+        assert!(folder.path().join("settings.toml.broken").is_file());
+    }
+
+    #[test]
+    fn a_scratch_home_leaves_nothing() {
+        let home = Home::scratch();
+        std::fs::create_dir_all(home.autosaves()).unwrap();
+        let folder = home.folder.clone();
+        home.write_settings(&Settings::default()).unwrap();
+        assert!(!folder.join(SETTINGS_FILE).exists());
+        drop(home);
+        assert!(!folder.exists());
+    }
+}
