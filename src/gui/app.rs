@@ -40,12 +40,7 @@ impl std::fmt::Debug for App {
 impl App {
     /// The application in a window that eframe has made.
     pub fn new(creation: &eframe::CreationContext<'_>, start: Start) -> Self {
-        Self::with_session(
-            &creation.egui_ctx,
-            creation.wgpu_render_state.as_ref(),
-            Session::new(session::Settings::default()),
-            start,
-        )
+        Self::with_session(&creation.egui_ctx, creation.wgpu_render_state.as_ref(), Session::of_user(), start)
     }
 
     /// The application on a session, with or without a device to draw with. Tests come in here.
@@ -197,6 +192,7 @@ impl App {
                         ..ViewState::default()
                     };
                     self.derived.retain(self.session.project());
+                    self.derived.unsaved = None;
                 }
                 Event::LayerAdded(id) => self.welcome_layer(id),
                 Event::LayerChanged(id, bricks) => {
@@ -241,7 +237,7 @@ impl App {
         let dropped: Vec<PathBuf> =
             ctx.input(|input| input.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect());
         for path in dropped {
-            self.session.apply(Command::Open(path));
+            self.open(ctx, path);
         }
     }
 
@@ -285,17 +281,19 @@ impl App {
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
             self.session.apply(Command::Quit);
         }
+        ctx.request_repaint();
     }
 
     /// Goes on after work was saved, or left unsaved on purpose.
     pub(super) fn leave(&mut self, ctx: &egui::Context, after: AfterSave) {
         match after {
-            AfterSave::Quit => {
-                self.leaving = true;
-                self.session.apply(Command::Quit);
-            }
+            AfterSave::Quit => self.session.apply(Command::Quit),
             AfterSave::Close => self.session.apply(Command::CloseProject),
-            AfterSave::Open(OpenWhat::Demo(cell)) => panels::demo::open(&mut self.session, cell),
+            AfterSave::Open(OpenWhat::Demo(cell)) => {
+                self.session.apply(Command::NewProject);
+                panels::demo::open(&mut self.session, cell);
+            }
+            AfterSave::Open(OpenWhat::Project(path)) => self.session.apply(Command::Open(path)),
         }
         ctx.request_repaint();
     }

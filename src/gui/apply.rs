@@ -18,6 +18,7 @@ impl App {
             if requests.is_empty() {
                 return;
             }
+            self.derived.unsaved = None;
             for request in requests {
                 self.apply(ctx, request);
             }
@@ -27,6 +28,7 @@ impl App {
 
     fn apply(&mut self, ctx: &egui::Context, request: Request) {
         match request {
+            Request::Session(Command::Open(path)) => self.open(ctx, path),
             Request::Session(command) => self.session.apply(command),
             Request::Run(id) => self.run(ctx, id),
             Request::Paint(stamp) => tools::brush::apply(&mut self.session, &mut self.view, &stamp),
@@ -41,7 +43,10 @@ impl App {
             Request::Browse(browse) => self.browse(ctx, browse),
             Request::Write(what, path) => self.write(what, path),
             Request::SaveThen(after) => self.save(Some(after)),
-            Request::Leave(after) => self.leave(ctx, after),
+            Request::DiscardThen(after) => {
+                self.session.apply(Command::DiscardChanges);
+                self.leave(ctx, after);
+            }
             Request::Say(level, text) => self.messages.push(level, text),
         }
     }
@@ -170,6 +175,15 @@ impl App {
 
     fn open_demo(&mut self, ctx: &egui::Context, cell: &'static str) {
         self.guarded(ctx, AfterSave::Open(OpenWhat::Demo(cell)));
+    }
+
+    /// Opens whatever lies there; a project takes the place of the open one, so that is saved first.
+    pub(super) fn open(&mut self, ctx: &egui::Context, path: std::path::PathBuf) {
+        if crate::project::open::is_project(&path) {
+            self.guarded(ctx, AfterSave::Open(OpenWhat::Project(path)));
+        } else {
+            self.session.apply(Command::Open(path));
+        }
     }
 
     /// Goes on, or asks first where work is not saved.

@@ -400,10 +400,7 @@ fn write_ui(ui: &mut egui::Ui, form: &mut WriteForm, queue: &mut Queue) -> bool 
 }
 
 fn unsaved_ui(ui: &mut egui::Ui, after: &AfterSave, queue: &mut Queue) -> bool {
-    widgets::hint(
-        ui,
-        "This project has changes that are not saved. Without saving they stay in the journal of this computer and are offered again.",
-    );
+    widgets::hint(ui, "This project has changes that are not saved. Discarding them cannot be undone.");
     ui.add_space(12.0);
     let mut keep = true;
     ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
@@ -411,8 +408,8 @@ fn unsaved_ui(ui: &mut egui::Ui, after: &AfterSave, queue: &mut Queue) -> bool {
             queue.push(Request::SaveThen(after.clone()));
             keep = false;
         }
-        if Button::new("Do not save").height(28.0).show(ui).clicked() {
-            queue.push(Request::Leave(after.clone()));
+        if Button::new("Discard changes").height(28.0).show(ui).clicked() {
+            queue.push(Request::DiscardThen(after.clone()));
             keep = false;
         }
         if Button::new("Cancel").quiet().height(28.0).show(ui).clicked() {

@@ -168,6 +168,8 @@ pub(crate) enum AfterSave {
 pub(crate) enum OpenWhat {
     /// A demo cell.
     Demo(&'static str),
+    /// A project folder, or unsaved work of an earlier session.
+    Project(std::path::PathBuf),
 }
 
 /// How the 3D view is drawn.
@@ -349,8 +351,8 @@ pub(crate) enum Request {
     Write(super::dialogs::WriteWhat, std::path::PathBuf),
     /// Saves, then goes on.
     SaveThen(AfterSave),
-    /// Goes on without saving.
-    Leave(AfterSave),
+    /// Throws away what was not saved, then goes on.
+    DiscardThen(AfterSave),
     /// A sentence for the user.
     Say(super::messages::Level, String),
 }

@@ -49,6 +49,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
                 ui.set_width(width);
                 head(ui);
                 ui.add_space(20.0);
+                unsaved(ui, width, cx);
                 widgets::heading(ui, "Start with a demo cell");
                 cells(ui, width, busy, cx);
                 ui.add_space(20.0);
@@ -86,6 +87,64 @@ fn head(ui: &mut egui::Ui) {
         .size(14.0)
         .color(t.text_weak),
     );
+}
+
+/// Work of earlier sessions that did not end well: it can be opened again or thrown away.
+fn unsaved(ui: &mut egui::Ui, width: f32, cx: &mut Cx<'_>) {
+    let session = cx.session;
+    let found = cx.derived.unsaved.get_or_insert_with(|| session.recoverable());
+    if found.is_empty() {
+        return;
+    }
+    let t = theme::of(ui);
+    widgets::heading(ui, "Unsaved work");
+    for work in found.iter().take(3) {
+        let (rect, _) = ui.allocate_exact_size(vec2(width, 48.0), Sense::hover());
+        ui.painter().rect(rect, 10, t.panel, Stroke::new(1.0, t.line), StrokeKind::Inside);
+        let text = rect.left() + 16.0;
+        ui.painter().text(
+            egui::pos2(text, rect.center().y - 8.0),
+            Align2::LEFT_CENTER,
+            &work.name,
+            theme::medium(13.0),
+            t.text_strong,
+        );
+        let age = ago(std::time::SystemTime::now(), work.modified_secs);
+        ui.painter().text(
+            egui::pos2(text, rect.center().y + 9.0),
+            Align2::LEFT_CENTER,
+            format!("Not saved when the program ended; last change {age}"),
+            egui::FontId::proportional(12.0),
+            t.text_weak,
+        );
+        let inner = egui::UiBuilder::new()
+            .max_rect(rect.shrink2(vec2(12.0, 9.0)))
+            .layout(egui::Layout::right_to_left(egui::Align::Center));
+        ui.scope_builder(inner, |ui| {
+            let name = format!("Recover {}", work.name);
+            if Button::new("Recover").primary().height(28.0).name(&name).show(ui).clicked() {
+                cx.queue.session(Command::Open(work.path.clone()));
+            }
+            let name = format!("Throw away {}", work.name);
+            if Button::new("Throw away").quiet().height(28.0).name(&name).show(ui).clicked() {
+                cx.queue.session(Command::DiscardRecoverable(work.path.clone()));
+            }
+        });
+        ui.add_space(4.0);
+    }
+    ui.add_space(12.0);
+}
+
+/// How long ago a time in seconds since 1970 was, in words.
+fn ago(now: std::time::SystemTime, secs: u64) -> String {
+    let now = now.duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let (n, unit) = match now.saturating_sub(secs) {
+        0..60 => return "just now".to_owned(),
+        s @ 60..3600 => (s / 60, "minute"),
+        s @ 3600..86_400 => (s / 3600, "hour"),
+        s => (s / 86_400, "day"),
+    };
+    format!("{n} {unit}{} ago", if n == 1 { "" } else { "s" })
 }
 
 fn cells(ui: &mut egui::Ui, width: f32, busy: bool, cx: &mut Cx<'_>) {
@@ -239,5 +298,20 @@ fn recent(ui: &mut egui::Ui, width: f32, cx: &mut Cx<'_>) {
         if response.on_hover_text(path.display().to_string()).clicked() {
             cx.queue.session(Command::Open(path));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_said_in_words() {
+        let now = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        let said = |seconds: u64| ago(now, 1_000_000 - seconds);
+        assert_eq!(
+            [said(3), said(60), said(7300), said(200_000)],
+            ["just now", "1 minute ago", "2 hours ago", "2 days ago"]
+        );
     }
 }

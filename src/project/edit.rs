@@ -135,6 +135,24 @@ impl Edit {
 }
 
 impl Project {
+    /// The edit with ids for the layers that ask for fresh ones: what goes into a journal must name them.
+    pub fn with_ids(&self, edit: Edit) -> Edit {
+        fn assign(edit: Edit, next: &mut u64) -> Edit {
+            match edit {
+                Edit::AddLayer { index, mut layer } => {
+                    if layer.id.0 == 0 {
+                        layer.id = LayerId(*next);
+                        *next += 1;
+                    }
+                    Edit::AddLayer { index, layer }
+                }
+                Edit::Batch(edits) => Edit::Batch(edits.into_iter().map(|edit| assign(edit, next)).collect()),
+                edit => edit,
+            }
+        }
+        assign(edit, &mut self.next_id.clone())
+    }
+
     /// Applies an edit and returns the one that takes it back; on an error nothing has changed.
     ///
     /// # Errors

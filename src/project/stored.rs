@@ -15,8 +15,10 @@ use super::layer::{Content, Display, LabelLayer, Landmark, Layer, LayerId, Missi
 use super::source::SourceFile;
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::io::IoError;
-use crate::ops::Provenance;
+use crate::ops::{Data, Provenance};
+use crate::segment::Classifier;
 use crate::volume::labels::BrickDelta;
+use crate::volume::table::Table;
 use crate::volume::{Alignment, Class, Labels, Scan, TiltSeries, ViewShift, Volume};
 
 /// What a scan says besides its frames.
@@ -45,6 +47,8 @@ pub(super) enum StoredContent {
     Volume { array: String, voxel_um: Option<[f64; 3]>, origin_um: [f64; 3], unit: Unit },
     Regions { array: String, voxel_um: Option<[f64; 3]>, origin_um: [f64; 3], unit: Unit },
     Labels { shape: [usize; 3], voxel_um: Option<[f64; 3]>, origin_um: [f64; 3], voxels: Voxels },
+    Table { table: Table },
+    Classifier { classifier: Box<Classifier> },
     Missing(MissingContent),
 }
 
@@ -217,6 +221,10 @@ fn stored_content(array: String, content: &Content) -> StoredContent {
             origin_um: regions.origin_um,
             unit: regions.unit,
         },
+        Content::Other(Data::Table(table)) => StoredContent::Table { table: Table::clone(table) },
+        Content::Other(Data::Classifier(classifier)) => {
+            StoredContent::Classifier { classifier: Box::new(Classifier::clone(classifier)) }
+        }
         other => StoredContent::Missing(MissingContent {
             kind: other.words(),
             reason: "results of this kind are not kept in a project; run the operation again".to_owned(),
@@ -234,6 +242,8 @@ impl StoredContent {
             Self::Volume { .. } => "volume",
             Self::Regions { .. } => "region map",
             Self::Labels { .. } => "label volume",
+            Self::Table { .. } => "table",
+            Self::Classifier { .. } => "trained classifier",
         }
     }
 
@@ -268,6 +278,8 @@ impl StoredContent {
                 Content::Series(Arc::new(TiltSeries { data, angles_deg, pixel_um, energy_ev }))
             }
             Self::Alignment { alignment } => Content::Alignment(Arc::new(alignment)),
+            Self::Table { table } => Content::Other(Data::Table(Arc::new(table))),
+            Self::Classifier { classifier } => Content::Other(Data::Classifier(Arc::from(classifier))),
             Self::Volume { array, voxel_um, origin_um, unit } => {
                 let data = arrays.read(&array, progress)?.array.into_f32();
                 Content::Volume(Arc::new(Volume { origin_um, ..Volume::new(data, voxel_um, unit) }))

@@ -10,7 +10,7 @@ use super::{Event, ExportKind, Level, MeshFormat, Session};
 use crate::base::{MemoryBudget, Progress};
 use crate::io::{self, Kind, WriteRequest};
 use crate::jobs::{JobError, JobSpec, Lane, Policy};
-use crate::ops::chain::{Chain, scan_to_volume};
+use crate::ops::chain::{AlignSource, Chain, scan_to_volume};
 use crate::ops::{Context, Data, Outcome};
 use crate::project::{
     Content, History, Layer, LayerId, Opened, Project, Role, ScanOptions, SourceFile, Store, open, store,
@@ -76,7 +76,11 @@ impl Session {
         };
         let params = serde_json::to_value(&chain).unwrap_or(Value::Null);
         let name = name.or_else(|| Some(format!("{scan_name} LAC")));
-        let landing = Landing::of(&self.project, "reconstruct", params, &[("scan".to_owned(), scan)], name);
+        let mut landing =
+            Landing::of(&self.project, "reconstruct", params, &[("scan".to_owned(), scan)], name);
+        if let AlignSource::Find(params) = &chain.align {
+            landing = landing.on_the_way("alignment", "align", params.clone());
+        }
         let budget = self.settings.budget();
         let id = self.jobs.submit(JobSpec {
             label: "Reconstruct".to_owned(),
@@ -86,7 +90,12 @@ impl Session {
             work: Box::new(move |progress| {
                 let context = Context { progress: progress.clone(), budget };
                 let done = scan_to_volume(&context, data, &chain)?;
-                let mut outcome = Outcome::of("volume", Data::Volume(done.volume));
+                // An alignment that was found is kept: to look at, to correct, to use again.
+                let mut outcome = match &chain.align {
+                    AlignSource::Find(_) => Outcome::of("alignment", Data::Alignment(done.alignment)),
+                    AlignSource::Given(_) => Outcome::default(),
+                };
+                outcome.data.push(("volume", Data::Volume(done.volume)));
                 (outcome.notes, outcome.details) = (done.notes, done.details);
                 Ok(landing.with(outcome))
             }),
@@ -214,6 +223,9 @@ impl Session {
         self.dirty = opened.n_unsaved > 0;
         (self.project, self.history, self.store) = (opened.project, opened.history, Some(opened.store));
         (self.path, self.read_only) = (opened.path, opened.read_only);
+        if let Some(path) = self.path.clone() {
+            self.remember(&path);
+        }
         for problem in opened.problems {
             self.say(Level::Warning, problem);
         }

@@ -56,8 +56,10 @@ impl Home {
                 // The file is kept beside, so that a slip in it can be mended.
                 let aside = path.with_extension("toml.broken");
                 let kept = std::fs::rename(&path, &aside).is_ok();
-                let where_to = if kept { format!("; it was set aside as {}", aside.display()) } else { String::new() };
-                let problem = format!("the settings could not be read ({error}), so the defaults are used{where_to}");
+                let where_to =
+                    if kept { format!("; it was set aside as {}", aside.display()) } else { String::new() };
+                let problem =
+                    format!("the settings could not be read ({error}), so the defaults are used{where_to}");
                 (Settings::default(), Some(problem))
             }
         }
@@ -69,10 +71,9 @@ impl Home {
             return Ok(());
         }
         let path = self.folder.join(SETTINGS_FILE);
-        let system =
-            |path: &Path, source| IoError::System { action: "write", path: path.to_owned(), source };
-        let text = toml::to_string_pretty(settings)
-            .map_err(|error| system(&path, std::io::Error::other(error)))?;
+        let system = |path: &Path, source| IoError::System { action: "write", path: path.to_owned(), source };
+        let text =
+            toml::to_string_pretty(settings).map_err(|error| system(&path, std::io::Error::other(error)))?;
         std::fs::create_dir_all(&self.folder).map_err(|error| system(&self.folder, error))?;
         write_atomically(&path, |part| std::fs::write(part, &text).map_err(|error| system(part, error)))?;
         Ok(())

@@ -41,6 +41,8 @@ pub(super) struct Landing {
     /// Name, id and revision of each input.
     inputs: Vec<(String, LayerId, u64)>,
     source: Option<SourceFile>,
+    /// Outputs of another operation that ran on the way: slot, operation, its parameters.
+    on_the_way: Vec<(&'static str, String, Value)>,
 }
 
 impl Landing {
@@ -56,7 +58,14 @@ impl Landing {
             .filter_map(|(_, id)| project.layer(*id))
             .map(|layer| (layer.name.clone(), layer.id, layer.revision))
             .collect();
-        Self { op: op.to_owned(), params, name, inputs, source: None }
+        let on_the_way = Vec::new();
+        Self { op: op.to_owned(), params, name, inputs, source: None, on_the_way }
+    }
+
+    /// Says that an output is the result of an operation that ran on the way; it is named after its slot.
+    pub(super) fn on_the_way(mut self, slot: &'static str, op: &str, params: Value) -> Self {
+        self.on_the_way.push((slot, op.to_owned(), params));
+        self
     }
 
     /// What was read of a file, as the outcome of an import.
@@ -75,6 +84,7 @@ impl Landing {
             name,
             inputs: Vec::new(),
             source: Some(source),
+            on_the_way: Vec::new(),
         };
         landing.with(outcome)
     }
@@ -169,6 +179,7 @@ impl Session {
                     store.saved(&saved);
                 }
                 self.dirty = self.n_edits != edits;
+                self.remember(&path);
                 self.events.push(Event::Saved(path));
             }
             Ok(Done::Exported { path, notes }) => {
@@ -191,6 +202,9 @@ impl Session {
         notes.extend(landing.stale_notes(&self.project));
         let inputs: Vec<_> = landing.inputs.iter().map(|(name, ..)| name.clone()).collect();
         let provenance = Provenance::new(landing.op, landing.params, inputs, notes.clone());
+        if let Some(source) = &landing.source {
+            self.remember(&source.path);
+        }
         let mut edits = Vec::new();
         for ((slot, data), display) in outcome.data.into_iter().zip(displays) {
             let (mut content, classes) = Content::from_data(data);
@@ -199,7 +213,15 @@ impl Session {
                 with_ids_renamed(&mut layer.labels, &renamed);
                 edits.extend(class_edits);
             }
-            let name = self.project.free_name(landing.name.as_deref().unwrap_or(slot));
+            let on_the_way = landing.on_the_way.iter().find(|(part, ..)| *part == slot);
+            let (name, provenance) = match on_the_way {
+                Some((_, op, params)) => {
+                    let inputs = provenance.inputs.clone();
+                    (slot, Provenance::new(op.clone(), params.clone(), inputs, Vec::new()))
+                }
+                None => (landing.name.as_deref().unwrap_or(slot), provenance.clone()),
+            };
+            let name = self.project.free_name(name);
             let source = landing.source.clone();
             let mut layer = Layer { display, source, ..Layer::new(name, content, provenance.clone()) };
             // The truth of a demo is there to judge by, not to be looked at before the work is done.

@@ -158,7 +158,8 @@ impl Session {
         let labels = strokes.labels.clone();
         if labels.shape() != volume.shape() {
             return Err(OpError::Method(
-                "the strokes are on another grid than the volume; choose labels made on this volume".to_owned(),
+                "the strokes are on another grid than the volume; choose labels made on this volume"
+                    .to_owned(),
             ));
         }
         if labels.ids().iter().filter(|id| **id != 0).count() < 2 {

@@ -277,6 +277,15 @@ impl Session {
         self.keep(label.to_owned(), edit, Edit::ReplaceBricks { layer, delta: before });
     }
 
+    /// Notes what was opened or saved for the list of the first page.
+    fn remember(&mut self, path: &Path) {
+        // What lies among the unsaved work is offered there, not as a recent file.
+        if !path.starts_with(self.home.autosaves()) {
+            self.settings.remember(path);
+            self.keep_settings();
+        }
+    }
+
     fn keep_settings(&mut self) {
         if let Err(error) = self.home.write_settings(&self.settings) {
             self.say(Level::Warning, format!("the settings were not kept: {error}"));
@@ -287,6 +296,7 @@ impl Session {
         // Before the first step there is nothing to write, so this takes no time.
         self.ensure_store();
         let before: Vec<_> = self.project.layers.iter().map(|layer| layer.id).collect();
+        let edit = self.project.with_ids(edit);
         let inverse = self.project.apply(edit.clone())?;
         self.tell(&edit, &before);
         self.keep(label, edit, inverse);

@@ -60,7 +60,19 @@ impl Default for Settings {
     }
 }
 
+/// How many projects and files are listed.
+const MAX_RECENT: usize = 12;
+
 impl Settings {
+    /// Puts a project or file at the head of what was open.
+    pub fn remember(&mut self, path: &std::path::Path) {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        self.recent.retain(|entry| entry.path != path);
+        self.recent.insert(0, Recent { path, opened_secs: now.map_or(0, |time| time.as_secs()) });
+        self.recent.truncate(MAX_RECENT);
+    }
+
     /// How much memory operations may take.
     pub fn budget(&self) -> crate::base::MemoryBudget {
         self.memory_gib

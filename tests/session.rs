@@ -1,0 +1,425 @@
+//! The whole way without a window: what a session does, keeps, and gives back after a crash.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::panic, reason = "a test says what is wrong")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+
+use serde_json::{Value, json};
+use waterwindow::base::{MemoryBudget, Progress};
+use waterwindow::io;
+use waterwindow::ops::Provenance;
+use waterwindow::ops::chain::Chain;
+use waterwindow::project::{Content, Edit, LabelLayer, Layer, LayerId};
+use waterwindow::segment::brush::{Brush, BrushShape, stamp_stroke};
+use waterwindow::session::{
+    Command, Event, ExportKind, Level, LiveRequest, MeshFormat, Role, ScanOptions, Session, Settings,
+};
+use waterwindow::volume::{Class, Labels};
+
+const SIZE: usize = 48;
+
+/// What a session said, as text.
+fn said(events: &[Event]) -> Vec<(Level, String)> {
+    events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Message { level, text } => Some((*level, text.clone())),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Applies a command, waits for what comes of it, and fails on any error message.
+fn go(session: &mut Session, command: Command) -> Vec<Event> {
+    session.apply(command);
+    let events = session.wait_idle();
+    for (level, text) in said(&events) {
+        assert!(level != Level::Error, "{text}");
+    }
+    events
+}
+
+/// Applies a command that must fail; gives the sentence.
+fn refused(session: &mut Session, command: Command) -> String {
+    session.apply(command);
+    let events = session.wait_idle();
+    let errors: Vec<_> = said(&events).into_iter().filter(|(level, _)| *level == Level::Error).collect();
+    let [(_, text)] = errors.as_slice() else { panic!("one sentence is expected, found {errors:?}") };
+    assert!(!text.contains('\n'), "{text}");
+    text.clone()
+}
+
+fn layer(session: &Session, found: impl Fn(&Layer) -> bool) -> LayerId {
+    session.project().from_top().find(|layer| found(layer)).unwrap().id
+}
+
+fn demo(session: &mut Session) {
+    go(session, Command::OpenDemo(json!({ "size": SIZE, "views": 40, "seed": 5 })));
+}
+
+fn reconstruct(session: &mut Session) -> LayerId {
+    let scan = layer(session, |layer| matches!(layer.content, Content::Scan(_)));
+    go(session, Command::Reconstruct { scan, chain: Box::new(Chain::default()), name: None });
+    layer(session, |layer| layer.provenance.op == "reconstruct")
+}
+
+fn class(id: u16, name: &str) -> Class {
+    let (name, color) = (name.to_owned(), [90, 140, 200]);
+    Class { id, name, color, parent: None, go_id: None, typical_lac: None, visible: true, locked: false }
+}
+
+/// An empty label layer on the grid of a volume, with two classes.
+fn label_layer(session: &mut Session, volume: LayerId) -> LayerId {
+    for (id, name) in [(1, "inside"), (2, "outside")] {
+        let class = class(id, name);
+        go(session, Command::Edit { label: "Add class".to_owned(), edit: Edit::SetClass(class) });
+    }
+    let grid = session.project().volume(volume).unwrap();
+    let content = Content::Labels(LabelLayer {
+        labels: Labels::new(grid.shape()),
+        voxel_um: grid.voxel_um,
+        origin_um: grid.origin_um,
+    });
+    let painted = Provenance::new("painted".to_owned(), Value::Null, Vec::new(), Vec::new());
+    let layer_of_strokes = Box::new(Layer::new("labels".to_owned(), content, painted));
+    let edit = Edit::AddLayer { index: usize::MAX, layer: layer_of_strokes };
+    go(session, Command::Edit { label: "Add labels".to_owned(), edit });
+    layer(session, |layer| layer.provenance.op == "painted")
+}
+
+/// One stroke along x in the middle slice.
+fn stroke(session: &mut Session, labels: LayerId, class: u16, y: f64, x: [f64; 2]) {
+    let z = SIZE as f64 / 2.0;
+    let brush = Brush { shape: BrushShape::Ball, radius_voxels: 2.0, class, ..Brush::default() };
+    session
+        .paint(labels, None, |map, volume, _| stamp_stroke(map, volume, [z, y, x[0]], [z, y, x[1]], &brush))
+        .unwrap();
+    session.end_stroke("Paint");
+    session.wait_idle();
+}
+
+/// A session with a reconstructed cell and a stroke of each of two classes.
+fn painted(session: &mut Session) -> (LayerId, LayerId) {
+    demo(session);
+    let volume = reconstruct(session);
+    let strokes = label_layer(session, volume);
+    stroke(session, strokes, 1, 24.0, [18.0, 30.0]);
+    stroke(session, strokes, 2, 2.0, [2.0, 45.0]);
+    (volume, strokes)
+}
+
+fn classify(session: &mut Session, volume: LayerId, strokes: LayerId, follow: bool) {
+    let request = LiveRequest { volume, strokes, params: Value::Null, follow };
+    go(session, Command::Classify(request));
+    // Features land first and ask for the prediction.
+    go(session, Command::ClearFinishedJobs);
+}
+
+/// What a project holds, for comparing: names, operations, voxels.
+fn contents(session: &Session) -> BTreeMap<String, (String, u64)> {
+    let hash = |bytes: &[u8]| {
+        bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
+    };
+    let content = |layer: &Layer| match &layer.content {
+        Content::Volume(volume) => hash(bytemuck::cast_slice(volume.values())),
+        Content::Labels(labels) => hash(bytemuck::cast_slice(labels.labels.to_dense().as_slice().unwrap())),
+        Content::Alignment(alignment) => hash(&serde_json::to_vec(alignment.as_ref()).unwrap()),
+        Content::Other(waterwindow::ops::Data::Table(table)) => hash(table.to_csv().as_bytes()),
+        Content::Missing(missing) => panic!("{missing:?}"),
+        _ => 0,
+    };
+    let mut found: BTreeMap<_, _> = session
+        .project()
+        .layers
+        .iter()
+        .map(|layer| (layer.name.clone(), (layer.provenance.op.clone().into_owned(), content(layer))))
+        .collect();
+    let classes = serde_json::to_vec(&session.project().classes).unwrap();
+    found.insert("classes".to_owned(), (String::new(), hash(&classes)));
+    found
+}
+
+#[test]
+fn a_scan_becomes_a_table_and_comes_back_from_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = Session::at(&folder.path().join("home"));
+    let (volume, strokes) = painted(&mut session);
+    assert!(session.project().layers.iter().any(|l| matches!(l.content, Content::Alignment(_))));
+    classify(&mut session, volume, strokes, true);
+    let first = session.live().prediction.clone().unwrap();
+    assert_eq!(first.labels.ids(), [1, 2], "every voxel has a painted class");
+
+    stroke(&mut session, strokes, 1, 40.0, [20.0, 24.0]);
+    let second = session.live().prediction.clone().unwrap();
+    assert!(second.revision > first.revision, "a stroke predicts again");
+
+    go(&mut session, Command::AcceptPrediction);
+    assert!(session.live().prediction.is_none());
+    let labels = layer(&session, |layer| layer.provenance.op == "segment");
+    assert_eq!(session.project().labels(labels).unwrap().labels, second.labels);
+    let inputs = vec![("volume".to_owned(), volume), ("labels".to_owned(), labels)];
+    let params = Value::Null;
+    go(&mut session, Command::StartOp { op: "measure".to_owned(), params, inputs, name: None });
+    let table = layer(&session, |layer| layer.provenance.op == "measure");
+
+    let csv = folder.path().join("table.csv");
+    go(&mut session, Command::Export { what: ExportKind::Table, layer: table, path: csv.clone() });
+    assert!(std::fs::read_to_string(csv).unwrap().starts_with("class,name,object,voxels,volume_um3"));
+    let meshes = folder.path().join("meshes");
+    let what = ExportKind::Meshes(MeshFormat::Ply);
+    go(&mut session, Command::Export { what, layer: labels, path: meshes.clone() });
+    assert_eq!(std::fs::read_dir(meshes).unwrap().count(), 2, "a mesh for each class");
+
+    let path = folder.path().join("cell.waterwindow");
+    go(&mut session, Command::SaveAs(path.clone()));
+    assert!(!session.is_dirty());
+    let saved = contents(&session);
+    drop(session);
+
+    let mut session = Session::at(&folder.path().join("home"));
+    assert_eq!(session.settings().recent.first().unwrap().path, path.canonicalize().unwrap());
+    go(&mut session, Command::Open(path));
+    assert_eq!(contents(&session), saved);
+    assert!(!session.is_dirty());
+    // The history goes on where it was.
+    assert_eq!(session.undo_label(), Some("Add measure"));
+    go(&mut session, Command::Undo);
+    go(&mut session, Command::Undo);
+    assert!(!session.project().layers.iter().any(|layer| layer.provenance.op == "segment"));
+    go(&mut session, Command::Undo);
+    assert_eq!(
+        session.project().labels(strokes).unwrap().labels.get([24, 40, 22]),
+        0,
+        "the stroke is undone"
+    );
+    for _ in 0..3 {
+        go(&mut session, Command::Redo);
+    }
+    assert_eq!(contents(&session), saved);
+}
+
+#[test]
+fn work_that_was_never_saved_survives_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = Session::at(folder.path());
+    painted(&mut session);
+    let before = contents(&session);
+    assert!(session.recoverable().is_empty(), "what is open is not offered");
+    // A program that ends without a word: nothing is told to the session.
+    drop(session);
+
+    let mut session = Session::at(folder.path());
+    let found = session.recoverable();
+    assert_eq!(found.len(), 1);
+    let path = found.first().unwrap().path.clone();
+    go(&mut session, Command::Open(path.clone()));
+    assert_eq!(contents(&session), before);
+    assert!(session.is_dirty());
+    assert_eq!(session.undo_label(), Some("Paint"));
+
+    go(&mut session, Command::DiscardChanges);
+    assert!(session.project().is_empty());
+    assert!(session.recoverable().is_empty(), "it was thrown away");
+    assert!(!path.exists());
+}
+
+#[test]
+fn the_window_and_the_command_line_give_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let run = |arguments: &[&str]| {
+        let mut process = Process::new(env!("CARGO_BIN_EXE_waterwindow"));
+        let output = process.current_dir(folder.path()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    run(&["demo", "--size", "48", "--views", "40", "--seed", "5", "--jitter", "2", "--out", "demo"]);
+    run(&["reconstruct", "demo/scan.h5", "-o", "rec.mrc"]);
+
+    let mut session = Session::new(Settings::default());
+    let path = at("demo/scan.h5");
+    go(&mut session, Command::OpenWith { path, role: Role::Scan, options: ScanOptions::default() });
+    let volume = reconstruct(&mut session);
+    let ours = session.project().volume(volume).unwrap().clone();
+    let read =
+        |name: &str| io::read_volume(&at(name), &Progress::new(), MemoryBudget::from_system()).unwrap();
+    let theirs = read("rec.mrc");
+    assert_eq!(ours.shape(), theirs.shape());
+    assert!(ours.values().iter().zip(theirs.values()).all(|(a, b)| a.to_bits() == b.to_bits()));
+
+    let strokes = label_layer(&mut session, volume);
+    stroke(&mut session, strokes, 1, 24.0, [18.0, 30.0]);
+    stroke(&mut session, strokes, 2, 2.0, [2.0, 45.0]);
+    let (what, path) = (ExportKind::Layer, at("strokes.mrc"));
+    go(&mut session, Command::Export { what, layer: strokes, path });
+    classify(&mut session, volume, strokes, false);
+    let ours = session.live().prediction.clone().unwrap();
+    run(&["segment", "rec.mrc", "--scribbles", "strokes.mrc", "-o", "labels.mrc", "--uncertainty", "u.mrc"]);
+    let (theirs, _) =
+        io::read_labels(&at("labels.mrc"), &Progress::new(), MemoryBudget::from_system()).unwrap();
+    assert_eq!(ours.labels.to_dense(), theirs.data);
+    assert_eq!(ours.uncertainty.values(), read("u.mrc").values());
+}
+
+#[test]
+fn a_project_that_is_open_elsewhere_is_opened_for_reading() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cell.waterwindow");
+    let mut first = Session::new(Settings::default());
+    demo(&mut first);
+    go(&mut first, Command::SaveAs(path.clone()));
+    let mut second = Session::new(Settings::default());
+    go(&mut second, Command::Open(path.clone()));
+    assert!(second.read_only());
+    assert_eq!(contents(&second), contents(&first));
+    go(
+        &mut second,
+        Command::Edit { label: "Rename".to_owned(), edit: Edit::RenameProject("copy".to_owned()) },
+    );
+    assert!(refused(&mut second, Command::Save).contains("save it under another name"));
+    let other = folder.path().join("copy.waterwindow");
+    go(&mut second, Command::SaveAs(other.clone()));
+    assert!(!second.read_only() && !second.is_dirty());
+    go(&mut first, Command::Save);
+
+    let mut third = Session::new(Settings::default());
+    go(&mut third, Command::NewProject);
+    drop(second);
+    go(&mut third, Command::Open(other));
+    assert_eq!(third.project().name, "copy");
+}
+
+#[test]
+fn a_missing_input_leaves_its_place_and_everything_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = Session::new(Settings::default());
+    demo(&mut session);
+    let volume = reconstruct(&mut session);
+    let (what, file) = (ExportKind::Layer, folder.path().join("tomogram.mrc"));
+    go(&mut session, Command::Export { what, layer: volume, path: file.clone() });
+    go(&mut session, Command::NewProject);
+    go(&mut session, Command::Open(file.clone()));
+    let volume = layer(&session, |layer| layer.volume().is_some());
+    let strokes = label_layer(&mut session, volume);
+    stroke(&mut session, strokes, 1, 24.0, [18.0, 30.0]);
+    let map = session.project().labels(strokes).unwrap().labels.clone();
+    let path = folder.path().join("cell.waterwindow");
+    go(&mut session, Command::SaveAs(path.clone()));
+    go(&mut session, Command::NewProject);
+
+    let aside = folder.path().join("aside.mrc");
+    std::fs::rename(&file, &aside).unwrap();
+    let events = go(&mut session, Command::Open(path.clone()));
+    let warnings = said(&events);
+    assert!(warnings.iter().any(|(_, text)| text.contains("tomogram.mrc")), "{warnings:?}");
+    let missing = session.project().layer(volume).unwrap();
+    assert!(matches!(missing.content, Content::Missing(_)));
+    assert_eq!(missing.name, "tomogram");
+    assert_eq!(session.project().labels(strokes).unwrap().labels, map);
+    go(&mut session, Command::Save);
+
+    std::fs::rename(&aside, &file).unwrap();
+    go(&mut session, Command::NewProject);
+    go(&mut session, Command::Open(path));
+    assert!(session.project().volume(volume).is_some(), "it is back once its file is");
+}
+
+/// Cuts a journal anywhere: what was whole before the cut is there, and the rest does no harm.
+#[test]
+fn a_torn_journal_gives_back_the_steps_before_the_tear() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = Session::at(&folder.path().join("home"));
+    let names: Vec<String> = (0..12).map(|n| format!("name {n}")).collect();
+    for name in &names {
+        // A label of its own keeps the steps from being taken for one gesture.
+        let edit = Edit::SetClass(class(1, name));
+        go(&mut session, Command::Edit { label: name.clone(), edit });
+    }
+    drop(session);
+    let mut session = Session::at(&folder.path().join("home"));
+    let path = session.recoverable().first().unwrap().path.clone();
+    let journal = std::fs::read_dir(path.join("journal")).unwrap().next().unwrap().unwrap().path();
+    let whole = std::fs::read(&journal).unwrap();
+    let mut last = names.len();
+    for cut in (0..whole.len()).rev().step_by(37) {
+        std::fs::write(&journal, whole.get(..cut).unwrap()).unwrap();
+        session.apply(Command::Open(path.clone()));
+        session.wait_idle();
+        let name = session.project().classes.get(1).map(|class| class.name.clone());
+        let n = name.map_or(0, |name| names.iter().position(|n| *n == name).unwrap() + 1);
+        assert!(n <= last, "a longer journal holds at least as many steps: {n} after {last}");
+        last = n;
+        session.apply(Command::NewProject);
+        session.wait_idle();
+    }
+    assert!(last <= 1, "all cuts were tried");
+}
+
+#[test]
+fn bad_requests_get_one_sentence_and_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let mut session = Session::new(Settings { memory_gib: Some(0.001), ..Settings::default() });
+    let text = refused(&mut session, Command::OpenDemo(json!({ "size": 256 })));
+    assert!(
+        text.contains("GB") || text.contains("GiB") || text.contains("MB") || text.contains("MiB"),
+        "{text}"
+    );
+    assert!(session.project().is_empty());
+    session.apply(Command::SetSettings(Box::new(Settings::default())));
+    demo(&mut session);
+    let before = contents(&session);
+    std::fs::write(at("foreign.mrc"), b"this is no tomogram").unwrap();
+    std::fs::write(at("empty.h5"), b"").unwrap();
+    for (name, part) in
+        [("nowhere.mrc", "nowhere.mrc"), ("foreign.mrc", "foreign.mrc"), ("empty.h5", "empty.h5")]
+    {
+        let text = refused(&mut session, Command::Open(at(name)));
+        assert!(text.contains(part), "{text}");
+    }
+    let volume = layer(&session, |layer| layer.volume().is_some());
+    let file = at("file");
+    std::fs::write(&file, b"in the way").unwrap();
+    let path = file.join("volume.mrc");
+    refused(&mut session, Command::Export { what: ExportKind::Layer, layer: volume, path });
+    refused(&mut session, Command::SaveAs(file.join("cell.waterwindow")));
+    let gone = LayerId(9999);
+    refused(&mut session, Command::Export { what: ExportKind::Layer, layer: gone, path: at("a.mrc") });
+    refused(
+        &mut session,
+        Command::Reconstruct { scan: volume, chain: Box::new(Chain::default()), name: None },
+    );
+    let inputs = vec![("volume".to_owned(), gone)];
+    let params = Value::Null;
+    refused(&mut session, Command::StartOp { op: "measure".to_owned(), params, inputs, name: None });
+    assert_eq!(contents(&session), before);
+    assert_eq!(std::fs::read(&file).unwrap(), b"in the way");
+    // After all that the session still works.
+    go(&mut session, Command::SaveAs(at("cell.waterwindow")));
+    assert_eq!(leftovers(folder.path()), Vec::<PathBuf>::new());
+}
+
+/// Files that look like halves.
+fn leftovers(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".part")))
+        .collect()
+}
+
+#[test]
+fn work_can_be_cancelled_and_leaves_no_trace() {
+    let mut session = Session::new(Settings::default());
+    demo(&mut session);
+    let before = contents(&session);
+    let scan = layer(&session, |layer| matches!(layer.content, Content::Scan(_)));
+    session.apply(Command::Reconstruct { scan, chain: Box::new(Chain::default()), name: None });
+    let job = session.jobs().last().unwrap().id;
+    session.apply(Command::Cancel(job));
+    session.wait_idle();
+    assert_eq!(contents(&session), before);
+    assert!(session.jobs().iter().any(|view| view.id == job && view.state.is_over()));
+}
