@@ -91,15 +91,133 @@ fn look(harness: &mut Harness<'_, App>, name: &str) {
     }
 }
 
+/// Paints a line in a view from one place to another, given as fractions of its width and height.
+fn stroke(harness: &mut Harness<'_, App>, view: &str, from: [f32; 2], to: [f32; 2]) {
+    let rect = harness.get_by_label(view).rect();
+    let at = |f: [f32; 2]| rect.min + rect.size() * egui::vec2(f[0], f[1]);
+    harness.drag_at(at(from));
+    harness.step();
+    for i in 1..=6 {
+        let t = i as f32 / 6.0;
+        harness.hover_at(at(from) + (at(to) - at(from)) * t);
+        harness.step();
+    }
+    harness.drop_at(at(to));
+    harness.step();
+    harness.step();
+}
+
+/// Clicks a button whose name is also that of a heading.
+fn press(harness: &mut Harness<'_, App>, label: &str) {
+    harness.get_by_role_and_label(egui::accesskit::Role::Button, label).click();
+    harness.step();
+    harness.step();
+}
+
+fn click(harness: &mut Harness<'_, App>, label: &str) {
+    harness.get_by_label(label).click();
+    harness.step();
+    harness.step();
+}
+
+/// Number of voxels of each class that is painted.
+fn painted(harness: &Harness<'_, App>) -> std::collections::BTreeMap<u16, usize> {
+    let mut counts = std::collections::BTreeMap::new();
+    let project = harness.state().session().project();
+    let layers = project.layers.iter().filter(|layer| layer.provenance.op == "painted");
+    for labels in layers.filter_map(|layer| layer.labels()) {
+        for id in labels.labels.to_dense() {
+            if id != 0 {
+                *counts.entry(id).or_insert(0) += 1;
+            }
+        }
+    }
+    counts
+}
+
 #[test]
-fn the_demo_is_shown_in_four_views() {
+fn a_scan_becomes_a_measured_cell_and_comes_back_from_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cell.waterwindow");
     let mut harness = window([1440.0, 900.0], demo_session());
     settle(&mut harness);
-    for _ in 0..40 {
+    harness.get_by_label("Scan view");
+    look(&mut harness, "scan");
+
+    press(&mut harness, "Reconstruct");
+    settle(&mut harness);
+    for _ in 0..30 {
         harness.step();
     }
     for label in ["Slice XY", "Slice YZ", "Slice XZ", "Volume view", "Histogram"] {
         harness.get_by_label(label);
     }
-    look(&mut harness, "views");
+    look(&mut harness, "reconstructed");
+
+    click(&mut harness, "Stage Segment");
+    click(&mut harness, "Brush");
+    let lines = [
+        ("Class lipid droplets", [0.05, 0.1], [0.05, 0.9]),
+        ("Class cytoplasm", [0.4, 0.35], [0.45, 0.6]),
+        ("Class mitochondria", [0.5, 0.5], [0.55, 0.5]),
+    ];
+    for (class, from, to) in lines {
+        click(&mut harness, class);
+        stroke(&mut harness, "Slice XY", from, to);
+    }
+    let before = painted(&harness);
+    assert_eq!(before.len(), 3, "three classes are painted: {before:?}");
+    look(&mut harness, "painted");
+
+    click(&mut harness, "Undo");
+    assert_eq!(painted(&harness).len(), 2, "a stroke is one step");
+    click(&mut harness, "Redo");
+    assert_eq!(painted(&harness), before);
+
+    press(&mut harness, "Classify");
+    settle(&mut harness);
+    look(&mut harness, "classified");
+    click(&mut harness, "Accept into labels");
+    let project = harness.state().session().project();
+    let segmented = project.from_top().find_map(|layer| layer.labels()).unwrap();
+    assert!(!segmented.labels.ids().contains(&0), "every voxel has a class");
+    assert_eq!(painted(&harness), before, "the strokes stay as they are");
+
+    click(&mut harness, "Stage Measure");
+    press(&mut harness, "Measure");
+    settle(&mut harness);
+    for name in ["lipid droplets", "cytoplasm", "mitochondria"] {
+        assert!(harness.query_all_by_label(name).next().is_some(), "{name} is in the table");
+    }
+    look(&mut harness, "measured");
+
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::S);
+    harness.step();
+    let field = harness.get_by_label("Path");
+    field.focus();
+    field.type_text("");
+    harness.step();
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    harness.step();
+    harness.get_by_label("Path").type_text(&path.display().to_string());
+    harness.step();
+    look(&mut harness, "saving");
+    click(&mut harness, "Save file");
+    settle(&mut harness);
+    assert!(!harness.state().session().is_dirty());
+    let names = |harness: &Harness<'_, App>| -> Vec<String> {
+        harness.state().session().project().layers.iter().map(|layer| layer.name.clone()).collect()
+    };
+    let saved = names(&harness);
+    drop(harness);
+
+    let mut harness = window([1440.0, 900.0], Session::new(Settings::default()));
+    harness.state_mut().session_mut().apply(Command::Open(path));
+    settle(&mut harness);
+    for _ in 0..30 {
+        harness.step();
+    }
+    assert_eq!(names(&harness), saved);
+    assert_eq!(painted(&harness), before);
+    look(&mut harness, "reopened");
 }

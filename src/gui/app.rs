@@ -123,7 +123,7 @@ impl App {
         let project = self.session.project();
         Facts {
             project: !project.layers.is_empty(),
-            volume: project.layers.iter().any(|layer| layer.volume().is_some()),
+            volume: super::state::main_volume(project, &self.view).is_some(),
             labels: project.layers.iter().any(|layer| layer.labels().is_some()),
             prediction: self.session.live().prediction.is_some(),
             undo: self.session.undo_label().is_some(),
