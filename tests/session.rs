@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use waterwindow::base::{MemoryBudget, Progress};
 use waterwindow::io;
 use waterwindow::ops::Provenance;
-use waterwindow::ops::chain::Chain;
 use waterwindow::project::{Content, Edit, LabelLayer, Layer, LayerId};
 use waterwindow::segment::brush::{Brush, BrushShape, stamp_stroke};
 use waterwindow::session::{
@@ -62,7 +61,7 @@ fn demo(session: &mut Session) {
 
 fn reconstruct(session: &mut Session) -> LayerId {
     let scan = layer(session, |layer| matches!(layer.content, Content::Scan(_)));
-    go(session, Command::Reconstruct { scan, chain: Box::new(Chain::default()), name: None });
+    go(session, Command::Reconstruct { scan, chain: Box::default(), name: None });
     layer(session, |layer| layer.provenance.op == "reconstruct")
 }
 
@@ -368,7 +367,7 @@ fn bad_requests_get_one_sentence_and_change_nothing() {
         "{text}"
     );
     assert!(session.project().is_empty());
-    session.apply(Command::SetSettings(Box::new(Settings::default())));
+    session.apply(Command::SetSettings(Box::default()));
     demo(&mut session);
     let before = contents(&session);
     std::fs::write(at("foreign.mrc"), b"this is no tomogram").unwrap();
@@ -387,10 +386,7 @@ fn bad_requests_get_one_sentence_and_change_nothing() {
     refused(&mut session, Command::SaveAs(file.join("cell.waterwindow")));
     let gone = LayerId(9999);
     refused(&mut session, Command::Export { what: ExportKind::Layer, layer: gone, path: at("a.mrc") });
-    refused(
-        &mut session,
-        Command::Reconstruct { scan: volume, chain: Box::new(Chain::default()), name: None },
-    );
+    refused(&mut session, Command::Reconstruct { scan: volume, chain: Box::default(), name: None });
     let inputs = vec![("volume".to_owned(), gone)];
     let params = Value::Null;
     refused(&mut session, Command::StartOp { op: "measure".to_owned(), params, inputs, name: None });
@@ -416,7 +412,7 @@ fn work_can_be_cancelled_and_leaves_no_trace() {
     demo(&mut session);
     let before = contents(&session);
     let scan = layer(&session, |layer| matches!(layer.content, Content::Scan(_)));
-    session.apply(Command::Reconstruct { scan, chain: Box::new(Chain::default()), name: None });
+    session.apply(Command::Reconstruct { scan, chain: Box::default(), name: None });
     let job = session.jobs().last().unwrap().id;
     session.apply(Command::Cancel(job));
     session.wait_idle();

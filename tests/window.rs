@@ -186,10 +186,13 @@ fn a_scan_becomes_a_measured_cell_and_comes_back_from_disk() {
     click(&mut harness, "Stage Measure");
     press(&mut harness, "Measure");
     settle(&mut harness);
+    for _ in 0..30 {
+        harness.step();
+    }
+    look(&mut harness, "measured");
     for name in ["lipid droplets", "cytoplasm", "mitochondria"] {
         assert!(harness.query_all_by_label(name).next().is_some(), "{name} is in the table");
     }
-    look(&mut harness, "measured");
 
     harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::S);
     harness.step();

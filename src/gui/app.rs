@@ -12,6 +12,7 @@ use super::palette::Palette;
 use super::state::{AfterSave, Dialog, OpenWhat, Queue, ViewState};
 use super::views::dock::Dock;
 use super::{Start, keymap, panels, status_bar, theme, top_bar, views, welcome};
+use crate::ops::Stage;
 use crate::project::Content;
 use crate::session::{self, Command, Event, Session, Theme};
 
@@ -176,6 +177,14 @@ impl App {
                 },
             );
         }
+        if cx.view.stage == Stage::Measure && panels::measure::has_table(&cx) {
+            egui::Panel::bottom("measurements")
+                .default_size(230.0)
+                .size_range(110.0..=520.0)
+                .resizable(true)
+                .frame(side)
+                .show(ui, |ui| panels::measure::results(ui, &mut cx));
+        }
         egui::CentralPanel::default().frame(egui::Frame::new().fill(t.ground)).show(ui, |ui| {
             views::show(ui, &mut cx, &mut self.dock, self.drawer.as_mut());
         });
@@ -193,6 +202,7 @@ impl App {
                     };
                     self.derived.retain(self.session.project());
                     self.derived.unsaved = None;
+                    self.view.stage = stage_of(self.session.project());
                 }
                 Event::LayerAdded(id) => self.welcome_layer(id),
                 Event::LayerChanged(id, bricks) => {
@@ -222,7 +232,7 @@ impl App {
         match &layer.content {
             Content::Volume(_) if layer.provenance.op != "demo" => {
                 self.view.stage = match self.view.stage {
-                    crate::ops::Stage::Scan | crate::ops::Stage::Align => crate::ops::Stage::Reconstruct,
+                    Stage::Scan | Stage::Align => Stage::Reconstruct,
                     stage => stage,
                 };
                 if !layer.display.additive {
@@ -306,6 +316,18 @@ impl eframe::App for App {
 
     fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
         theme::of_visuals(visuals).ground.to_normalized_gamma_f32()
+    }
+}
+
+/// Where the work on a project stands: an opened project shows the inspector that comes next.
+fn stage_of(project: &crate::project::Project) -> Stage {
+    let has = |found: fn(&Content) -> bool| project.layers.iter().any(|layer| found(&layer.content));
+    if has(|content| matches!(content, Content::Other(crate::ops::Data::Table(_)))) {
+        Stage::Measure
+    } else if project.layers.iter().any(|l| l.volume().is_some() && l.provenance.op != "demo") {
+        Stage::Segment
+    } else {
+        Stage::Scan
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::project::{Layer, LayerId, Project};
 use crate::render::scene::LabelColors;
+use crate::volume::histogram::automatic_window;
 use crate::volume::{ClassTable, Histogram, Scan, Volume};
 
 /// Bins of a layer's histogram.
@@ -166,24 +167,5 @@ fn volume_stats(volume: &Volume<f32>) -> VolumeStats {
     let (a, b) = (whole.quantile(0.0005), whole.quantile(0.9995));
     let margin = ((b - a) * 0.06).max(f32::EPSILON);
     let histogram = Histogram::of(values, (a - margin).max(low), (b + margin).min(high), BINS);
-    let window = [whole.quantile(0.01), whole.quantile(0.998)];
-    let window = if window[1] > window[0] { window } else { [low, high.max(low + 1.0)] };
-    VolumeStats { histogram, window }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::Unit;
-    use ndarray::Array3;
-
-    #[test]
-    fn automatic_window_leaves_out_rare_extremes() {
-        let mut array = Array3::from_shape_fn((10, 20, 20), |(z, y, x)| ((z + y + x) % 10) as f32 * 0.05);
-        array[[0, 0, 0]] = 500.0;
-        array[[0, 0, 1]] = f32::NAN;
-        let stats = volume_stats(&Volume::new(array, None, Unit::PerUm));
-        assert!(stats.window[1] < 1.0, "{:?}", stats.window);
-        assert!(stats.window[0] >= 0.0);
-    }
+    VolumeStats { histogram, window: automatic_window(values) }
 }

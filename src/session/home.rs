@@ -1,7 +1,6 @@
 //! Where a session keeps what belongs to no project: settings and unsaved work.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::settings::Settings;
 use crate::io::{IoError, write_atomically};
@@ -12,8 +11,10 @@ const SETTINGS_FILE: &str = "settings.toml";
 #[derive(Debug)]
 pub(super) struct Home {
     folder: PathBuf,
-    /// Removed at the end, and no settings are written.
-    scratch: bool,
+    /// Settings are written.
+    kept: bool,
+    /// Removes the folder at the end.
+    _temporary: Option<tempfile::TempDir>,
 }
 
 impl Home {
@@ -27,15 +28,15 @@ impl Home {
 
     /// This folder.
     pub(super) fn at(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), scratch: false }
+        Self { folder: folder.to_owned(), kept: true, _temporary: None }
     }
 
     /// A folder that is gone when the session ends.
     pub(super) fn scratch() -> Self {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("waterwindow-{}-{count}", std::process::id());
-        Self { folder: std::env::temp_dir().join(name), scratch: true }
+        let temporary = tempfile::Builder::new().prefix("waterwindow-").tempdir().ok();
+        // No system takes a path with a zero in it: what is kept there fails, and is said to.
+        let folder = temporary.as_ref().map_or_else(|| PathBuf::from("\0"), |dir| dir.path().to_owned());
+        Self { folder, kept: false, _temporary: temporary }
     }
 
     /// Where unsaved work is kept.
@@ -67,7 +68,7 @@ impl Home {
 
     /// Keeps the settings.
     pub(super) fn write_settings(&self, settings: &Settings) -> Result<(), IoError> {
-        if self.scratch {
+        if !self.kept {
             return Ok(());
         }
         let path = self.folder.join(SETTINGS_FILE);
@@ -77,17 +78,6 @@ impl Home {
         std::fs::create_dir_all(&self.folder).map_err(|error| system(&self.folder, error))?;
         write_atomically(&path, |part| std::fs::write(part, &text).map_err(|error| system(part, error)))?;
         Ok(())
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        if self.scratch
-            && let Err(error) = std::fs::remove_dir_all(&self.folder)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            log::debug!("{}: {error}", self.folder.display());
-        }
     }
 }
 

@@ -13,7 +13,8 @@ use crate::project::{
     Content, Display, Edit, Layer, LayerId, Opened, Project, Saved, SourceContent, SourceFile,
 };
 use crate::segment::FeatureCache;
-use crate::volume::{Class, ClassTable, Histogram, Labels};
+use crate::volume::histogram::automatic_window;
+use crate::volume::{Class, ClassTable, Labels};
 
 /// What a finished job gives the session.
 pub(super) enum Done {
@@ -110,7 +111,7 @@ impl Landing {
     }
 }
 
-/// A first look at a result: the middle 99 % of a volume's values fill its window.
+/// A first look at a result: nearly all of a volume's values fill its window.
 pub(super) fn display_of(data: &Data) -> Display {
     match data {
         Data::Volume(volume) => {
@@ -118,16 +119,7 @@ pub(super) fn display_of(data: &Data) -> Display {
             // A sample of about a million voxels finds the percentiles of any volume well enough.
             let step = (values.len() / (1 << 20)).max(1);
             let sample: Vec<f32> = values.iter().step_by(step).copied().filter(|v| v.is_finite()).collect();
-            let (lo, hi) = sample
-                .iter()
-                .fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), v| (lo.min(*v), hi.max(*v)));
-            let window = if lo < hi {
-                let histogram = Histogram::of(&sample, lo, hi, 4096);
-                [histogram.quantile(0.005), histogram.quantile(0.995)]
-            } else {
-                [0.0, 1.0]
-            };
-            Display { window, ..Display::default() }
+            Display { window: automatic_window(&sample), ..Display::default() }
         }
         Data::Labels(_) | Data::Regions(_) => Display { opacity: 0.5, smooth: false, ..Display::default() },
         _ => Display::default(),
@@ -228,6 +220,9 @@ impl Session {
             layer.display.visible &= provenance.op != "demo";
             edits.push(Edit::AddLayer { index: usize::MAX, layer: Box::new(layer) });
         }
+        if self.project.is_empty() && self.path.is_none() {
+            edits.extend(project_name(&provenance, landing.name.as_deref()).map(Edit::RenameProject));
+        }
         let label = format!("Add {}", provenance.op);
         if let Err(error) = self.edit(label, Edit::Batch(edits)) {
             self.say(Level::Error, format!("the result could not be added: {error}"));
@@ -252,6 +247,14 @@ impl Session {
             self.events.push(Event::LayerChanged(id, changed));
         }
         self.events.push(Event::DocumentChanged);
+    }
+}
+
+/// What a new project is called after the first thing in it: the demo cell, or the file.
+fn project_name(provenance: &Provenance, landed: Option<&str>) -> Option<String> {
+    match provenance.op.as_ref() {
+        "demo" => provenance.params.get("cell").and_then(Value::as_str).map(|cell| format!("{cell} demo")),
+        _ => landed.map(str::to_owned),
     }
 }
 

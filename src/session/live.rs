@@ -253,7 +253,7 @@ impl Session {
     pub(super) fn live_failed(&mut self, lane: Lane, sentence: &str) {
         if lane == Lane::Live && !self.jobs.is_lane_active(Lane::Live) {
             self.live.building = None;
-            self.live.state.status = sentence.to_owned();
+            sentence.clone_into(&mut self.live.state.status);
             self.events.push(Event::PredictionChanged);
         }
     }

@@ -81,9 +81,42 @@ impl Histogram {
     }
 }
 
+/// A window that shows nearly all of a volume's values: rare extremes are left out at both ends.
+///
+/// `values` may be a sample. Values that are not finite do not count; without any the window is 0 to 1.
+pub fn automatic_window(values: &[f32]) -> [f32; 2] {
+    let (low, high) = values
+        .iter()
+        .filter(|v| v.is_finite())
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), v| (lo.min(*v), hi.max(*v)));
+    if low > high {
+        return [0.0, 1.0];
+    }
+    if low == high {
+        return [low, low + 1.0];
+    }
+    // Twice: a single extreme value must not leave all the others in one bin.
+    let rough = Histogram::of(values, low, high, 4096);
+    let (a, b) = (rough.quantile(0.0005), rough.quantile(0.9999));
+    let (a, b) = if b > a { (a, b) } else { (low, high) };
+    let fine = Histogram::of(values, a, b, 4096);
+    let window = [fine.quantile(0.005), fine.quantile(0.9985)];
+    if window[1] > window[0] { window } else { [low, high] }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn automatic_window_leaves_out_rare_extremes() {
+        let mut values: Vec<f32> = (0..4000).map(|i| (i % 10) as f32 * 0.05).collect();
+        values.extend([500.0, f32::NAN, f32::INFINITY]);
+        let window = automatic_window(&values);
+        assert!(window[1] < 1.0 && window[0] >= 0.0 && window[1] > window[0], "{window:?}");
+        assert_eq!(automatic_window(&[]), [0.0, 1.0]);
+        assert_eq!(automatic_window(&[2.0; 9]), [2.0, 3.0]);
+    }
 
     #[test]
     fn counts_edges_and_quantiles() {

@@ -152,7 +152,12 @@ fn ticks(painter: &egui::Painter, layer: &Layer, axis: &Axis, rect: Rect, t: &To
     while value <= axis.high && step > 0.0 {
         let x = axis.x(value);
         painter.vline(x, axis.rect.bottom()..=axis.rect.bottom() + 3.0, Stroke::new(1.0, t.text_weak));
-        let text = if step >= 1.0 { format!("{value:.0}") } else { format!("{:.*}", digits(step), value) };
+        let text = if step >= 1.0 {
+            format!("{value:.0}")
+        } else {
+            // Adding 0 turns −0 into 0.
+            format!("{:.*}", digits(step), value + 0.0)
+        };
         let x = x.clamp(rect.left() + 10.0, rect.right() - 10.0);
         painter.text(
             egui::pos2(x, rect.bottom() - 2.0),

@@ -69,9 +69,21 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     if operation::start_button(ui, "Measure", &[op.label], Some(&forecast), cx) {
         cx.queue.run(CommandId::Measure);
     }
+}
+
+/// Whether there is a table to show.
+pub(crate) fn has_table(cx: &Cx<'_>) -> bool {
+    !tables(cx.session.project()).is_empty()
+}
+
+/// The chosen table, else the newest.
+pub(crate) fn results(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+    let session = cx.session;
     let found = tables(session.project());
-    let Some((layer, table)) = found.first() else { return };
-    widgets::divider(ui);
+    let chosen = found.iter().find(|(layer, _)| Some(layer.id) == cx.view.layer).or_else(|| found.first());
+    let Some((layer, table)) = chosen else { return };
+    // The panel keeps the height that it was given, however little the table needs.
+    ui.set_min_height(ui.available_height());
     widgets::heading_row(ui, &layer.name, |ui| {
         if widgets::icon_button(ui, icons::EXPORT, "Save table as CSV", "Writes the table as CSV").clicked() {
             cx.view.dialog = Some(Dialog::Write(dialogs::WriteForm {
@@ -103,7 +115,9 @@ fn cell_text(cell: &Cell) -> String {
     match cell {
         Cell::Number(value) if value.is_finite() => {
             let magnitude = value.abs();
-            if magnitude == 0.0 || (0.001..1e6).contains(&magnitude) {
+            if magnitude == 0.0 {
+                "0".to_owned()
+            } else if (0.001..1e6).contains(&magnitude) {
                 let digits = (3 - magnitude.max(1e-3).log10().floor() as i32).clamp(0, 5) as usize;
                 format!("{value:.digits$}")
             } else {
@@ -136,6 +150,13 @@ fn order(a: &Cell, b: &Cell) -> std::cmp::Ordering {
 fn grid(ui: &mut egui::Ui, layer: &Layer, table: &Table, cx: &mut Cx<'_>) {
     let t = theme::of(ui);
     let mut rows: Vec<usize> = (0..table.rows.len()).collect();
+    // Classes without a voxel come last.
+    let voxels = table.column("voxels");
+    let is_empty = |row: usize| {
+        let cell = voxels.and_then(|column| table.rows.get(row)?.get(column)?.as_f64());
+        cell == Some(0.0)
+    };
+    rows.sort_by_key(|row| is_empty(*row));
     if let Some((column, down)) = cx.view.sort {
         rows.sort_by(|a, b| {
             let cell = |row: &usize| table.rows.get(*row).and_then(|cells| cells.get(column));
@@ -150,14 +171,23 @@ fn grid(ui: &mut egui::Ui, layer: &Layer, table: &Table, cx: &mut Cx<'_>) {
     let classes = &session.project().classes;
     let class_column = table.column("class");
     let name_column = table.column("name");
-    let shown: Vec<usize> = (0..table.columns.len()).filter(|c| Some(*c) != class_column).collect();
-    let height = (rows.len() as f32 * 24.0 + 30.0).clamp(80.0, 420.0);
+    // A table of classes has no objects to number.
+    let empty = |column: usize| {
+        let value = |row: &Vec<Cell>| row.get(column).and_then(Cell::as_f64).unwrap_or(0.0);
+        table.column("object") == Some(column) && table.rows.iter().all(|row| value(row) == 0.0)
+    };
+    let shown: Vec<usize> =
+        (0..table.columns.len()).filter(|c| Some(*c) != class_column && !empty(*c)).collect();
+    let height = (ui.available_height() - 44.0).max(48.0);
+    let centered = egui::Layout::left_to_right(egui::Align::Center);
     egui::ScrollArea::horizontal().id_salt(("table", layer.id.0)).show(ui, |ui| {
-        ui.set_height(height + 10.0);
         TableBuilder::new(ui)
             .striped(true)
+            .cell_layout(centered)
+            .min_scrolled_height(height)
             .max_scroll_height(height)
-            .columns(Column::auto().at_least(64.0).clip(true).resizable(true), shown.len())
+            .column(Column::initial(150.0).at_least(90.0).clip(true).resizable(true))
+            .columns(Column::auto().at_least(112.0).clip(true).resizable(true), shown.len().saturating_sub(1))
             .header(24.0, |mut head| {
                 for column in &shown {
                     let Some(info) = table.columns.get(*column) else { continue };
@@ -192,7 +222,10 @@ fn grid(ui: &mut egui::Ui, layer: &Layer, table: &Table, cx: &mut Cx<'_>) {
                                     ui.painter().rect_filled(rect, 2, theme::class_color(class.color));
                                 }
                             }
-                            ui.label(egui::RichText::new(cell_text(cell)).color(t.text_strong));
+                            ui.add(
+                                egui::Label::new(egui::RichText::new(cell_text(cell)).color(t.text_strong))
+                                    .truncate(),
+                            );
                         });
                     }
                 });

@@ -59,7 +59,8 @@ fn facts(ui: &mut egui::Ui, layer: &Layer, scan: &Scan) {
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), a| (lo.min(*a), hi.max(*a)));
     if scan.angles_deg.len() > 1 {
         let step = (range.1 - range.0) / (scan.angles_deg.len() - 1) as f64;
-        fact(ui, "Tilt", &format!("{:.1}° to {:.1}°, step {step:.2}°", range.0, range.1));
+        fact(ui, "Tilt", &format!("{:.1}° to {:.1}°", range.0, range.1));
+        fact(ui, "Mean step", &format!("{step:.2}°"));
     }
     fact(
         ui,
