@@ -8,13 +8,20 @@ pub const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 /// Work needs more memory than it may have.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error(
-    "needs {needed_gib:.2} GiB of memory, the budget is {budget_gib:.2} GiB: bin the data, take fewer rows or raise the budget (--memory, or Settings)"
+    "needs {} of memory, the budget is {}: bin the data, take fewer rows or raise the budget (--memory, or Settings)",
+    size(*needed_gib),
+    size(*budget_gib)
 )]
 pub struct MemoryError {
     /// What the work would take at its peak.
     pub needed_gib: f64,
     /// What it may take.
     pub budget_gib: f64,
+}
+
+/// An amount of memory in words, small ones in MiB.
+fn size(gib: f64) -> String {
+    if gib < 0.1 { format!("{:.1} MiB", gib * 1024.0) } else { format!("{gib:.2} GiB") }
 }
 
 /// How many bytes the program may hold at once.
@@ -72,5 +79,7 @@ mod tests {
         assert_eq!(budget.admit(1 << 29), Ok(()));
         let text = budget.admit(3 << 30).unwrap_err().to_string();
         assert!(text.contains("3.00 GiB") && text.contains("1.00 GiB"), "{text}");
+        let text = MemoryBudget { bytes: 1 << 20 }.admit(3 << 20).unwrap_err().to_string();
+        assert!(text.contains("needs 3.0 MiB") && text.contains("1.0 MiB"), "{text}");
     }
 }

@@ -4,7 +4,7 @@ use clap::{ArgMatches, Command};
 use serde_json::json;
 
 use super::Subcommand;
-use super::files::{path, path_arg, write_array};
+use super::files::{array_output, path, path_arg, write_array};
 use super::shell::Shell;
 use crate::io::{self, WriteRequest};
 
@@ -38,9 +38,10 @@ fn convert_command() -> Command {
 
 fn convert(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let source = path(matches, "in")?;
+    let target = array_output(matches, "out")?;
     let loaded = shell.with_progress(|progress| io::read_array(source, progress, shell.budget))?;
     loaded.header.warnings.iter().for_each(|warning| shell.note(warning));
-    let mut result = write_array(shell, path(matches, "out")?, &WriteRequest::loaded(&loaded))?;
+    let mut result = write_array(shell, target, &WriteRequest::loaded(&loaded))?;
     result["shape_zyx"] = json!(loaded.array.shape());
     result["dtype"] = json!(loaded.array.dtype());
     shell.finish(&result);

@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
 
 use super::Subcommand;
-use super::files::write_array;
+use super::files::{check_folder, write_array};
 use super::options::{command_of, op, params_of};
 use super::shell::Shell;
 use crate::base::Unit;
@@ -33,8 +33,10 @@ fn command() -> Command {
 
 fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let op = op("demo");
-    let outcome = shell.execute(op, &Inputs::default(), &params_of(op, matches)?)?;
+    let params = params_of(op, matches)?;
     let folder = matches.get_one::<PathBuf>("out").context("--out is missing")?;
+    check_folder(folder)?;
+    let outcome = shell.execute(op, &Inputs::default(), &params)?;
     io::create_folder(folder)?;
     write_all(shell, folder, &outcome)?;
     shell.finish(&json!({ "output": folder, "voxel_um": outcome.details["voxel_um"], "seed": outcome.details["seed"] }));

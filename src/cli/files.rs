@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::options::UsageError;
 use super::shell::Shell;
-use crate::io::{self, AngleSource, ScanInput, ScanOptions, WriteRequest};
+use crate::io::{self, AngleSource, ScanInput, ScanOptions, TiltAxis, WriteRequest};
 use crate::volume::Scan;
 
 /// A required path argument.
@@ -42,8 +42,28 @@ pub(super) fn path<'a>(matches: &'a ArgMatches, name: &str) -> anyhow::Result<&'
     matches.get_one::<PathBuf>(name).map(PathBuf::as_path).with_context(|| format!("{name} is missing"))
 }
 
+/// The output of an argument, seen to take an array in the format of its extension before any work.
+pub(super) fn array_output<'a>(matches: &'a ArgMatches, name: &str) -> anyhow::Result<&'a Path> {
+    let target = path(matches, name)?;
+    io::check_array_output(target)?;
+    Ok(target)
+}
+
+/// Sees to it that a folder takes files, or can be created, before any work.
+pub(super) fn check_folder(folder: &Path) -> anyhow::Result<()> {
+    if folder.is_dir() {
+        return Ok(io::check_writable(&folder.join("waterwindow"))?);
+    }
+    let parent = folder.ancestors().skip(1).find(|parent| parent.exists() || parent.as_os_str().is_empty());
+    match parent {
+        Some(parent) if parent.as_os_str().is_empty() => Ok(io::check_writable(Path::new("waterwindow"))?),
+        Some(parent) => Ok(io::check_writable(&parent.join("waterwindow"))?),
+        None => Ok(()),
+    }
+}
+
 /// SCAN and the options that every command with a scan accepts.
-pub(super) fn scan_args() -> [Arg; 6] {
+pub(super) fn scan_args() -> [Arg; 7] {
     [
         path_arg("scan", "A scan: .h5/.nxs/.hdf5, or a stack (.mrc .st .tif, a folder of TIFFs, .npy)"),
         Arg::new("angles")
@@ -62,10 +82,15 @@ pub(super) fn scan_args() -> [Arg; 6] {
             .long("input")
             .value_parser(["counts", "transmission", "absorbance"])
             .help("What the values are [default: counts where flats are known]"),
+        Arg::new("tilt-axis")
+            .long("tilt-axis")
+            .value_parser(["vertical", "horizontal"])
+            .default_value("vertical")
+            .help("How the tilt axis lies in the pictures; horizontal turns each a quarter on reading"),
     ]
 }
 
-/// Reads the scan that the arguments of [`scan_args`] name and says what the reader noted.
+/// Reads the scan that the arguments of [`scan_args`] name; normalising says what the reader noted.
 pub(super) fn read_scan(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<Arc<Scan>> {
     let angles = match matches.get_one::<String>("angles") {
         Some(text) => {
@@ -88,10 +113,13 @@ pub(super) fn read_scan(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<A
         dark: matches.get_one::<PathBuf>("dark").cloned(),
         pixel_um,
         input,
+        tilt_axis: match matches.get_one::<String>("tilt-axis").map(String::as_str) {
+            Some("horizontal") => TiltAxis::Horizontal,
+            _ => TiltAxis::Vertical,
+        },
     };
     let file = path(matches, "scan")?;
     let scan = shell.with_progress(|progress| io::read_scan(file, &options, progress, shell.budget))?;
-    scan.warnings.iter().for_each(|warning| shell.note(warning));
     Ok(Arc::new(scan))
 }
 

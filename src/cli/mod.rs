@@ -9,6 +9,7 @@ mod files;
 mod options;
 mod output;
 mod recipe;
+mod reconstruct;
 mod render;
 mod results;
 mod scan;
@@ -34,6 +35,7 @@ fn subcommands() -> Vec<Subcommand> {
     all.extend(demo::subcommands());
     all.extend(convert::subcommands());
     all.extend(scan::subcommands());
+    all.extend(reconstruct::subcommands());
     all.extend(segment::subcommands());
     all.extend(results::subcommands());
     all.extend(render::subcommands());

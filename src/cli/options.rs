@@ -51,15 +51,12 @@ pub(super) fn args_of(op: &'static Op, skip: &[&str]) -> Vec<Arg> {
                 ParamKind::Float { .. } => "X",
                 ParamKind::Choice(_) | ParamKind::Text => "WORD",
             };
-            let arg = Arg::new(param.name)
-                .long(param.option())
-                .value_name(value_name)
-                .allow_hyphen_values(true)
-                .help(help);
+            let arg = Arg::new(param.name).long(param.option()).value_name(value_name).help(help);
             if param.kind == ParamKind::Bool {
-                arg.num_args(0..=1).default_missing_value("true")
+                // A value only behind "=", so that a switch never takes the argument that follows it.
+                arg.num_args(0..=1).require_equals(true).default_missing_value("true")
             } else {
-                arg
+                arg.allow_hyphen_values(true)
             }
         })
         .collect()

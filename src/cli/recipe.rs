@@ -1,6 +1,6 @@
 //! Recipes: `run`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -8,8 +8,8 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::json;
 
 use super::Subcommand;
-use super::files::{path, path_arg, write_array};
-use super::segment::read_volume;
+use super::files::{check_folder, path, path_arg, write_array};
+use super::segment::{read_labels, read_volume};
 use super::shell::Shell;
 use crate::base::Unit;
 use crate::io::{self, ScanOptions, WriteRequest};
@@ -47,15 +47,11 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let recipe = Recipe::parse(&io::read_text(path(matches, "recipe")?)?)?;
     let mut start = Vec::new();
     for file in matches.get_many::<PathBuf>("inputs").into_iter().flatten() {
-        let scan = shell
-            .with_progress(|progress| io::read_scan(file, &ScanOptions::default(), progress, shell.budget));
-        start.push(match scan {
-            Ok(scan) => Data::Scan(Arc::new(scan)),
-            Err(problem) => Data::Volume(read_volume(shell, file).context(problem)?),
-        });
+        start.push(read_input(shell, file)?);
     }
-    let outcomes = shell.run(|context| recipe.run(context, start))?;
     let folder = matches.get_one::<PathBuf>("output").context("--output is missing")?;
+    check_folder(folder)?;
+    let outcomes = shell.run(|context| recipe.run(context, start))?;
     io::create_folder(folder)?;
     let mut written = Vec::new();
     for (number, (op, outcome)) in outcomes.iter().enumerate() {
@@ -66,10 +62,29 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a file holds: landmark pairs (.csv), labels, a scan, or else a volume.
+fn read_input(shell: &Shell, file: &Path) -> anyhow::Result<Data> {
+    if file.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv")) {
+        return Ok(Data::Landmarks(Arc::new(io::read_landmarks(file)?)));
+    }
+    let kind = io::read_header(file).map(|header| header.kind);
+    if matches!(kind, Ok(io::Kind::Labels)) {
+        return Ok(Data::Labels(Arc::new(read_labels(shell, file)?)));
+    }
+    let options = ScanOptions::default();
+    let scan = shell.with_progress(|progress| io::read_scan(file, &options, progress, shell.budget));
+    Ok(match scan {
+        Ok(scan) => Data::Scan(Arc::new(scan)),
+        // A file that is no array at all is refused with its own sentence.
+        Err(problem) if kind.is_err() => return Err(problem.into()),
+        Err(_no_scan) => Data::Volume(read_volume(shell, file)?),
+    })
+}
+
 /// Writes what a step gave; classifiers stay in memory for the next step.
 fn write_outcome(
     shell: &Shell,
-    folder: &std::path::Path,
+    folder: &Path,
     stem: &str,
     outcome: &Outcome,
 ) -> anyhow::Result<Vec<PathBuf>> {
@@ -103,7 +118,15 @@ fn write_outcome(
                 io::write_text(&file("csv"), &table.to_csv())?;
                 file("csv")
             }
-            Data::Scan(_) | Data::Series(_) | Data::Classifier(_) => continue,
+            Data::Meshes(meshes) => {
+                io::write_meshes(&file("ply"), meshes)?;
+                file("ply")
+            }
+            Data::Transform(transform) => {
+                io::write_transform(&file("json"), transform)?;
+                file("json")
+            }
+            Data::Scan(_) | Data::Series(_) | Data::Classifier(_) | Data::Landmarks(_) => continue,
         };
         written.push(target);
     }

@@ -1,6 +1,6 @@
 //! Pictures without a window: slices and the cell in 3-D.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -219,6 +219,10 @@ fn draw_volume(
 fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let size = size_px(matches)?;
     let file = path(matches, "output")?;
+    if !file.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
+        return Err(UsageError("pictures are written as .png".to_owned()).into());
+    }
+    io::check_writable(file)?;
     let content = read(shell, matches)?;
     let view = matches.get_one::<String>("view").map_or("xy", String::as_str);
     let (mut picture, um_per_px) = match view {
@@ -233,15 +237,7 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     if !known {
         shell.note("The voxel size is unknown, so the picture has no scale bar");
     }
-    save(file, &picture)?;
+    io::write_picture(file, &picture)?;
     shell.finish(&json!({ "output": file, "size_px": size, "um_per_px": known.then_some(um_per_px), "scale_bar_um": bar_um }));
-    Ok(())
-}
-
-fn save(file: &Path, picture: &RgbaImage) -> anyhow::Result<()> {
-    if !file.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
-        return Err(UsageError("pictures are written as .png".to_owned()).into());
-    }
-    io::write_picture(file, picture)?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use ndarray::Array3;
 use serde_json::json;
 
 use super::Subcommand;
-use super::files::{output_arg, path, path_arg, path_option, write_array};
+use super::files::{array_output, output_arg, path, path_arg, path_option, write_array};
 use super::options::{command_of, op, params_of};
 use super::shell::Shell;
 use crate::base::Unit;
@@ -109,12 +109,14 @@ fn supervoxels_command() -> Command {
 
 fn supervoxels(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let op = op("supervoxels");
+    let params = params_of(op, matches)?;
+    let target = array_output(matches, "output")?;
     let inputs =
         Inputs::default().with("volume", Data::Volume(read_volume(shell, path(matches, "volume")?)?));
     let inputs = mask_input(shell, matches, inputs)?;
-    let outcome = shell.execute(op, &inputs, &params_of(op, matches)?)?;
+    let outcome = shell.execute(op, &inputs, &params)?;
     let Some(Data::Regions(regions)) = outcome.get("regions") else { anyhow::bail!("no regions were made") };
-    let mut result = write_array(shell, path(matches, "output")?, &WriteRequest::volume(regions))?;
+    let mut result = write_array(shell, target, &WriteRequest::volume(regions))?;
     result["regions"] = outcome.details["regions"].clone();
     shell.finish(&result);
     Ok(())
@@ -145,6 +147,9 @@ fn segment_command() -> Command {
 
 fn segment(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let op = op("segment");
+    let params = params_of(op, matches)?;
+    check_outputs(matches, &["probabilities"])?;
+    matches.get_one::<PathBuf>("model-out").map_or(Ok(()), |file| io::check_writable(file))?;
     let volume = read_volume(shell, path(matches, "volume")?)?;
     let mut scribbles = read_labels(shell, path(matches, "scribbles")?)?;
     if let Some(file) = matches.get_one::<PathBuf>("classes") {
@@ -155,7 +160,6 @@ fn segment(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
         .with("volume", Data::Volume(Arc::clone(&volume)))
         .with("scribbles", Data::Labels(Arc::clone(&scribbles)));
     let inputs = mask_input(shell, matches, inputs)?;
-    let params = params_of(op, matches)?;
     let segmentation = shell.run(|context| {
         context.budget.admit((op.forecast)(&inputs, &op.complete(&params)?)?.bytes)?;
         ops::segment::segmentation(context, &inputs, &params)
@@ -173,6 +177,17 @@ fn segment(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
         )?;
     }
     write_prediction(shell, matches, &outcome)
+}
+
+/// Sees to it, before any work, that the labels, the uncertainty and arrays under other options can be written.
+fn check_outputs(matches: &ArgMatches, others: &[&str]) -> anyhow::Result<()> {
+    array_output(matches, "output")?;
+    for name in ["uncertainty"].iter().chain(others) {
+        if let Some(file) = matches.get_one::<PathBuf>(name) {
+            io::check_array_output(file)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes labels and, if asked, uncertainty; both commands end here.
@@ -238,6 +253,7 @@ fn predict_command() -> Command {
 }
 
 fn predict(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
+    check_outputs(matches, &[])?;
     let file = path(matches, "model")?;
     let model: ReadModel = serde_json::from_str(&io::read_text(file)?)
         .with_context(|| format!("not a classifier of this program ({})", file.display()))?;

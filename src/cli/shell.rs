@@ -1,6 +1,7 @@
 //! What every subcommand shares: global options, progress, messages, results.
 
 use std::io::IsTerminal as _;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -17,6 +18,8 @@ use crate::ops::{Context, Inputs, Op, OpError, Outcome};
 pub(super) struct Shell {
     json: bool,
     quiet: bool,
+    /// Sentences for the user, said when the command has succeeded: one that fails says one line.
+    notes: Mutex<Vec<String>>,
     /// How much memory the work may take.
     pub(super) budget: MemoryBudget,
 }
@@ -37,7 +40,12 @@ impl Shell {
             }
             None => MemoryBudget::from_system(),
         };
-        let shell = Self { json: matches.get_flag("json"), quiet: matches.get_flag("quiet"), budget };
+        let shell = Self {
+            json: matches.get_flag("json"),
+            quiet: matches.get_flag("quiet"),
+            notes: Mutex::default(),
+            budget,
+        };
         if matches.get_one::<String>("device").is_some_and(|device| device == "gpu") {
             shell.note("Commands compute and draw on the processor; the graphics device serves the window");
         }
@@ -98,16 +106,21 @@ impl Shell {
         Ok(outcome)
     }
 
-    /// A sentence for the user, on stderr.
-    #[expect(clippy::print_stderr, reason = "messages of the command line")]
+    /// A sentence for the user, said once, on stderr, when the command has succeeded.
     pub(super) fn note(&self, text: &str) {
-        if !self.quiet {
-            eprintln!("{text}");
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notes.iter().any(|said| said == text) {
+            notes.push(text.to_owned());
         }
     }
 
-    /// The result: a JSON object on stdout with --json, otherwise lines for people.
+    /// The result: notes on stderr; a JSON object on stdout with --json, otherwise lines for people.
+    #[expect(clippy::print_stderr, reason = "messages of the command line")]
     pub(super) fn finish(&self, result: &Value) {
+        if !self.quiet {
+            let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+            notes.iter().for_each(|note| eprintln!("{note}"));
+        }
         if self.json {
             output::print_line(&result.to_string());
         } else if !self.quiet {

@@ -37,6 +37,30 @@ pub fn write_atomically<T>(
     path: &Path,
     write: impl FnOnce(&Path) -> Result<T, IoError>,
 ) -> Result<T, IoError> {
+    let leftover = temporary(path)?;
+    let result = write(&leftover.0)?;
+    put_in_place(&leftover.0, path)?;
+    Ok(result)
+}
+
+/// As [`write_atomically`] for a folder that must not be there yet: of many processes that try, one succeeds and
+/// its folder is never replaced. Returns whether it was this one.
+pub(crate) fn create_folder_once(
+    path: &Path,
+    write: impl FnOnce(&Path) -> Result<(), IoError>,
+) -> Result<bool, IoError> {
+    let leftover = temporary(path)?;
+    write(&leftover.0)?;
+    // A folder with files in it is never renamed over, on any system.
+    match fs::rename(&leftover.0, path) {
+        Ok(()) => Ok(true),
+        Err(_) if path.exists() => Ok(false),
+        Err(error) => Err(IoError::system("rename to", path, error)),
+    }
+}
+
+/// A free temporary name beside `path`, where a file was seen to be possible.
+fn temporary(path: &Path) -> Result<Leftover, IoError> {
     let Some(name) = path.file_name() else {
         return Err(IoError::content(path, "an output needs a file name"));
     };
@@ -64,10 +88,15 @@ pub fn write_atomically<T>(
         .map_err(|e| IoError::system("create", &temporary, e))?;
     fs::remove_file(&temporary).map_err(|e| IoError::system("create", &temporary, e))?;
 
-    let leftover = Leftover(temporary);
-    let result = write(&leftover.0)?;
-    put_in_place(&leftover.0, path)?;
-    Ok(result)
+    Ok(Leftover(temporary))
+}
+
+/// Says whether a file could be put under `path`, before hours of work go into it; leaves nothing there.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub fn check_writable(path: &Path) -> Result<(), IoError> {
+    temporary(path).map(drop)
 }
 
 /// Whether a folder is the root of a Zarr hierarchy.

@@ -11,7 +11,7 @@ use crate::base::{Cancelled, MemoryError};
 #[non_exhaustive]
 pub enum IoError {
     /// Nothing is there under this name.
-    #[error("no such file or folder: {}", path.display())]
+    #[error("no such file or folder, check the name: {}", path.display())]
     Missing {
         /// The name that was asked for.
         path: PathBuf,
@@ -91,7 +91,13 @@ impl IoError {
         match source.kind() {
             io::ErrorKind::NotFound if action == "read" => Self::Missing { path: path.to_owned() },
             io::ErrorKind::UnexpectedEof => Self::content(path, "the file ends before its data do"),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem if action == "create" => {
+            // Folders are looked for before files are created in them: one that is there and takes none says "not found" in /proc.
+            io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory
+                if action == "create" =>
+            {
                 Self::ReadOnly { folder: path.parent().unwrap_or(path).to_owned() }
             }
             _ => Self::System { action, path: path.to_owned(), source },

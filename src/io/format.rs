@@ -10,7 +10,7 @@ use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
 use super::array::{ArrayRef, Dtype, put_planes, zeros};
-use super::atomic::write_atomically;
+use super::atomic::{check_writable, write_atomically};
 use super::error::IoError;
 use super::sidecar::{self, Sidecar};
 use crate::base::{MemoryBudget, Progress, Unit};
@@ -308,7 +308,7 @@ impl Probe {
             let file = File::open(path).map_err(|e| IoError::system("read", path, e))?;
             file.take(PROBE_BYTES).read_to_end(&mut head).map_err(|e| IoError::system("read", path, e))?;
             if head.is_empty() {
-                return Err(IoError::content(path, "the file is empty"));
+                return Err(IoError::content(path, "the file is empty; copy it again"));
             }
         }
         Ok(Self { path: path.to_owned(), is_folder: meta.is_dir(), head })
@@ -467,6 +467,23 @@ pub fn read_labels(
     Ok((volume, header.classes))
 }
 
+/// The format that is written under the extension of a path.
+fn writer(path: &Path) -> Result<&'static dyn Format, IoError> {
+    formats()
+        .into_iter()
+        .find(|format| format.writes() && has_extension(path, format.extensions()))
+        .ok_or_else(|| IoError::NoWriter { path: path.to_owned(), writable: writable_formats() })
+}
+
+/// Says whether an array could be written under `path`, before hours of work go into it; leaves nothing there.
+///
+/// # Errors
+/// As [`write_array`].
+pub fn check_array_output(path: &Path) -> Result<(), IoError> {
+    writer(path)?;
+    check_writable(path)
+}
+
 /// Writes an array in the format of the extension; returns what that format could not carry, one sentence each.
 ///
 /// The file appears whole under its final name or not at all. Types are kept where the format
@@ -479,10 +496,7 @@ pub fn write_array(
     request: &WriteRequest<'_>,
     progress: &Progress,
 ) -> Result<Vec<String>, IoError> {
-    let format = formats()
-        .into_iter()
-        .find(|format| format.writes() && has_extension(path, format.extensions()))
-        .ok_or_else(|| IoError::NoWriter { path: path.to_owned(), writable: writable_formats() })?;
+    let format = writer(path)?;
     if request.array.shape().contains(&0) {
         return Err(IoError::content(path, "an empty array is not written"));
     }

@@ -67,7 +67,7 @@ pub fn info(path: &Path, progress: &Progress) -> Result<FileInfo, IoError> {
         warnings.push(format!("{} values are NaN or infinite", stats.n_non_finite));
     }
     let (mut angles_deg, mut kind) = (header.angles_deg, header.kind);
-    if angles_deg.is_empty() && kind == Kind::Volume {
+    if angles_deg.is_empty() && matches!(kind, Kind::Volume | Kind::Scan) {
         match angles_beside(path, header.shape[0]) {
             Ok(Some(found)) => angles_deg = found,
             Ok(None) => {}

@@ -30,17 +30,17 @@ mod zarr;
 pub use alignment::{read_alignment, read_xf, write_alignment, write_xf};
 pub use angles::{AngleSource, read_angles, write_angles};
 pub use array::{ArrayRef, Dtype, FileVoxel};
-pub use atomic::write_atomically;
+pub use atomic::{check_writable, write_atomically};
 pub use error::IoError;
 pub use format::{
-    Header, Kind, Loaded, WriteRequest, read_array, read_channel, read_header, read_labels, read_volume,
-    readable_formats, writable_formats, write_array,
+    Header, Kind, Loaded, WriteRequest, check_array_output, read_array, read_channel, read_header,
+    read_labels, read_volume, readable_formats, writable_formats, write_array,
 };
 pub use hdf5::write_scan;
 pub use info::{FileInfo, info};
 pub use landmarks::{read_landmarks, read_transform, write_landmarks, write_transform};
-pub use meshes::write_meshes;
+pub use meshes::{MESH_EXTENSIONS, write_meshes};
 pub use picture::write_picture;
-pub use scan::{ScanInput, ScanOptions, read_scan};
+pub use scan::{ScanInput, ScanOptions, TiltAxis, read_scan};
 pub use text::{create_folder, read_text, write_json, write_text};
 pub use zarr::{ROWS_PER_SHARD, RowsTarget, create_rows, write_labels_into, write_rows};

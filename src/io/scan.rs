@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use ndarray::{Array3, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::angles::AngleSource;
 use super::error::IoError;
 use super::format::{Loaded, find_format, read_array};
 use crate::base::{MemoryBudget, Progress, Unit};
+use crate::volume::any::Voxel;
 use crate::volume::{AnyArray, Scan};
+use crate::with_array;
 
 /// What the numbers of a stack are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +36,17 @@ impl ScanInput {
     }
 }
 
+/// How the tilt axis lies in the pictures of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TiltAxis {
+    /// From top to bottom, as this program has it.
+    #[default]
+    Vertical,
+    /// From left to right: every picture is turned a quarter on reading, never mirrored.
+    Horizontal,
+}
+
 /// What the user says about a scan; everything left out is looked for in the file and beside it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ScanOptions {
@@ -46,6 +60,8 @@ pub struct ScanOptions {
     pub pixel_um: Option<f64>,
     /// What the numbers are; counts where flats are known, else it must be said.
     pub input: Option<ScanInput>,
+    /// How the tilt axis lies in the pictures.
+    pub tilt_axis: TiltAxis,
 }
 
 /// Extensions that a stack, and `flat.*` and `dark.*` beside it, may have.
@@ -94,7 +110,24 @@ pub fn read_scan(
     };
     apply_options(&mut scan, path, options, progress, budget)?;
     check(&scan, path)?;
+    if options.tilt_axis == TiltAxis::Horizontal {
+        scan.projections = quarter_turned(&scan.projections);
+        scan.flats = scan.flats.as_ref().map(quarter_turned);
+        scan.darks = scan.darks.as_ref().map(quarter_turned);
+    }
     Ok(scan)
+}
+
+/// Every picture turned so that what runs from left to right runs from top to bottom.
+fn quarter_turned(frames: &AnyArray) -> AnyArray {
+    fn turned<T: Voxel>(frames: &Array3<T>) -> AnyArray {
+        let mut view = frames.view();
+        // Transposed and then reversed along the new columns: a rotation.
+        view.swap_axes(1, 2);
+        view.invert_axis(Axis(2));
+        T::wrap(view.as_standard_layout().into_owned())
+    }
+    with_array!(frames, frames => turned(frames))
 }
 
 /// A scan of a plain stack: what the file itself and its neighbours say. The unit is arbitrary where nobody said.
@@ -197,5 +230,23 @@ fn check(scan: &Scan, path: &Path) -> Result<(), IoError> {
             path,
             "the file does not say what its values are and there are no flats; pass --input absorbance|transmission, or --flat FILE for counts",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quarter_turn_keeps_the_handedness() {
+        let frames = Array3::from_shape_fn((2, 3, 4), |(v, y, x)| (100 * v + 10 * y + x) as u8);
+        let AnyArray::U8(turned) = quarter_turned(&AnyArray::U8(frames.clone())) else {
+            panic!("another type")
+        };
+        assert_eq!(turned.dim(), (2, 4, 3));
+        for ((v, y, x), value) in frames.indexed_iter() {
+            // Right becomes down, down becomes left.
+            assert_eq!(turned[[v, x, 2 - y]], *value);
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! voxel faces overstate a sphere's surface by half. A contact is the part of that mesh beyond which
 //! the other class lies. Distances run between voxel centres. All sums are f64.
 
+mod instances;
 mod objects;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ use crate::kernels::distance::distance_to;
 use crate::kernels::surface::surface;
 use crate::volume::{Cell, ClassTable, Column, Table, Volume};
 use objects::{Tally, nearest, tally};
+
+pub use instances::{Instance, Instances, InstancesParams, instances};
 
 /// Smoothing of surfaces, σ in voxels.
 const SURFACE_SIGMA: f64 = 0.8;

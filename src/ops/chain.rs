@@ -3,6 +3,7 @@
 //! The window's button and the command line's `reconstruct` both come through here, so they give
 //! the same bits.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,8 @@ use serde_json::Value;
 use super::op::{Context, OpError, Outcome};
 use super::recipe::bind;
 use super::{Data, Kind, find};
+use crate::base::MemoryBudget;
+use crate::recon::{self, Half, Plan, ReconstructParams, used_views};
 use crate::volume::{Alignment, Scan, TiltSeries, Volume};
 
 /// Where the alignment of a chain comes from.
@@ -100,11 +103,24 @@ pub fn align(
     }
 }
 
-/// Normalises, aligns and reconstructs.
+/// A scan that is normalised and aligned: what any number of reconstructions start from.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The normalised tilt series.
+    pub series: Arc<TiltSeries>,
+    /// The alignment that is used.
+    pub alignment: Arc<Alignment>,
+    /// Sentences for the user, in order of the steps.
+    pub notes: Vec<String>,
+    /// Numbers of the steps by the name of the operation.
+    pub details: serde_json::Map<String, Value>,
+}
+
+/// Normalises and aligns; the first steps of [`scan_to_volume`].
 ///
 /// # Errors
 /// The sentence of the step that failed.
-pub fn scan_to_volume(context: &Context, scan: Arc<Scan>, chain: &Chain) -> Result<ChainOutcome, OpError> {
+pub fn prepare(context: &Context, scan: Arc<Scan>, chain: &Chain) -> Result<Prepared, OpError> {
     let mut details = serde_json::Map::new();
     let mut notes = Vec::new();
     let (series, normalized) = normalize(context, scan, &chain.normalize)?;
@@ -124,12 +140,113 @@ pub fn scan_to_volume(context: &Context, scan: Arc<Scan>, chain: &Chain) -> Resu
             alignment
         }
     };
-    let pool = [Data::Series(Arc::clone(&series)), Data::Alignment(Arc::clone(&alignment))];
-    let reconstructed = step(context, "reconstruct", &pool, &chain.reconstruct)?;
-    details.insert("reconstruct".to_owned(), reconstructed.details.clone());
-    let Data::Volume(volume) = output(&reconstructed, Kind::Volume)? else {
-        return Err(OpError::Method("reconstruct gave no volume".to_owned()));
-    };
-    notes.extend(reconstructed.notes);
+    Ok(Prepared { series, alignment, notes, details })
+}
+
+/// Rows of a slab are a multiple of this: whole shards of a volume on disk, whole lanes of the projectors.
+const SLAB_STEP: usize = 16;
+
+/// Refuses a reconstruction that is over the budget, before hours of aligning: whole, or `by_slabs` one slab of it.
+///
+/// # Errors
+/// [`OpError::Memory`] with the numbers, the sentence of the method where rows or parameters make no sense.
+pub fn check_memory(
+    scan: &Scan,
+    params: &Value,
+    by_slabs: bool,
+    budget: MemoryBudget,
+) -> Result<(), OpError> {
+    let op = find("reconstruct").ok_or_else(|| OpError::Parameter("no operation reconstruct".to_owned()))?;
+    let params: ReconstructParams = super::op::typed(&op.complete(params)?)?;
+    let [n_views, n_rows, n_cols] = scan.projections.shape();
+    let mut rows = params.rows(n_rows);
+    if by_slabs {
+        rows.end = rows.end.min((rows.start / SLAB_STEP + 1) * SLAB_STEP);
+    }
+    let n_used = if params.half == Half::All { n_views } else { n_views / 2 };
+    let plan = recon::plan((n_views, n_rows, n_cols), n_used, &scan.angles_deg, &params, rows);
+    Ok(budget.admit(plan.map_err(OpError::method)?.peak_bytes)?)
+}
+
+impl Prepared {
+    fn pool(&self) -> [Data; 2] {
+        [Data::Series(Arc::clone(&self.series)), Data::Alignment(Arc::clone(&self.alignment))]
+    }
+
+    /// The last step of [`scan_to_volume`]; gives the volume and what the operation said.
+    ///
+    /// # Errors
+    /// The sentence of the operation.
+    pub fn reconstruct(
+        &self,
+        context: &Context,
+        params: &Value,
+    ) -> Result<(Arc<Volume<f32>>, Outcome), OpError> {
+        let outcome = step(context, "reconstruct", &self.pool(), params)?;
+        match output(&outcome, Kind::Volume)? {
+            Data::Volume(volume) => Ok((volume, outcome)),
+            other => Err(OpError::Method(format!("reconstruct gave a {}", other.kind().words()))),
+        }
+    }
+
+    /// What the reconstruction will be; nothing is computed.
+    ///
+    /// # Errors
+    /// The sentence of the method.
+    pub fn plan(&self, params: &ReconstructParams) -> Result<Plan, OpError> {
+        self.plan_rows(params, params.rows(self.series.n_rows()))
+    }
+
+    fn plan_rows(&self, params: &ReconstructParams, rows: Range<usize>) -> Result<Plan, OpError> {
+        let n_used = used_views(&self.series, &self.alignment, params.half).map_err(OpError::method)?.len();
+        recon::plan(self.series.data.dim(), n_used, &self.series.angles_deg, params, rows)
+            .map_err(OpError::method)
+    }
+
+    /// Cuts the rows that `params` wants into slabs that fit the budget one at a time, as few as may be.
+    ///
+    /// # Errors
+    /// [`OpError::Memory`] where not even the smallest slab fits; the sentence of the method.
+    pub fn slabs(
+        &self,
+        budget: MemoryBudget,
+        params: &ReconstructParams,
+    ) -> Result<Vec<Range<usize>>, OpError> {
+        let rows = params.rows(self.series.n_rows());
+        self.plan(params)?;
+        let slab = |steps: usize, start: usize| {
+            let end = (start / SLAB_STEP + steps) * SLAB_STEP;
+            start..end.min(rows.end)
+        };
+        // The least need of a slab, then as many rows as the rest of the budget holds.
+        let first = self.plan_rows(params, slab(1, rows.start))?.peak_bytes;
+        budget.admit(first)?;
+        let mut steps = 1;
+        while slab(steps, rows.start).end < rows.end
+            && self.plan_rows(params, slab(2 * steps, rows.start))?.peak_bytes <= budget.bytes
+        {
+            steps *= 2;
+        }
+        let mut slabs = Vec::new();
+        let mut start = rows.start;
+        while start < rows.end {
+            let next = slab(steps, start);
+            start = next.end;
+            slabs.push(next);
+        }
+        Ok(slabs)
+    }
+}
+
+/// Normalises, aligns and reconstructs.
+///
+/// # Errors
+/// The sentence of the step that failed.
+pub fn scan_to_volume(context: &Context, scan: Arc<Scan>, chain: &Chain) -> Result<ChainOutcome, OpError> {
+    let prepared = prepare(context, scan, chain)?;
+    let (volume, outcome) = prepared.reconstruct(context, &chain.reconstruct)?;
+    let Prepared { series, alignment, mut notes, mut details } = prepared;
+    details.insert("reconstruct".to_owned(), outcome.details);
+    notes.extend(outcome.notes);
     Ok(ChainOutcome { series, alignment, volume, notes, details: Value::Object(details) })
 }

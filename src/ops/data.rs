@@ -5,8 +5,9 @@ use std::sync::Arc;
 use ndarray::Array3;
 
 use super::op::OpError;
+use crate::mesh::Mesh;
 use crate::segment::Classifier;
-use crate::volume::{Alignment, ClassTable, Labels, Scan, Table, TiltSeries, Volume};
+use crate::volume::{Alignment, ClassTable, Labels, Landmark, Scan, Table, TiltSeries, Transform, Volume};
 
 /// A label volume with its frame and its classes.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,12 @@ pub enum Data {
     Classifier(Arc<Classifier>),
     /// Numbers.
     Table(Arc<Table>),
+    /// Closed surfaces, one a class.
+    Meshes(Arc<Vec<Mesh>>),
+    /// The same points in two images.
+    Landmarks(Arc<Vec<Landmark>>),
+    /// A map from one image into another.
+    Transform(Arc<Transform>),
 }
 
 /// The kinds of [`Data`].
@@ -54,6 +61,9 @@ pub enum Kind {
     Regions,
     Classifier,
     Table,
+    Meshes,
+    Landmarks,
+    Transform,
 }
 
 impl Kind {
@@ -68,6 +78,9 @@ impl Kind {
             Self::Regions => "region map",
             Self::Classifier => "trained classifier",
             Self::Table => "table",
+            Self::Meshes => "set of meshes",
+            Self::Landmarks => "list of landmark pairs",
+            Self::Transform => "transform",
         }
     }
 }
@@ -84,6 +97,9 @@ impl Data {
             Self::Regions(_) => Kind::Regions,
             Self::Classifier(_) => Kind::Classifier,
             Self::Table(_) => Kind::Table,
+            Self::Meshes(_) => Kind::Meshes,
+            Self::Landmarks(_) => Kind::Landmarks,
+            Self::Transform(_) => Kind::Transform,
         }
     }
 }
@@ -136,6 +152,9 @@ impl Inputs {
         regions, find_regions, Regions, Volume<u32>;
         classifier, find_classifier, Classifier, Classifier;
         table, find_table, Table, Table;
+        meshes, find_meshes, Meshes, Vec<Mesh>;
+        landmarks, find_landmarks, Landmarks, Vec<Landmark>;
+        transform, find_transform, Transform, Transform;
     }
 }
 

@@ -7,10 +7,13 @@
 
 mod align;
 pub mod chain;
+mod components;
+mod correlate;
 pub mod data;
 mod demo;
 pub mod docs;
 mod measure;
+mod mesh;
 mod normalize;
 pub mod op;
 pub mod param;
@@ -34,7 +37,10 @@ static REGISTRY: &[&Op] = &[
     &supervoxels::OP,
     &segment::OP,
     &predict::OP,
+    &components::OP,
     &measure::OP,
+    &mesh::OP,
+    &correlate::OP,
 ];
 
 /// Every operation, in the order of the work.

@@ -64,6 +64,14 @@ lies beside the sample the intensity of a view comes from the beam monitor and i
         )
         .unit("σ")
         .advanced(),
+        Param::new(
+            "background",
+            "Background",
+            ParamKind::Float { min: -1.0e9, max: 1.0e9 },
+            "Value where there is nothing, subtracted from views that are absorbance already; where left empty 0, or for whole numbers what lies in their darkest quarter",
+        )
+        .optional()
+        .advanced(),
     ],
     defaults: defaults_of::<NormalizeParams>,
     forecast,

@@ -5,14 +5,24 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::op::{Context, Op, OpError, Outcome};
+use super::op::{Context, Input, Op, OpError, Outcome};
 use super::{Data, Inputs, find};
 
 /// The inputs of an operation from a pool: for every slot the newest data of its kind.
+///
+/// Several slots of one kind take the newest in the order they were made, and optional ones stay empty where
+/// there are too few. A mask restricts the work, so it is never taken by chance.
 pub fn bind(op: &Op, pool: &[Data]) -> Inputs {
-    op.inputs.iter().fold(Inputs::default(), |inputs, slot| {
-        match pool.iter().rev().find(|data| data.kind() == slot.kind) {
-            Some(data) => inputs.with(slot.name, data.clone()),
+    let is_mask = |slot: &Input| slot.optional && slot.name == "mask";
+    op.inputs.iter().filter(|slot| !is_mask(slot)).fold(Inputs::default(), |inputs, slot| {
+        let alike = || op.inputs.iter().filter(|other| other.kind == slot.kind && !is_mask(other));
+        let after = alike().skip_while(|other| other.name != slot.name).skip(1).count();
+        let found: Vec<&Data> = pool.iter().filter(|data| data.kind() == slot.kind).collect();
+        let enough = found.len() >= alike().count();
+        let newest =
+            if enough { found.iter().rev().nth(after) } else { found.last().filter(|_| !slot.optional) };
+        match newest {
+            Some(data) => inputs.with(slot.name, (*data).clone()),
             None => inputs,
         }
     })
@@ -84,6 +94,34 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slots_of_one_kind_take_the_newest_in_order_and_masks_are_left_alone() {
+        use crate::base::Unit;
+        use crate::volume::{Labels, Volume};
+        use std::sync::Arc;
+
+        let volume = |value: f32| {
+            let data = ndarray::Array3::from_elem((1, 1, 1), value);
+            Data::Volume(Arc::new(Volume::new(data, None, Unit::Arbitrary)))
+        };
+        let pool = [volume(1.0), volume(2.0), volume(3.0)];
+        let correlate = find("correlate").unwrap();
+        let value = |pool: &[Data], slot: &str| {
+            bind(correlate, pool).find_volume(slot).map(|volume| volume.data[[0, 0, 0]])
+        };
+        assert_eq!((value(&pool, "moving"), value(&pool, "fixed")), (Some(2.0), Some(3.0)));
+        assert_eq!((value(&pool[..1], "moving"), value(&pool[..1], "fixed")), (None, None));
+        let labels = super::super::LabelData {
+            labels: Labels::new([1, 1, 1]),
+            voxel_um: None,
+            origin_um: [0.0; 3],
+            classes: crate::volume::ClassTable::default(),
+        };
+        let pool = [volume(1.0), Data::Labels(Arc::new(labels))];
+        let inputs = bind(find("supervoxels").unwrap(), &pool);
+        assert!(inputs.find_volume("volume").is_some() && inputs.find_labels("mask").is_none());
+    }
 
     #[test]
     fn unknown_operations_and_versions_are_refused() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::data::{Data, Inputs, Kind};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Choice, Param, ParamKind};
-use crate::recon::{ReconstructParams, plan, reconstruct};
+use crate::recon::{ReconstructParams, plan, reconstruct, used_views};
 use crate::volume::{Alignment, TiltSeries};
 
 const fn choice(value: &'static str, label: &'static str) -> Choice {
@@ -134,6 +134,22 @@ ordered subsets after Censor and Elfving (2002).",
             "All views, or every other one for a resolution estimate",
         )
         .advanced(),
+        Param::new(
+            "first_row",
+            "First row",
+            ParamKind::Int { min: 0, max: 1_000_000 },
+            "First row of the result, from 0, as in the whole volume; row 0 where left empty",
+        )
+        .optional()
+        .advanced(),
+        Param::new(
+            "end_row",
+            "End row",
+            ParamKind::Int { min: 1, max: 1_000_000 },
+            "Row after the last of the result; all rows where left empty",
+        )
+        .optional()
+        .advanced(),
     ],
     defaults: defaults_of::<ReconstructParams>,
     forecast,
@@ -151,10 +167,9 @@ fn alignment(inputs: &Inputs, series: &TiltSeries) -> Arc<Alignment> {
 fn forecast(inputs: &Inputs, params: &Value) -> Result<Forecast, OpError> {
     let series = inputs.series("series")?;
     let params: ReconstructParams = typed(params)?;
-    let n_rows = series.n_rows() / params.bin.max(1) as usize;
     let n_used = alignment(inputs, series).used_indices().len();
-    let plan =
-        plan(series.data.dim(), n_used, &series.angles_deg, &params, 0..n_rows).map_err(OpError::method)?;
+    let rows = params.rows(series.n_rows());
+    let plan = plan(series.data.dim(), n_used, &series.angles_deg, &params, rows).map_err(OpError::method)?;
     Ok(Forecast { bytes: plan.peak_bytes, seconds: None })
 }
 
@@ -162,6 +177,7 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     let series = inputs.series("series")?;
     let params: ReconstructParams = typed(params)?;
     let alignment = alignment(inputs, series);
+    let rows = params.rows(series.n_rows());
     let volume = reconstruct(&context.progress, series, &alignment, &params, context.budget)
         .map_err(OpError::method)?;
     let mut outcome = Outcome::of("volume", Data::Volume(Arc::new(volume)));
@@ -170,6 +186,8 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
             "The pixel size is unknown, so values are in 1/voxel: give it (--pixel-size, or when opening the scan) for 1/µm".to_owned(),
         );
     }
-    outcome.details = json!({ "views_used": alignment.used_indices().len() });
+    let used = used_views(series, &alignment, params.half).map_err(OpError::method)?;
+    outcome.details =
+        json!({ "views_used": used.len(), "half": params.half, "rows": [rows.start, rows.end] });
     Ok(outcome)
 }

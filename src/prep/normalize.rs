@@ -58,6 +58,9 @@ pub struct NormalizeParams {
     pub repair_pixels: bool,
     /// Lowest transmission that is believed, in standard deviations of the read noise, 0 to 20.
     pub clip_sigma: f64,
+    /// Absorbance where there is nothing, which is subtracted; where not given 0, or for whole numbers, which are
+    /// no absorbance as such, what lies in the darkest quarter of the values.
+    pub background: Option<f64>,
 }
 
 impl Default for NormalizeParams {
@@ -68,6 +71,7 @@ impl Default for NormalizeParams {
             intensity: Intensity::Auto,
             repair_pixels: true,
             clip_sigma: 3.0,
+            background: None,
         }
     }
 }
@@ -210,6 +214,36 @@ struct Counts {
     non_finite: u64,
 }
 
+/// What the values of a scan are.
+#[derive(Clone, Copy)]
+struct Given {
+    unit: Unit,
+    /// Absorbance where there is nothing.
+    background: f64,
+    /// Lowest transmission that is believed.
+    t_min: f64,
+}
+
+/// The absorbance where there is nothing.
+fn background(scan: &Scan, params: &NormalizeParams, warnings: &mut Vec<String>) -> f64 {
+    let whole_numbers = !matches!(scan.projections, AnyArray::F32(_) | AnyArray::F64(_));
+    match (scan.unit, params.background) {
+        (Unit::Absorbance, Some(level)) => level,
+        (Unit::Absorbance, None) if whole_numbers => {
+            // A million values tell; the middle of the darkest quarter is background wherever a quarter is.
+            let step = (scan.projections.shape().iter().product::<usize>() / (1 << 20)).max(1);
+            let mut values: Vec<f64> = with_array!(&scan.projections, views => views.iter().step_by(step).map(|v| v.to_f64()).collect());
+            values.sort_by(f64::total_cmp);
+            let level = values[values.len() / 8];
+            warnings.push(format!(
+                "The values are whole numbers, no absorbance as such: {level} was taken for empty and subtracted (--background), and results are in that scale per length"
+            ));
+            level
+        }
+        _ => 0.0,
+    }
+}
+
 /// Normalises a scan to absorbance.
 ///
 /// Memory: the result (4 bytes a value), plus a few frames. Time: about 20 ns a value and core.
@@ -237,8 +271,9 @@ pub fn normalize(
         (None, Unit::Transmission) => 1e-4,
         _ => 0.0,
     };
+    let given = Given { unit: scan.unit, background: background(scan, params, &mut warnings), t_min };
     let (mut data, counts) =
-        with_array!(&scan.projections, views => convert(progress, views, scan.unit, recipe.as_ref(), t_min))?;
+        with_array!(&scan.projections, views => convert(progress, views, given, recipe.as_ref()))?;
     let n_dead = recipe.as_ref().map_or(0, |recipe| recipe.bad.iter().filter(|b| **b).count());
     let n_stuck =
         if params.repair_pixels && recipe.is_some() { repair_stuck(progress, &mut data)? } else { 0 };
@@ -252,6 +287,22 @@ pub fn normalize(
     }
     if total.non_finite > 0 {
         warnings.push(format!("{} values were not finite and were filled from neighbours", total.non_finite));
+    }
+    let per_view = n_values / n_views as u64;
+    let lost: Vec<String> = (0..n_views)
+        .filter(|view| 2 * counts[*view].non_finite > per_view)
+        .map(|view| view.to_string())
+        .collect();
+    if !lost.is_empty() {
+        warnings.push(format!(
+            "More than half of the values of view {} are not finite: exclude it (\"used\": false in ALIGN.json)",
+            lost.join(", ")
+        ));
+    }
+    if n_dead > 0 {
+        warnings.push(format!(
+            "{n_dead} pixels whose flat field is zero, negative or not a number were filled from neighbours"
+        ));
     }
     if total.clipped * 100 > n_values {
         let percent = total.clipped as f64 / n_values as f64 * 100.0;
@@ -461,9 +512,8 @@ impl Recipe {
 fn convert<T: Voxel>(
     progress: &Progress,
     views: &Array3<T>,
-    unit: Unit,
+    Given { unit, background, t_min }: Given,
     recipe: Option<&Recipe>,
-    t_min: f64,
 ) -> Result<(Array3<f32>, Vec<Counts>), Cancelled> {
     let (n_views, n_rows, n_cols) = views.dim();
     let mut data = Array3::<f32>::zeros((n_views, n_rows, n_cols));
@@ -492,7 +542,7 @@ fn convert<T: Voxel>(
                         }
                         None if unit == Unit::Transmission => value,
                         None => {
-                            *out = value as f32;
+                            *out = (value - background) as f32;
                             continue;
                         }
                     };

@@ -69,7 +69,7 @@ impl Content {
                 (Self::Labels(LabelLayer { labels, voxel_um, origin_um }), Some(classes))
             }
             Data::Regions(regions) => (Self::Regions(regions), None),
-            other @ (Data::Classifier(_) | Data::Table(_)) => (Self::Other(other), None),
+            other => (Self::Other(other), None),
         }
     }
 

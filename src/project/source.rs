@@ -58,6 +58,7 @@ impl ScanOptions {
                 Unit::Absorbance => Some(io::ScanInput::Absorbance),
                 _ => None,
             }),
+            ..io::ScanOptions::default()
         })
     }
 }

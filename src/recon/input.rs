@@ -19,11 +19,10 @@ const WHOLE_ROW: f64 = 1e-3;
 const EDGE_SHARE: f64 = 0.1;
 
 /// The views that take part, as positions in the series.
-pub(super) fn used_views(
-    series: &TiltSeries,
-    alignment: &Alignment,
-    half: Half,
-) -> Result<Vec<usize>, ReconError> {
+///
+/// # Errors
+/// [`ReconError::Alignment`] where the alignment does not fit the series.
+pub fn used_views(series: &TiltSeries, alignment: &Alignment, half: Half) -> Result<Vec<usize>, ReconError> {
     if let Some(problem) = alignment.problem(series.n_views()) {
         return Err(ReconError::Alignment(problem));
     }

@@ -21,6 +21,7 @@ use crate::base::{Cancelled, MemoryBudget, MemoryError, Progress, Unit};
 use crate::kernels::filter::Window;
 use crate::volume::{Alignment, TiltSeries, Volume};
 
+pub use input::used_views;
 pub use plan::{Plan, plan};
 pub use weights::angular_weights;
 
@@ -91,6 +92,10 @@ pub struct ReconstructParams {
     pub sample: Sample,
     /// Which views take part.
     pub half: Half,
+    /// First row of the result, from 0; row 0 where not given.
+    pub first_row: Option<usize>,
+    /// Row after the last of the result; all that there are where not given.
+    pub end_row: Option<usize>,
 }
 
 impl Default for ReconstructParams {
@@ -109,6 +114,8 @@ impl Default for ReconstructParams {
             center: None,
             sample: Sample::Auto,
             half: Half::All,
+            first_row: None,
+            end_row: None,
         }
     }
 }
@@ -151,7 +158,7 @@ pub enum ReconError {
         bin: u32,
     },
     /// The rows asked for are not there.
-    #[error("rows {start}..{end} of a series of {n_rows} rows")]
+    #[error("rows {start}..{end} were asked for, there are rows 0..{n_rows}: choose a range within them")]
     Rows {
         /// First row asked for.
         start: usize,
@@ -173,6 +180,12 @@ pub enum ReconError {
 }
 
 impl ReconstructParams {
+    /// The rows of the result that are wanted, of a series of `series_rows` unbinned rows.
+    pub fn rows(&self, series_rows: usize) -> Range<usize> {
+        let n_rows = series_rows / self.bin.max(1) as usize;
+        self.first_row.unwrap_or(0)..self.end_row.unwrap_or(n_rows)
+    }
+
     fn validate(&self) -> Result<(), ReconError> {
         let check = |ok: bool, name: &'static str, value: String, range: &'static str| {
             if ok { Ok(()) } else { Err(ReconError::Parameter { name, value, range }) }
@@ -196,7 +209,7 @@ impl ReconstructParams {
     }
 }
 
-/// Reconstructs all rows of `series`.
+/// Reconstructs `series`: all its rows, or those from `first_row` to `end_row`.
 ///
 /// The result has shape (thickness or columns, rows, columns) after binning and is in 1/µm where the pixel
 /// size is known, in 1/voxel otherwise.
@@ -210,8 +223,7 @@ pub fn reconstruct(
     params: &ReconstructParams,
     budget: MemoryBudget,
 ) -> Result<Volume<f32>, ReconError> {
-    let n_rows = series.n_rows() / params.bin.max(1) as usize;
-    reconstruct_rows(progress, series, alignment, params, budget, 0..n_rows)
+    reconstruct_rows(progress, series, alignment, params, budget, params.rows(series.n_rows()))
 }
 
 /// Reconstructs some rows of `series`: the same values as those rows of [`reconstruct`].
@@ -243,12 +255,19 @@ pub fn reconstruct_rows(
     }
     let unit = if voxel_um.is_some() { Unit::PerUm } else { Unit::PerVoxel };
     let mut volume = Volume::new(data, voxel_um.map(|v| [v; 3]), unit);
-    volume.origin_um = origin(series, params, &rows, depth);
+    volume.origin_um = origin_um(series, params, rows.start, depth);
     Ok(volume)
 }
 
-/// Where voxel (0, 0, 0) lies so that binned results and ranges of rows stay in place in the world.
-fn origin(series: &TiltSeries, params: &ReconstructParams, rows: &Range<usize>, depth: usize) -> [f64; 3] {
+/// World position in µm (z, y, x) of voxel (0, 0, 0) of a result that begins at `first_row` and is `depth` deep.
+///
+/// Binned results and ranges of rows stay in place in the world.
+pub fn origin_um(
+    series: &TiltSeries,
+    params: &ReconstructParams,
+    first_row: usize,
+    depth: usize,
+) -> [f64; 3] {
     let pixel = series.pixel_um.unwrap_or(1.0);
     let bin = f64::from(params.bin);
     let first = (bin - 1.0) / 2.0;
@@ -257,7 +276,7 @@ fn origin(series: &TiltSeries, params: &ReconstructParams, rows: &Range<usize>, 
         None => (series.n_cols() as f64 - 1.0) / 2.0 - bin * (depth as f64 - 1.0) / 2.0,
         Some(_) => 0.0,
     };
-    [z * pixel, (first + rows.start as f64 * bin) * pixel, first * pixel]
+    [z * pixel, (first + first_row as f64 * bin) * pixel, first * pixel]
 }
 
 #[cfg(test)]

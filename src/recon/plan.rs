@@ -40,7 +40,7 @@ pub fn plan(
 ) -> Result<Plan, ReconError> {
     let bin = params.bin.max(1) as usize;
     let (n_views, n_rows, n_cols) = (series_shape.0, series_shape.1 / bin, series_shape.2 / bin);
-    if rows.end > n_rows {
+    if rows.end > n_rows || (rows.is_empty() && n_rows > 0) {
         return Err(ReconError::Rows { start: rows.start, end: rows.end, n_rows });
     }
     if n_used == 0 || rows.is_empty() || n_cols == 0 {

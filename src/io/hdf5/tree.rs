@@ -34,7 +34,7 @@ pub(super) fn open_file(path: &Path, budget: MemoryBudget) -> Result<Hdf5File, I
     let options = OpenOptions::default().with_max_read_bytes(limit).with_max_chunk_bytes(limit);
     guarded(path, || {
         let file = Hdf5File::open_with_options(path, options)
-            .map_err(|e| format!("truncated, damaged or unknown HDF5: {e}"))?;
+            .map_err(|e| format!("not an HDF5 file, or a truncated or damaged one; copy it again: {e}"))?;
         let superblock = file.superblock();
         let promised = superblock.base_address.saturating_add(superblock.eof_address);
         let length = std::fs::metadata(path).map_err(text)?.len();

@@ -164,7 +164,7 @@ fn words_in_order<'a>(raw: &'a [u8; HEADER_BYTES], warnings: &mut Vec<String>) -
     }
     let words = Words { raw, big_endian: first };
     Err(format!(
-        "not a usable MRC header in either byte order: {} × {} × {} values of mode {}",
+        "not an MRC file, or a damaged one: its header would mean {} × {} × {} values of mode {}",
         words.i32(8),
         words.i32(4),
         words.i32(0),
@@ -207,6 +207,21 @@ fn labels_of(raw: &[u8; HEADER_BYTES], n_labels: i32) -> Vec<String> {
         })
         .filter(|label| !label.is_empty())
         .collect()
+}
+
+/// A text cut at spaces into labels of at most 80 characters.
+pub(super) fn label_lines(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= 80 => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// Label that says which program wrote the file; its voxel size is then trusted whatever it is.

@@ -236,6 +236,7 @@ fn write(path: &Path, request: &WriteRequest<'_>, progress: &Progress) -> Result
     if let Some(energy) = request.energy_ev {
         labels.push(format!("{ENERGY_LABEL}{energy}"));
     }
+    labels.extend(request.metadata.get("made_by").into_iter().flat_map(|text| header::label_lines(text)));
     if !request.angles_deg.is_empty() {
         losses.push("tilt angles are not stored in MRC; write a .rawtlt beside it".to_owned());
     }

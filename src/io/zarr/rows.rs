@@ -14,11 +14,11 @@ use ndarray::{ArrayView3, s};
 use zarrs::array::{Array, ArraySubset, Element};
 use zarrs::filesystem::FilesystemStore;
 
-use super::write::{ArrayPlan, dtype_of, new_store, write_group};
+use super::write::{ArrayPlan, dtype_of, image_name, new_store, write_group};
 use super::{ome, text};
 use crate::base::Progress;
 use crate::io::array::{Dtype, FileVoxel, with_view};
-use crate::io::atomic::write_atomically;
+use crate::io::atomic::create_folder_once;
 use crate::io::error::{IoError, guarded};
 use crate::io::format::WriteRequest;
 
@@ -51,22 +51,18 @@ pub fn create_rows(
     let dtype = dtype_of(&request.array);
     let target = RowsTarget { path: path.to_owned(), shape };
     if !path.exists() {
-        let created = write_atomically(path, |temporary| {
+        create_folder_once(path, |temporary| {
             let store = new_store(temporary)?;
-            let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
             let build = || {
-                write_group(&store, "/", ome::attributes(request, &name, 1, None))?;
+                write_group(&store, "/", ome::attributes(request, &image_name(path), 1, None))?;
                 plan(dtype, shape).create(&store, "/0").map(drop)
             };
-            build().map_err(|e| IoError::content(path, e))?;
-            if path.exists() {
-                return Err(IoError::content(path, "created by another process meanwhile"));
-            }
-            Ok(())
-        });
-        if created.is_err() && !path.exists() {
-            created?;
-        }
+            build().map_err(|e| IoError::content(path, e))
+        })?;
+    }
+    if path.join("1").exists() {
+        let problem = "a finished volume with a pyramid is there already; choose another name or delete it";
+        return Err(IoError::content(path, problem));
     }
     let array = open(path)?;
     let found: Vec<u64> = shape.iter().map(|n| *n as u64).collect();

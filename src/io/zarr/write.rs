@@ -145,7 +145,7 @@ pub fn write_labels_into(
 }
 
 /// Name of the image: that of the folder, which may still be a temporary one (`.NAME.zarr.1-2.part`).
-fn image_name(path: &Path) -> String {
+pub(super) fn image_name(path: &Path) -> String {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let name = name.trim_start_matches('.');
     let end = name.find(".zarr").or_else(|| name.find('.')).unwrap_or(name.len());

@@ -1,0 +1,290 @@
+//! From scan to volume: reconstruct, whole, by rows, by half the views.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Arg, ArgMatches, Command, value_parser};
+use serde_json::{Value, json};
+
+use super::Subcommand;
+use super::files::{output_arg, path, read_scan, scan_args, write_array};
+use super::options::{UsageError, command_of, op, params_of};
+use super::scan::normalize_args;
+use super::shell::Shell;
+use crate::base::Unit;
+use crate::io::{self, IoError, RowsTarget, WriteRequest};
+use crate::ops::chain::{self, AlignSource, Chain, Prepared};
+use crate::ops::{Provenance, op as ops_op};
+use crate::recon::{ReconstructParams, origin_um};
+use crate::volume::{Alignment, Scan};
+
+/// The subcommands of this group.
+pub(super) fn subcommands() -> Vec<Subcommand> {
+    vec![Subcommand { build: command, run }]
+}
+
+fn command() -> Command {
+    command_of(op("reconstruct"), &["center", "half", "first_row", "end_row"])
+        .args(scan_args())
+        .args(normalize_args())
+        .arg(output_arg("VOLUME", "The reconstruction, LAC in 1/µm where the pixel size is known"))
+        .arg(
+            Arg::new("align")
+                .long("align")
+                .value_name("auto|none|ALIGN.json|FILE.xf")
+                .default_value("auto")
+                .help("Find the alignment, use none (rotation axis at the middle column), or take it from a file"),
+        )
+        .arg(
+            Arg::new("center")
+                .long("center")
+                .value_name("PX")
+                .value_parser(value_parser!(f64))
+                .help("Column of the rotation axis, from 0; takes the place of a search, implies --align none"),
+        )
+        .arg(Arg::new("rows").long("rows").value_name("A..B").help(
+            "Only these rows of the result, from 0, half open: in their place in a .zarr that any number of processes fill, or alone in another format",
+        ))
+        .arg(
+            Arg::new("views")
+                .long("half")
+                .value_parser(["even", "odd", "both"])
+                .help("Every other view only; both writes NAME_even and NAME_odd"),
+        )
+}
+
+/// The alignment that --align and --center ask for.
+fn align_source(matches: &ArgMatches, scan: &Scan) -> anyhow::Result<AlignSource> {
+    let word = matches.get_one::<String>("align").map_or("auto", String::as_str);
+    if let Some(center) = matches.get_one::<f64>("center") {
+        let [_, _, n_cols] = scan.projections.shape();
+        if !(0.0..=n_cols as f64 - 1.0).contains(center) {
+            let last = n_cols.saturating_sub(1);
+            return Err(UsageError(format!("--center is {center}, the columns are 0 to {last}")).into());
+        }
+        if matches.value_source("align") == Some(clap::parser::ValueSource::CommandLine) && word != "none" {
+            return Err(UsageError("--center goes with --align none only".to_owned()).into());
+        }
+        let mut alignment = Alignment::identity(&scan.angles_deg);
+        let shift = center - (n_cols as f64 - 1.0) / 2.0;
+        alignment.views.iter_mut().for_each(|view| view.shift_x_px = shift);
+        return Ok(AlignSource::Given(alignment));
+    }
+    Ok(match word {
+        "auto" => AlignSource::Find(Value::Null),
+        "none" => AlignSource::Given(Alignment::identity(&scan.angles_deg)),
+        file if Path::new(file).extension().is_some_and(|e| e.eq_ignore_ascii_case("xf")) => {
+            AlignSource::Given(io::read_xf(Path::new(file), &scan.angles_deg)?)
+        }
+        file => AlignSource::Given(io::read_alignment(Path::new(file))?),
+    })
+}
+
+/// The rows of --rows.
+fn rows(matches: &ArgMatches) -> anyhow::Result<Option<[usize; 2]>> {
+    let Some(text) = matches.get_one::<String>("rows") else { return Ok(None) };
+    let parsed =
+        text.split_once("..").and_then(|(a, b)| Some([a.trim().parse().ok()?, b.trim().parse().ok()?]));
+    parsed.filter(|[a, b]| a < b).map(Some).ok_or_else(|| {
+        UsageError(format!("--rows is {text}, it must be A..B with A below B, as in 0..64")).into()
+    })
+}
+
+/// Each half that is wanted, and the file it goes to.
+fn halves(matches: &ArgMatches, target: &Path) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+    Ok(match matches.get_one::<String>("views").map(String::as_str) {
+        None => vec![("all", target.to_owned())],
+        Some("even") => vec![("even", target.to_owned())],
+        Some("odd") => vec![("odd", target.to_owned())],
+        Some(_) => ["even", "odd"]
+            .into_iter()
+            .map(|half| Ok((half, with_suffix(target, half)?)))
+            .collect::<anyhow::Result<_>>()?,
+    })
+}
+
+/// NAME_half.ext for NAME.ext.
+fn with_suffix(target: &Path, half: &str) -> anyhow::Result<PathBuf> {
+    let stem = target.file_stem().context("an output needs a file name")?.to_string_lossy();
+    let name = match target.extension() {
+        Some(extension) => format!("{stem}_{half}.{}", extension.to_string_lossy()),
+        None => format!("{stem}_{half}"),
+    };
+    Ok(target.with_file_name(name))
+}
+
+fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
+    let op = op("reconstruct");
+    let target = path(matches, "output")?;
+    let rows = rows(matches)?;
+    let mut params = params_of(op, matches)?;
+    if let Some([first, end]) = rows {
+        params["first_row"] = json!(first);
+        params["end_row"] = json!(end);
+    }
+    let halves = halves(matches, target)?;
+    halves.iter().try_for_each(|(_, file)| io::check_array_output(file))?;
+    let scan = read_scan(shell, matches)?;
+    let source = Source {
+        scan: path(matches, "scan")?,
+        align: matches.get_one::<String>("align").map_or("auto", String::as_str),
+        center: matches.get_one::<f64>("center").copied(),
+    };
+    let chain = Chain {
+        normalize: params_of(super::options::op("normalize"), matches)?,
+        align: align_source(matches, &scan)?,
+        ..Chain::default()
+    };
+    for (half, file) in &halves {
+        let mut params = params.clone();
+        params["half"] = json!(half);
+        chain::check_memory(&scan, &params, is_zarr(file), shell.budget)?;
+    }
+    let prepared = shell.run(|context| chain::prepare(context, scan, &chain))?;
+    prepared.notes.iter().for_each(|note| shell.note(note));
+    let mut results = Vec::new();
+    for (half, file) in &halves {
+        if *half != "all" {
+            params["half"] = json!(half);
+        }
+        let job = Job { shell, prepared: &prepared, given: &params, file, source: &source };
+        results.push(job.run(rows.is_some())?);
+    }
+    shell.finish(&match (results.len(), results.pop()) {
+        (1, Some(only)) => only,
+        (_, last) => {
+            results.extend(last);
+            json!({ "outputs": results })
+        }
+    });
+    Ok(())
+}
+
+fn is_zarr(file: &Path) -> bool {
+    file.extension().is_some_and(|e| e.eq_ignore_ascii_case("zarr"))
+}
+
+/// What a reconstruction was made from.
+struct Source<'a> {
+    scan: &'a Path,
+    align: &'a str,
+    center: Option<f64>,
+}
+
+/// One reconstruction of a prepared scan into one file.
+struct Job<'a> {
+    shell: &'a Shell,
+    prepared: &'a Prepared,
+    /// Parameters that differ from the defaults.
+    given: &'a Value,
+    file: &'a Path,
+    source: &'a Source<'a>,
+}
+
+impl Job<'_> {
+    fn run(&self, only_rows: bool) -> anyhow::Result<Value> {
+        let all = op("reconstruct").complete(self.given)?;
+        let params: ReconstructParams = ops_op::typed(&all)?;
+        let is_zarr = is_zarr(self.file);
+        let fits = self.prepared.plan(&params)?.peak_bytes <= self.shell.budget.bytes;
+        let (mut result, details, notes) = if is_zarr && only_rows {
+            let (shape, details) = self.fill(&params, self.file)?;
+            (json!({ "output": self.file, "losses": [], "shape_zyx": shape }), details, Vec::new())
+        } else if is_zarr && !fits {
+            self.shell.note("The volume is over the memory budget and goes to the file slab by slab");
+            let (shape, details) = self.fill_whole(&params)?;
+            (json!({ "output": self.file, "losses": [], "shape_zyx": shape }), details, Vec::new())
+        } else {
+            let (volume, outcome) =
+                self.shell.run_noted(|context| self.prepared.reconstruct(context, self.given))?;
+            let mut request = WriteRequest::volume(&volume);
+            request.metadata.insert("made_by".to_owned(), self.made_by(self.given));
+            let mut result =
+                write_array(self.shell, self.file, &request).context("could not keep the result")?;
+            result["shape_zyx"] = json!(volume.shape());
+            (result, outcome.details, outcome.notes)
+        };
+        let voxel_um = self.prepared.series.pixel_um.map(|um| um * f64::from(params.bin));
+        result["unit"] = json!(self.unit().ascii());
+        result["voxel_um"] = json!(voxel_um.map(|um| [um; 3]));
+        let mut steps = self.prepared.details.clone();
+        steps.insert("reconstruct".to_owned(), details);
+        result["details"] = Value::Object(steps);
+        let inputs = vec![self.source.scan.display().to_string(), format!("align {}", self.source.align)];
+        result["provenance"] = serde_json::to_value(Provenance::new("reconstruct", all, inputs, notes))?;
+        Ok(result)
+    }
+
+    fn unit(&self) -> Unit {
+        if self.prepared.series.pixel_um.is_some() { Unit::PerUm } else { Unit::PerVoxel }
+    }
+
+    /// One line for the metadata of the file: program, operation, what differs from the defaults.
+    fn made_by(&self, given: &Value) -> String {
+        let mut line = format!("waterwindow {} reconstruct", env!("CARGO_PKG_VERSION"));
+        for (name, value) in given.as_object().into_iter().flatten() {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            line.push_str(&format!(" {name}={value}"));
+        }
+        match self.source.center {
+            Some(center) => line + &format!(" center={center}"),
+            None => {
+                let name = Path::new(self.source.align).file_name().unwrap_or_default();
+                line + &format!(" align={}", name.to_string_lossy())
+            }
+        }
+    }
+
+    /// Reconstructs all rows slab by slab; the file appears when the last is done.
+    fn fill_whole(&self, params: &ReconstructParams) -> anyhow::Result<([usize; 3], Value)> {
+        let mut failed = None;
+        let written = io::write_atomically(self.file, |temporary| {
+            self.fill(params, temporary).map_err(|error| {
+                let problem = IoError::Scan { problem: error.to_string() };
+                failed = Some(error);
+                problem
+            })
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(written?),
+        }
+    }
+
+    /// Reconstructs the rows slab by slab into their place in the volume `target`; returns its shape.
+    fn fill(&self, params: &ReconstructParams, target: &Path) -> anyhow::Result<([usize; 3], Value)> {
+        let series = &self.prepared.series;
+        let n_rows = series.n_rows() / params.bin.max(1) as usize;
+        let [depth, _, width] = self.prepared.plan(params)?.shape;
+        let shape = [depth, n_rows, width];
+        // Other processes write the other rows, so the file says nothing of the rows of this one.
+        let mut shared = self.given.clone();
+        if let Value::Object(fields) = &mut shared {
+            fields.retain(|name, _| name != "first_row" && name != "end_row");
+        }
+        let made_by = self.made_by(&shared);
+        let mut place: Option<RowsTarget> = None;
+        let mut details = Value::Null;
+        for slab in self.prepared.slabs(self.shell.budget, params)? {
+            let mut given = self.given.clone();
+            given["first_row"] = json!(slab.start);
+            given["end_row"] = json!(slab.end);
+            let (volume, outcome) = self.shell.run(|context| self.prepared.reconstruct(context, &given))?;
+            let mut request = WriteRequest::volume(&volume);
+            request.origin_um = origin_um(series, params, 0, depth);
+            request.metadata.insert("made_by".to_owned(), made_by.clone());
+            let place = match &place {
+                Some(place) => place,
+                None => {
+                    outcome.notes.iter().for_each(|note| self.shell.note(note));
+                    details = outcome.details;
+                    place.insert(io::create_rows(target, shape, &request)?)
+                }
+            };
+            self.shell.with_progress(|progress| io::write_rows(place, slab, &request, progress))?;
+        }
+        let rows = params.rows(series.n_rows());
+        details["rows"] = json!([rows.start, rows.end]);
+        Ok((shape, details))
+    }
+}

@@ -1,0 +1,103 @@
+//! Connected objects of the classes.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::data::{Data, Inputs, Kind};
+use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
+use super::param::{Choice, Param, ParamKind};
+use crate::base::Unit;
+use crate::measure::{InstancesParams, instances};
+use crate::volume::{Cell, Column, Table, Volume};
+
+pub(super) static OP: Op = Op {
+    id: "components",
+    label: "Connected objects",
+    stage: Stage::Segment,
+    summary: "Finds the connected objects of the classes and gives each an id of its own",
+    about: "\
+Voxels of one class that touch belong to one object. Objects are numbered in scan order over all classes; the id of \
+an object is its number in the table of measure --instances, and stays the same whatever is left out. The table says \
+which class an object belongs to.",
+    inputs: &[Input { name: "labels", kind: Kind::Labels, optional: false, doc: "Classes" }],
+    outputs: &[
+        Output { name: "instances", kind: Kind::Regions },
+        Output { name: "objects", kind: Kind::Table },
+    ],
+    params: &[
+        Param::new(
+            "class",
+            "Class",
+            ParamKind::Int { min: 1, max: 65_535 },
+            "Only objects of the class with this id; of every class where left empty",
+        )
+        .optional(),
+        Param::new(
+            "min_voxels",
+            "Smallest object",
+            ParamKind::Int { min: 1, max: 1_000_000_000 },
+            "Leaves out objects of fewer voxels",
+        )
+        .unit("voxels"),
+        Param::new(
+            "connectivity",
+            "Neighbours",
+            ParamKind::Choice(&[
+                Choice { value: "faces", label: "Faces (6)" },
+                Choice { value: "edges", label: "Edges (18)" },
+                Choice { value: "corners", label: "Corners (26)" },
+            ]),
+            "Voxels that belong together: those that share a face, also an edge, or also a corner",
+        )
+        .advanced(),
+    ],
+    defaults: defaults_of::<InstancesParams>,
+    forecast,
+    run,
+    policy: Policy::Queue,
+};
+
+fn forecast(inputs: &Inputs, _params: &Value) -> Result<Forecast, OpError> {
+    let n: u64 = inputs.labels("labels")?.labels.shape().iter().map(|n| *n as u64).product();
+    // Dense classes, ids, and runs, which are few in any label volume.
+    Ok(Forecast { bytes: n * 8, seconds: None })
+}
+
+fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {
+    let params: InstancesParams = typed(params)?;
+    let data = inputs.labels("labels")?;
+    let ids = data.labels.to_dense();
+    let found = instances(&context.progress, &ids.view(), &params).map_err(OpError::method)?;
+    let mut notes = Vec::new();
+    if let Some(class) = params.class.filter(|class| !data.labels.ids().contains(class)) {
+        notes.push(format!("No voxel has class {class}"));
+    }
+    if found.n_small > 0 {
+        notes.push(format!(
+            "{} objects of fewer than {} voxels are left out",
+            found.n_small, params.min_voxels
+        ));
+    }
+    let rows = found.objects.iter().map(|object| {
+        vec![
+            Cell::from(u64::from(object.id)),
+            Cell::from(u64::from(object.class)),
+            Cell::Text(data.classes.name(object.class)),
+            Cell::from(object.voxels),
+        ]
+    });
+    let table = Table {
+        columns: ["object", "class", "name", "voxels"].map(|name| Column::new(name, "")).into(),
+        rows: rows.collect(),
+        ..Table::default()
+    };
+    let details = json!({ "objects": found.objects.len(), "left_out": found.n_small });
+    let mut map = Volume::new(found.map, data.voxel_um, Unit::Label);
+    map.origin_um = data.origin_um;
+    Ok(Outcome {
+        data: vec![("instances", Data::Regions(Arc::new(map))), ("objects", Data::Table(Arc::new(table)))],
+        notes,
+        details,
+    })
+}
