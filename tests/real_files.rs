@@ -7,11 +7,15 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use waterwindow::base::{MemoryBudget, Progress};
 use waterwindow::io::{
-    AngleSource, IoError, Kind, Loaded, ScanInput, ScanOptions, info, read_array, read_scan, write_scan,
+    AngleSource, IoError, Kind, Loaded, ScanInput, ScanOptions, TiltAxis, info, read_array, read_scan,
+    write_scan,
 };
+use waterwindow::ops::Context;
+use waterwindow::ops::chain::{Chain, ChainOutcome, normalize, scan_to_volume};
 use waterwindow::volume::AnyArray;
 
 fn budget() -> MemoryBudget {
@@ -176,6 +180,77 @@ fn a_folder_of_tiffs_is_one_series_in_natural_order() {
     options.angles = Some("0:0.4".parse().unwrap());
     let scan = read_scan(&path, &options, &Progress::new(), budget()).unwrap();
     assert_eq!((scan.n_views(), scan.angles_deg[450]), (451, 180.0));
+}
+
+/// The whole chain with its defaults.
+fn reconstructed(path: &Path, options: &ScanOptions) -> ChainOutcome {
+    let scan = read_scan(path, options, &Progress::new(), budget()).unwrap();
+    let context = Context { progress: Progress::new(), budget: budget() };
+    scan_to_volume(&context, Arc::new(scan), &Chain::default()).unwrap()
+}
+
+/// Means of a section inside and outside a circle around its middle, radii as fractions of its width.
+fn inside_and_outside(section: ndarray::ArrayView2<'_, f32>, radii: [f64; 2]) -> [f64; 2] {
+    let (depth, width) = section.dim();
+    let mut sums = [(0.0, 0.0); 2];
+    for ((z, x), value) in section.indexed_iter() {
+        let at = [z as f64 - (depth as f64 - 1.0) / 2.0, x as f64 - (width as f64 - 1.0) / 2.0];
+        let r = at[0].hypot(at[1]) / width as f64;
+        let part = if r < radii[0] { 0 } else { usize::from(r > radii[1] && r < 0.48) };
+        if r < radii[0] || part == 1 {
+            sums[part].0 += f64::from(*value);
+            sums[part].1 += 1.0;
+        }
+    }
+    sums.map(|(sum, n)| sum / n)
+}
+
+#[test]
+fn tooth_reconstructs_around_its_own_axis_onto_clean_air() {
+    let Some(path) = shared("scans/tooth.h5") else { return };
+    let made = reconstructed(&path, &ScanOptions::default());
+    assert_eq!(made.volume.shape(), [640, 2, 640]);
+    // The file's authors put the axis near column 296; the middle is 319.5.
+    let axis = 319.5 + made.alignment.views[0].shift_x_px;
+    assert!((axis - 296.0).abs() < 1.5, "{axis}");
+    let [tooth, air] = inside_and_outside(made.volume.data.index_axis(ndarray::Axis(1), 0), [0.1, 0.3]);
+    // Dentine and enamel stand far above the air around, which is empty to a few percent of them.
+    assert!(tooth > 1e-3 && air.abs() < 0.05 * tooth, "{tooth} {air}");
+}
+
+#[test]
+fn a_drifting_series_of_real_projections_reconstructs_to_a_block_in_air() {
+    let Some(path) = shared("scans/tomo77_tiff") else { return };
+    let options = ScanOptions {
+        input: Some(ScanInput::Absorbance),
+        angles: Some("0:0.4".parse().unwrap()),
+        ..ScanOptions::default()
+    };
+    let made = reconstructed(&path, &options);
+    assert_eq!(made.volume.shape(), [83, 79, 83]);
+    let [block, air] = inside_and_outside(made.volume.data.index_axis(ndarray::Axis(1), 40), [0.2, 0.42]);
+    assert!(block > 4e-3 && air.abs() < 0.2 * block, "{block} {air}");
+}
+
+#[test]
+fn haadf_is_turned_so_that_its_tilt_axis_is_upright_and_loses_its_background() {
+    let Some(path) = shared("scans/HAADF.mrc") else { return };
+    let options = ScanOptions {
+        input: Some(ScanInput::Absorbance),
+        tilt_axis: TiltAxis::Horizontal,
+        ..ScanOptions::default()
+    };
+    let plain = ScanOptions { tilt_axis: TiltAxis::Vertical, ..options.clone() };
+    let scan = read_scan(&path, &options, &Progress::new(), budget()).unwrap();
+    let as_stored = read_scan(&path, &plain, &Progress::new(), budget()).unwrap().projections.to_f32();
+    let turned = scan.projections.to_f32();
+    assert_eq!(turned[[38, 20, 90]], as_stored[[38, 255 - 90, 20]]);
+    let context = Context { progress: Progress::new(), budget: budget() };
+    let (series, outcome) = normalize(&context, Arc::new(scan), &serde_json::Value::Null).unwrap();
+    assert!(outcome.notes.iter().any(|note| note.contains("--background")), "{:?}", outcome.notes);
+    let corner = series.data.slice(ndarray::s![.., 200.., ..20]);
+    // Counts of a detector that reaches 64 000: its dark corner is empty to a thousandth of that.
+    assert!(corner.mean().unwrap().abs() < 64.0, "{:?}", corner.mean());
 }
 
 #[test]
