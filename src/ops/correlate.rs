@@ -50,6 +50,7 @@ Source: Horn (1987), doi:10.1364/JOSAA.4.000629.",
 };
 
 fn forecast(inputs: &Inputs, _params: &Value) -> Result<Forecast, OpError> {
+    inputs.landmarks("landmarks")?;
     let moved = match (inputs.find_volume("moving"), inputs.find_volume("fixed")) {
         (Some(_), Some(fixed)) => 4 * fixed.n_voxels() as u64,
         _ => 0,

@@ -28,7 +28,7 @@ fn command(line: &str, paths: &[&Path]) -> Command {
     let mut paths = paths.iter();
     for word in line.split_whitespace() {
         match word {
-            "{}" => command.arg(paths.next().expect("a path for every {}")),
+            "{}" => command.arg(paths.next().unwrap()),
             _ => command.arg(word),
         };
     }

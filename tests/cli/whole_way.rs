@@ -214,7 +214,7 @@ fn meshes_come_in_every_format_with_the_same_triangles() {
     assert_eq!(names(&out("folder")).len(), meshes.len());
     assert!(names(&out("folder")).contains("lipid_droplets.ply"));
     done("mesh {} -o {} --format glb", &[&labels, &out("other")]);
-    assert!(names(&out("other")).iter().all(|name| name.ends_with(".glb")));
+    assert!(names(&out("other")).iter().all(|name| name.rsplit_once('.').is_some_and(|(_, e)| e == "glb")));
 }
 
 const HEADER: &str = "name,moving_x_um,moving_y_um,moving_z_um,fixed_x_um,fixed_y_um,fixed_z_um,used";
