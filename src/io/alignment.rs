@@ -45,7 +45,10 @@ pub fn read_xf(path: &Path, angles_deg: &[f64]) -> Result<Alignment, IoError> {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     if lines.len() != angles_deg.len() {
         let (n, views) = (lines.len(), angles_deg.len());
-        return Err(IoError::content(path, format!("{n} transforms for {views} views")));
+        return Err(IoError::content(
+            path,
+            format!("{n} transforms for {views} views: the file belongs to another stack"),
+        ));
     }
     let mut alignment = Alignment::identity(angles_deg);
     "xf".clone_into(&mut alignment.method);

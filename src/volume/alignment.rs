@@ -63,7 +63,10 @@ impl Alignment {
             return Some(format!("alignment of version {}, this program reads version 1", self.version));
         }
         if self.views.len() != n_views {
-            return Some(format!("alignment of {} views for a scan of {n_views}", self.views.len()));
+            return Some(format!(
+                "alignment of {} views for a scan of {n_views}: it belongs to another scan, align this one",
+                self.views.len()
+            ));
         }
         if let Some(view) = self
             .views
@@ -73,7 +76,7 @@ impl Alignment {
             return Some(format!("the alignment of view {} is not a finite number", view.index));
         }
         (self.used_indices().is_empty() && n_views > 0)
-            .then(|| "the alignment excludes every view".to_owned())
+            .then(|| "the alignment excludes every view: set \"used\" to true for some".to_owned())
     }
 }
 

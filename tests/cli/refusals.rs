@@ -90,6 +90,14 @@ fn files_that_are_missing_cut_short_or_foreign_are_named() {
     std::fs::copy(demo().join("scan.h5"), &half).unwrap();
     cut(&half, 60_000);
     assert!(refused("reconstruct {} -o x.mrc", &[&half]).contains("truncated"));
+    // A chunk of a volume that is cut, and a group that is no group.
+    let zarr = copy.path("cut.zarr");
+    done("convert {} {}", &[volume(), &zarr]);
+    let is_chunk =
+        |path: &PathBuf| path.is_file() && path.file_name().is_some_and(|name| name != "zarr.json");
+    let chunk = listing(&zarr).into_iter().find(is_chunk).unwrap();
+    cut(&chunk, 1000);
+    assert!(refused("convert {} x.npy", &[&zarr]).contains("copy it again"));
     let shell = copy.path("half.zarr");
     std::fs::create_dir(&shell).unwrap();
     std::fs::write(shell.join("zarr.json"), "{").unwrap();

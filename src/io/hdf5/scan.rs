@@ -170,7 +170,9 @@ fn nxtomo(entry: &Group) -> Result<ScanLayout, String> {
         if n_invalid > 0 {
             layout.warnings.push(format!("{n_invalid} frames are marked invalid and left out"));
         }
-        layout.angles_deg = per_frame(&angles, &views, views.len());
+        let of_views = per_frame(&angles, &views, views.len());
+        // A wrong number is kept, so that it is named.
+        layout.angles_deg = if of_views.is_empty() { angles } else { of_views };
         layout.beam = per_frame(&monitor, &views, views.len());
         layout.flat_beam = if monitor.len() == n { picked(&monitor, &flats) } else { Vec::new() };
         layout.exposure_s = per_frame(&exposure, &views, views.len());

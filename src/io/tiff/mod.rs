@@ -208,7 +208,9 @@ fn walk(
     let mut directories = vec![0];
     let (mut at, mut n_other) = (0, 0);
     while decoder.more_images() && at < MAX_PAGES {
-        decoder.next_image().map_err(|e| format!("truncated or damaged TIFF after {} pages: {e}", at + 1))?;
+        decoder
+            .next_image()
+            .map_err(|e| format!("truncated or damaged TIFF after {} pages, copy it again: {e}", at + 1))?;
         at += 1;
         let reduced =
             decoder.find_tag_unsigned::<u32>(Tag::NewSubfileType).ok().flatten().unwrap_or(0) & 5 != 0;

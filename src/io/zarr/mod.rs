@@ -91,6 +91,11 @@ enum Axis {
     Space(usize),
 }
 
+/// The sentence for a hierarchy that cannot be read.
+fn damaged(error: impl std::fmt::Display) -> String {
+    format!("incomplete, damaged or foreign Zarr, copy it again: {error}")
+}
+
 fn text(error: impl std::fmt::Display) -> String {
     format!("Zarr: {error}")
 }
@@ -99,7 +104,7 @@ fn text(error: impl std::fmt::Display) -> String {
 fn find(
     store: &Arc<FilesystemStore>,
 ) -> Result<(Array<FilesystemStore>, Map<String, Value>, Option<ome::Multiscale>), String> {
-    let open = |path: &str| Array::open(store.clone(), path).map_err(text);
+    let open = |path: &str| Array::open(store.clone(), path).map_err(damaged);
     let Ok(group) = Group::open(store.clone(), "/") else {
         let array = open("/")?;
         let attributes = array.attributes().clone();
@@ -198,7 +203,7 @@ impl ZarrSource {
             })
             .collect();
         let subset = ArraySubset::new_with_ranges(&ranges);
-        let array: ArrayD<T> = self.array.retrieve_array_subset(&subset).map_err(text)?;
+        let array: ArrayD<T> = self.array.retrieve_array_subset(&subset).map_err(damaged)?;
         // The space axes come in the order z, y, x (checked on opening), so dropping the fixed ones keeps the order.
         array.as_standard_layout().into_owned().into_shape_with_order((planes.len(), y, x)).map_err(text)
     }
