@@ -47,12 +47,15 @@ pub(super) static OP: Op = Op {
     summary: "Labels every voxel from a few painted strokes",
     about: "\
 Supervoxels, features of each at several scales, a seeded random forest, and further rounds in which the forest \
-also sees what the neighbourhood was taken for. The program chooses the region size. Every voxel gets one of the \
-painted classes, 0 only outside the mask; a painted voxel keeps its class. Where the two most probable classes are \
-close the uncertainty is near 1. The same strokes and seed give the same bits.
+also sees what the neighbourhood was taken for. Classes that are common in the volume weigh more, neighbouring \
+regions of like value agree, and voxels near a border are decided one by one by their own value. The program chooses \
+the region size. Every voxel gets one of the painted classes, 0 only outside the mask; a painted voxel keeps its \
+class. Where the two most probable classes of a region are close its uncertainty is near 1. The same strokes and seed \
+give the same bits.
 
 Sources: random forests after Breiman (2001); extra trees after Geurts and others (2006); context after Tu and Bai \
-(2010).",
+(2010); how common classes are after Saerens and others (2002); agreement after Krähenbühl and Koltun (2011); borders \
+after Chan and Vese (2001).",
     inputs: &[
         Input { name: "volume", kind: Kind::Volume, optional: false, doc: "What is segmented" },
         Input { name: "scribbles", kind: Kind::Labels, optional: false, doc: "Strokes: 0 unpainted, k is class k" },

@@ -5,32 +5,29 @@
 //! stroke; [`segment`] does all of it once.
 //!
 //! 1. The painted voxels of a region become a training sample for each class painted there.
-//! 2. A first forest gives every region class probabilities.
+//! 2. A first forest votes for every region. Votes become probabilities (see [`super::decide`]): classes that
+//!    are common in the volume weigh more, and neighbours agree.
 //! 3. Each further round adds their smoothed neighbourhood (see [`super::context`]) to the features
 //!    and trains another forest. Painted regions enter with what trees say that have not seen their stroke.
 //! 4. The class of a region is the most probable one; the uncertainty is 1 minus the margin between the two
-//!    most probable. A painted voxel always keeps the class it was painted with.
+//!    most probable. Where classes meet, voxels are decided one by one (see [`super::polish`]). A painted voxel
+//!    always keeps the class it was painted with.
+
+use std::ops::Range;
 
 use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::context::ContextGrid;
+use super::cache::mean_edge;
+use super::context::Spread;
+use super::decide::{DecisionParams, Votes, weigh};
 use super::forest::{Forest, ForestParams, Samples, Trained};
-use super::regions::{Adjacency, Place};
-use super::{FeatureParams, RegionFeatures, Regions, SegmentError, SlicParams, region_features, supervoxels};
+use super::polish::polish;
+use super::prediction::best_two;
+use super::{FeatureCache, Prediction, Recipe, RegionFeatures, Scribbles, SegmentError};
 use crate::base::{Cancelled, Progress, Unit};
 use crate::volume::Volume;
-
-/// How regions and their features are made: the part of a classifier that another volume must share.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Recipe {
-    /// Supervoxels.
-    pub supervoxels: SlicParams,
-    /// Features.
-    pub features: FeatureParams,
-}
 
 /// How the forests are trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,143 +37,13 @@ pub struct TrainParams {
     pub forest: ForestParams,
     /// Rounds with context after the first, 0 to 5.
     pub context_rounds: u32,
+    /// How votes become classes.
+    pub decision: DecisionParams,
 }
 
 impl Default for TrainParams {
     fn default() -> Self {
-        Self { forest: ForestParams::default(), context_rounds: 2 }
-    }
-}
-
-/// Regions of a volume and everything about them that strokes do not change.
-#[derive(Debug, Clone)]
-pub struct FeatureCache {
-    /// The regions.
-    pub regions: Regions,
-    /// Size and place of each.
-    pub places: Vec<Place>,
-    /// Who touches whom.
-    pub adjacency: Adjacency,
-    /// Features of each.
-    pub features: RegionFeatures,
-    /// What they were made with.
-    pub recipe: Recipe,
-    /// Unit of the volume.
-    pub unit: Unit,
-    /// Mean edge of a voxel in µm; `None` where unknown.
-    pub voxel_um: Option<f64>,
-    grid: ContextGrid,
-}
-
-impl FeatureCache {
-    /// Makes regions and features of a volume, inside `mask` where one is given.
-    ///
-    /// # Errors
-    /// Those of [`supervoxels`] and [`region_features`].
-    pub fn build(
-        progress: &Progress,
-        volume: &Volume<f32>,
-        mask: Option<ArrayView3<'_, bool>>,
-        recipe: &Recipe,
-    ) -> Result<Self, SegmentError> {
-        let regions = supervoxels(progress, volume, mask, &recipe.supervoxels)?;
-        let places = regions.places(progress)?;
-        let adjacency = regions.adjacency(progress)?;
-        let features = region_features(progress, volume, &regions, &places, &adjacency, &recipe.features)?;
-        let voxel = volume.voxel_um_or_one();
-        let mean = (voxel[0] * voxel[1] * voxel[2]).cbrt();
-        let cell = voxel.map(|v| recipe.supervoxels.size_voxels * (mean / v) as f32);
-        let grid = ContextGrid::new(progress, &places, volume.shape(), cell)?;
-        let voxel_um = mean_edge(volume);
-        Ok(Self {
-            regions,
-            places,
-            adjacency,
-            features,
-            recipe: recipe.clone(),
-            unit: volume.unit,
-            voxel_um,
-            grid,
-        })
-    }
-
-    /// Bytes that building the cache of a volume of `n_voxels` takes at its peak, beyond the volume.
-    pub fn peak_bytes(n_voxels: u64, recipe: &Recipe) -> u64 {
-        let cell = f64::from(recipe.supervoxels.size_voxels).powi(3);
-        let n_features =
-            4 + 11 * recipe.features.fine_voxels.len() + 7 * recipe.features.coarse_voxels.len() + 6;
-        // Labels, pieces and one more copy while supervoxels are joined; columns and rows of features; edges.
-        let per_region = 8.0 * n_features as f64 + 14.0 * 8.0 + 200.0;
-        n_voxels * 12 + (n_voxels as f64 / cell * per_region) as u64
-    }
-}
-
-fn mean_edge(volume: &Volume<f32>) -> Option<f64> {
-    volume.voxel_um.map(|v| (v[0] * v[1] * v[2]).cbrt())
-}
-
-/// What the user painted: voxel indices (x fastest) in increasing order, with a class from 1.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scribbles {
-    shape: [usize; 3],
-    voxels: Vec<(usize, u16)>,
-}
-
-impl Scribbles {
-    /// From a map of the volume's shape: 0 is unpainted, k is class k.
-    pub fn from_map(map: ArrayView3<'_, u16>) -> Self {
-        let (z, y, x) = map.dim();
-        let voxels = map.iter().enumerate().filter(|(_, c)| **c > 0).map(|(i, c)| (i, *c)).collect();
-        Self { shape: [z, y, x], voxels }
-    }
-
-    /// From painted voxels (z, y, x) with their class; the last one counts where a voxel occurs twice, and
-    /// class 0 or a voxel outside the shape is left out.
-    pub fn from_voxels(shape: [usize; 3], painted: impl IntoIterator<Item = ([usize; 3], u16)>) -> Self {
-        let map: std::collections::BTreeMap<usize, u16> = painted
-            .into_iter()
-            .filter(|(zyx, class)| *class > 0 && (0..3).all(|a| zyx[a] < shape[a]))
-            .map(|([z, y, x], class)| ((z * shape[1] + y) * shape[2] + x, class))
-            .collect();
-        Self { shape, voxels: map.into_iter().collect() }
-    }
-
-    /// Painted voxels as (index, class), in order.
-    pub fn voxels(&self) -> &[(usize, u16)] {
-        &self.voxels
-    }
-
-    /// Number of the stroke of every painted voxel: pieces of one class that touch, by a corner too.
-    fn strokes(&self) -> Vec<u32> {
-        let [_, ny, nx] = self.shape;
-        let mut stroke: Vec<u32> = (0..self.voxels.len() as u32).collect();
-        fn root(stroke: &mut [u32], mut i: usize) -> usize {
-            while stroke[i] as usize != i {
-                stroke[i] = stroke[stroke[i] as usize];
-                i = stroke[i] as usize;
-            }
-            i
-        }
-        for i in 0..self.voxels.len() {
-            let (index, class) = self.voxels[i];
-            let (z, y, x) = (index / (ny * nx), index / nx % ny, index % nx);
-            // Half of the 26 neighbours: those that come earlier.
-            for k in 0..13 {
-                let (dz, dy, dx) = (k / 9, k / 3 % 3, k % 3);
-                let Some(z) = (z + dz).checked_sub(1) else { continue };
-                let (Some(y), Some(x)) = ((y + dy).checked_sub(1), (x + dx).checked_sub(1)) else { continue };
-                if y >= ny || x >= nx {
-                    continue;
-                }
-                if let Ok(j) = self.voxels.binary_search_by_key(&((z * ny + y) * nx + x), |v| v.0)
-                    && self.voxels[j].1 == class
-                {
-                    let (a, b) = (root(&mut stroke, i), root(&mut stroke, j));
-                    stroke[a.max(b)] = a.min(b) as u32;
-                }
-            }
-        }
-        (0..stroke.len()).map(|i| root(&mut stroke, i) as u32).collect()
+        Self { forest: ForestParams::default(), context_rounds: 2, decision: DecisionParams::default() }
     }
 }
 
@@ -194,17 +61,11 @@ pub struct Classifier {
     /// Fraction of painted regions that trees which have not seen their stroke label as painted, every class
     /// weighing the same, 0 to 1: an honest estimate on the strokes it was trained with.
     pub held_out_accuracy: f32,
+    /// How votes become classes.
+    #[serde(default)]
+    decision: DecisionParams,
     /// The forest of each round.
     forests: Vec<Forest>,
-}
-
-/// What a classifier says of every region.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Prediction {
-    /// Class ids in the order of the probabilities.
-    pub classes: Vec<u16>,
-    /// Probability of every class, region after region.
-    pub probabilities: Vec<f32>,
 }
 
 /// One painted region and class.
@@ -226,7 +87,7 @@ fn samples(cache: &FeatureCache, scribbles: &Scribbles) -> Result<(Vec<Sample>, 
     }
     let ids = cache.regions.values();
     let mut painted: Vec<(u32, u16, u32)> = scribbles
-        .voxels
+        .voxels()
         .iter()
         .zip(scribbles.strokes())
         .filter(|((index, _), _)| ids[*index] > 0)
@@ -276,32 +137,36 @@ pub fn train(
     let class: Vec<u16> = samples.iter().map(|s| s.class).collect();
     let weight: Vec<f32> = samples.iter().map(|s| (s.n as f32).sqrt()).collect();
     let stroke: Vec<u32> = samples.iter().map(|s| s.stroke).collect();
+    let painted: Vec<u32> = samples.iter().map(|s| s.region).collect();
+    let mut features =
+        Rows { features: &cache.features, regions: &painted, context: &[] }.gather(0..painted.len());
     let mut forests = Vec::new();
-    let mut probabilities: Vec<f32> = Vec::new();
-    let mut context: Vec<f32> = Vec::new();
+    let mut state = State::new(cache, k);
     let mut held_out_accuracy = 0.0;
     progress.phase("Training and predicting", u64::from(params.context_rounds) + 1);
     for round in 0..=params.context_rounds {
-        let with_context = Rows::new(&cache.features, &context);
-        let features: Vec<f32> = samples.iter().flat_map(|s| with_context.row(s.region as usize)).collect();
         let training = Samples {
             features: &features,
-            n_features: with_context.n_features(),
+            n_features: features.len() / painted.len(),
             classes: &class,
             weights: &weight,
             groups: &stroke,
             n_classes: k,
         };
-        let Trained { forest, held_out } =
+        let Trained { forest, mut held_out } =
             Forest::train(progress, &training, &params.forest, seed.wrapping_add(u64::from(round)))?;
         held_out_accuracy = balanced_accuracy(&class, &held_out, k);
-        probabilities = with_context.predict(progress, &forest)?;
+        let weights = state.ask(progress, &forest, &params.decision)?;
+        weigh(&mut held_out, &weights);
         forests.push(forest);
         if round < params.context_rounds {
-            for (sample, held_out) in samples.iter().zip(held_out.chunks_exact(k)) {
-                probabilities[sample.region as usize * k..][..k].copy_from_slice(held_out);
+            for (region, held_out) in painted.iter().zip(held_out.chunks_exact(k)) {
+                state.probabilities[*region as usize * k..][..k].copy_from_slice(held_out);
             }
-            context = cache.grid.features(progress, &probabilities, k)?;
+            let spread = state.look_around(progress)?;
+            let context = spread.rows(progress, &cache.grid, &state.probabilities, &painted)?;
+            features = Rows { features: &cache.features, regions: &painted, context: &context }
+                .gather(0..painted.len());
         }
         progress.advance(1);
     }
@@ -311,9 +176,88 @@ pub fn train(
         unit: cache.unit,
         voxel_um: cache.voxel_um,
         held_out_accuracy,
+        decision: params.decision.clone(),
         forests,
     };
-    Ok((classifier, Prediction { classes, probabilities }))
+    Ok((classifier, state.into_prediction(progress, classes, &params.decision)?))
+}
+
+/// What is known of every region between two rounds.
+struct State<'a> {
+    cache: &'a FeatureCache,
+    n_classes: usize,
+    /// Regions that the next forest is asked about: all at first, then those that are not settled.
+    open: Vec<u32>,
+    /// Their context, row after row; empty at first.
+    context: Vec<f32>,
+    /// Votes of the last forest that was asked about a region.
+    votes: Vec<f32>,
+    probabilities: Vec<f32>,
+}
+
+impl<'a> State<'a> {
+    fn new(cache: &'a FeatureCache, n_classes: usize) -> Self {
+        let n = cache.features.n_regions;
+        Self {
+            cache,
+            n_classes,
+            open: (0..n as u32).collect(),
+            context: Vec::new(),
+            votes: vec![0.0; n * n_classes],
+            probabilities: Vec::new(),
+        }
+    }
+
+    /// Columns that a forest must know now.
+    fn n_features(&self) -> usize {
+        self.cache.features.n_features + self.context.len() / self.open.len().max(1)
+    }
+
+    /// Lets a forest vote and turns votes into probabilities; gives the weights of the classes.
+    fn ask(
+        &mut self,
+        progress: &Progress,
+        forest: &Forest,
+        params: &DecisionParams,
+    ) -> Result<Vec<f32>, Cancelled> {
+        let Self { cache, n_classes, .. } = *self;
+        let rows = Rows { features: &cache.features, regions: &self.open, context: &self.context };
+        let votes = rows.predict(progress, forest)?;
+        for (region, votes) in self.open.iter().zip(votes.chunks_exact(n_classes)) {
+            self.votes[*region as usize * n_classes..][..n_classes].copy_from_slice(votes);
+        }
+        let weights = Votes { values: &self.votes, n_classes }.weights(&cache.places, params.prior_strength);
+        let mut weighted = self.votes.clone();
+        weigh(&mut weighted, &weights);
+        let weighted = Votes { values: &weighted, n_classes };
+        if self.context.is_empty() {
+            self.open = weighted.open(&cache.adjacency);
+        }
+        self.probabilities =
+            weighted.agree(progress, &cache.adjacency, &cache.affinity, &self.open, params.smoothness)?;
+        Ok(weights)
+    }
+
+    /// Context of the open regions for the next forest.
+    fn look_around(&mut self, progress: &Progress) -> Result<Spread, Cancelled> {
+        let spread = self.cache.grid.spread_all(progress, &self.probabilities, self.n_classes)?;
+        self.context = spread.rows(progress, &self.cache.grid, &self.probabilities, &self.open)?;
+        Ok(spread)
+    }
+
+    fn into_prediction(
+        self,
+        progress: &Progress,
+        classes: Vec<u16>,
+        params: &DecisionParams,
+    ) -> Result<Prediction, Cancelled> {
+        let refined = if params.polish {
+            polish(progress, self.cache, &self.probabilities, self.n_classes)?
+        } else {
+            Vec::new()
+        };
+        Ok(Prediction { classes, probabilities: self.probabilities, refined })
+    }
 }
 
 /// Mean over the classes of the fraction of samples that are predicted as painted.
@@ -365,21 +309,21 @@ pub fn predict(
         return Err(SegmentError::Unit { trained: classifier.unit, found: cache.unit });
     }
     let k = classifier.classes.len();
-    let mut probabilities = Vec::new();
-    let mut context = Vec::new();
+    let mut state = State::new(cache, k);
     progress.phase("Predicting", classifier.forests.len() as u64);
     for (round, forest) in classifier.forests.iter().enumerate() {
         if round > 0 {
-            context = cache.grid.features(progress, &probabilities, k)?;
+            state.look_around(progress)?;
         }
-        let rows = Rows::new(&cache.features, &context);
-        if forest.n_classes() != k || forest.n_features() != rows.n_features() {
-            return Err(SegmentError::Recipe { expected: forest.n_features(), found: rows.n_features() });
+        let found = state.n_features();
+        // Where nothing is open the context has no rows to tell its width by.
+        if forest.n_classes() != k || (forest.n_features() != found && !state.open.is_empty()) {
+            return Err(SegmentError::Recipe { expected: forest.n_features(), found });
         }
-        probabilities = rows.predict(progress, forest)?;
+        state.ask(progress, forest, &classifier.decision)?;
         progress.advance(1);
     }
-    Ok(Prediction { classes: classifier.classes.clone(), probabilities })
+    Ok(state.into_prediction(progress, classifier.classes.clone(), &classifier.decision)?)
 }
 
 /// What the user may choose about a whole segmentation; the defaults are what the benchmarks found best.
@@ -470,107 +414,44 @@ pub fn segment(
             found: [z, y, x],
         });
     }
-    check_classes(scribbles.voxels.iter().map(|v| v.1))?;
+    check_classes(scribbles.voxels().iter().map(|v| v.1))?;
     let cache = FeatureCache::build(progress, volume, mask, &params.recipe())?;
     let (classifier, prediction) = train(progress, &cache, &scribbles, &training, seed)?;
     let labels = prediction.labels(&cache.regions, Some(&scribbles));
     Ok(Segmentation { labels, cache, prediction, classifier })
 }
 
-/// Feature rows and context rows side by side.
+/// Features of some regions and, beside them, their context (one row per entry of `regions`, or none).
 struct Rows<'a> {
     features: &'a RegionFeatures,
+    regions: &'a [u32],
     context: &'a [f32],
-    n_context: usize,
 }
 
-impl<'a> Rows<'a> {
-    fn new(features: &'a RegionFeatures, context: &'a [f32]) -> Self {
-        Self { features, context, n_context: context.len() / features.n_regions.max(1) }
-    }
-
-    fn n_features(&self) -> usize {
-        self.features.n_features + self.n_context
-    }
-
-    fn row(&self, region: usize) -> impl Iterator<Item = f32> + '_ {
-        let context = &self.context[region * self.n_context..][..self.n_context];
-        self.features.row(region).iter().chain(context).copied()
+impl Rows<'_> {
+    /// Whole rows, one after the other.
+    fn gather(&self, entries: Range<usize>) -> Vec<f32> {
+        let n_context = self.context.len() / self.regions.len().max(1);
+        let mut out = Vec::with_capacity(entries.len() * (self.features.n_features + n_context));
+        for entry in entries {
+            out.extend_from_slice(self.features.row(self.regions[entry] as usize));
+            out.extend_from_slice(&self.context[entry * n_context..][..n_context]);
+        }
+        out
     }
 
     fn predict(&self, progress: &Progress, forest: &Forest) -> Result<Vec<f32>, Cancelled> {
-        if self.n_context == 0 {
-            return forest.predict(progress, &self.features.values);
-        }
         const BLOCK: usize = 256;
         let k = forest.n_classes();
-        let mut out = vec![0.0; self.features.n_regions * k];
-        out.par_chunks_mut(BLOCK * k).enumerate().try_for_each_init(Vec::new, |rows, (block, out)| {
+        let mut out = vec![0.0; self.regions.len() * k];
+        out.par_chunks_mut(BLOCK * k).enumerate().try_for_each(|(block, out)| {
             progress.check()?;
-            rows.clear();
-            for i in 0..out.len() / k {
-                rows.extend(self.row(block * BLOCK + i));
-            }
-            forest.predict_rows(rows, out);
+            let first = block * BLOCK;
+            forest.predict_rows(&self.gather(first..first + out.len() / k), out);
             Ok::<_, Cancelled>(())
         })?;
         Ok(out)
     }
-}
-
-impl Prediction {
-    /// Labels of every voxel; 0 outside the mask. Painted voxels keep what was painted.
-    pub fn labels(&self, regions: &Regions, scribbles: Option<&Scribbles>) -> Array3<u16> {
-        let k = self.classes.len();
-        let class: Vec<u16> =
-            self.probabilities.chunks_exact(k).map(|p| self.classes[best_two(p).0]).collect();
-        let mut labels = regions.ids.map(|id| if *id > 0 { class[*id as usize - 1] } else { 0 });
-        if let (Some(scribbles), Some(labels)) = (scribbles, labels.as_slice_mut()) {
-            for (index, class) in scribbles.voxels() {
-                if let Some(label) = labels.get_mut(*index).filter(|label| **label > 0) {
-                    *label = *class;
-                }
-            }
-        }
-        labels
-    }
-
-    /// Uncertainty of every voxel, 0 to 1: that of its region; 0 outside the mask.
-    pub fn uncertainty_volume(&self, regions: &Regions) -> Array3<f32> {
-        spread_out(regions, &self.uncertainty())
-    }
-
-    /// Probability of one of the classes for every voxel: that of its region; 0 outside the mask. `None` for
-    /// a class that was not painted.
-    pub fn probability_volume(&self, regions: &Regions, class: u16) -> Option<Array3<f32>> {
-        let position = self.classes.iter().position(|c| *c == class)?;
-        let of_region: Vec<f32> =
-            self.probabilities.chunks_exact(self.classes.len()).map(|p| p[position]).collect();
-        Some(spread_out(regions, &of_region))
-    }
-
-    /// Uncertainty of every region: 1 minus the margin between its two most probable classes, 0 to 1.
-    pub fn uncertainty(&self) -> Vec<f32> {
-        self.probabilities.chunks_exact(self.classes.len()).map(|p| 1.0 - best_two(p).1).collect()
-    }
-}
-
-/// Gives every voxel the value of its region.
-fn spread_out(regions: &Regions, values: &[f32]) -> Array3<f32> {
-    regions.ids.map(|id| id.checked_sub(1).and_then(|r| values.get(r as usize)).copied().unwrap_or(0.0))
-}
-
-/// Index of the greatest value (the first among equals) and its lead over the next.
-fn best_two(p: &[f32]) -> (usize, f32) {
-    let (mut best, mut first, mut second) = (0, f32::NEG_INFINITY, f32::NEG_INFINITY);
-    for (i, p) in p.iter().enumerate() {
-        if *p > first {
-            (second, first, best) = (first, *p, i);
-        } else if *p > second {
-            second = *p;
-        }
-    }
-    (best, if second.is_finite() { first - second } else { 1.0 })
 }
 
 #[cfg(test)]
@@ -695,21 +576,5 @@ mod tests {
         progress.cancel();
         let error = segment(&progress, &volume, map.view(), None, &params(), 1).unwrap_err();
         assert_eq!(error, SegmentError::Cancelled(Cancelled));
-    }
-
-    #[test]
-    fn strokes_are_pieces_that_touch_and_the_last_paint_counts() {
-        let painted = [
-            ([0, 0, 0], 1),
-            ([0, 1, 1], 1),
-            ([1, 2, 2], 1),
-            ([1, 2, 3], 2),
-            ([3, 3, 3], 1),
-            ([1, 2, 3], 3),
-            ([9, 9, 9], 1),
-        ];
-        let scribbles = Scribbles::from_voxels([4; 3], painted);
-        assert_eq!(scribbles.voxels(), &[(0, 1), (5, 1), (26, 1), (27, 3), (63, 1)]);
-        assert_eq!(scribbles.strokes(), vec![0, 0, 0, 3, 4]);
     }
 }

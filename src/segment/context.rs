@@ -60,9 +60,53 @@ impl ContextGrid {
         Ok(context)
     }
 
-    /// Columns that [`ContextGrid::features`] adds.
+    /// Columns that [`Spread::rows`] adds.
     pub(crate) fn n_features(n_classes: usize) -> usize {
         n_classes * (SCALES.len() + 1)
+    }
+
+    /// Sums of the regions' values, weighted by their voxels, on the grid.
+    fn deposit<'v>(&self, values: impl Iterator<Item = &'v f32>) -> Array3<f32> {
+        let mut grid = Array3::<f32>::zeros((self.shape[0], self.shape[1], self.shape[2]));
+        if let Some(cells) = grid.as_slice_mut() {
+            for ((cell, weight), value) in self.cell.iter().zip(&self.weight).zip(values) {
+                cells[*cell as usize] += weight * value;
+            }
+        }
+        grid
+    }
+
+    /// Voxels of a cell of the grid on which a scale (in edges of a region) is smoothed, as a multiple of a region's
+    /// edge: σ stays near one and a half cells.
+    fn factor(scale: f32) -> f32 {
+        let mut factor = 1.0;
+        while scale / factor > 2.0 {
+            factor *= 2.0;
+        }
+        factor
+    }
+
+    /// One value per region, weighted by its voxels, spread over the neighbourhood at a scale: for [`Self::read`].
+    pub(super) fn spread(
+        &self,
+        progress: &Progress,
+        values: &[f32],
+        scale: f32,
+    ) -> Result<Array3<f32>, Cancelled> {
+        let mut grid = self.deposit(values.iter());
+        let factor = Self::factor(scale);
+        let mut done = 1.0;
+        while done < factor {
+            grid = smooth::halve(progress, grid.view())?;
+            done *= 2.0;
+        }
+        smooth::gaussian(progress, grid.view(), [scale / factor; 3])
+    }
+
+    /// What [`Self::spread`] at a scale left at a region.
+    pub(super) fn read(&self, grid: &Array3<f32>, region: usize, scale: f32) -> f32 {
+        let factor = Self::factor(scale);
+        sample(grid.view(), self.at[region].map(|a| (a - 0.5 * (factor - 1.0)) / factor))
     }
 
     /// Weighted sums of one class's probabilities on the grid, smoothed at every scale.
@@ -73,16 +117,11 @@ impl ContextGrid {
         n_classes: usize,
         class: usize,
     ) -> Result<Vec<Array3<f32>>, Cancelled> {
-        let mut grid = Array3::<f32>::zeros((self.shape[0], self.shape[1], self.shape[2]));
-        if let Some(cells) = grid.as_slice_mut() {
-            for (r, cell) in self.cell.iter().enumerate() {
-                cells[*cell as usize] += self.weight[r] * probabilities[r * n_classes + class];
-            }
-        }
+        let mut grid = self.deposit(probabilities.iter().skip(class).step_by(n_classes));
         let mut grids = Vec::with_capacity(SCALES.len());
         let mut level = 0;
         for scale in SCALES {
-            // Coarse scales on halved grids: σ stays near one and a half cells.
+            // Coarse scales on halved grids.
             while scale / (1 << level) as f32 > 2.0 {
                 grid = smooth::halve(progress, grid.view())?;
                 level += 1;
@@ -92,15 +131,14 @@ impl ContextGrid {
         Ok(grids)
     }
 
-    /// Context of every region: for each class its own probability and the smoothed ones, `n_features`
-    /// columns, row after row.
-    pub(crate) fn features(
+    /// What was taken for what where: for [`Spread::rows`].
+    pub(super) fn spread_all(
         &self,
         progress: &Progress,
         probabilities: &[f32],
         n_classes: usize,
-    ) -> Result<Vec<f32>, Cancelled> {
-        let grids: Vec<Vec<Array3<f32>>> = (0..n_classes)
+    ) -> Result<Spread, Cancelled> {
+        let of_class = (0..n_classes)
             .into_par_iter()
             .map(|class| {
                 let mut grids = self.smoothed(progress, probabilities, n_classes, class)?;
@@ -110,29 +148,48 @@ impl ContextGrid {
                 Ok(grids)
             })
             .collect::<Result<_, Cancelled>>()?;
-        let n_features = Self::n_features(n_classes);
-        let mut out = vec![0.0f32; self.cell.len() * n_features];
-        let factors = SCALES.map(|scale| {
-            let mut factor = 1.0f32;
-            while scale / factor > 2.0 {
-                factor *= 2.0;
-            }
-            factor
-        });
-        out.par_chunks_mut(n_features * 256).enumerate().try_for_each(|(block, rows)| {
-            progress.check()?;
-            for (i, row) in rows.chunks_exact_mut(n_features).enumerate() {
-                let r = block * 256 + i;
-                for (class, columns) in row.chunks_exact_mut(SCALES.len() + 1).enumerate() {
-                    columns[0] = probabilities[r * n_classes + class];
-                    for ((column, grid), factor) in columns[1..].iter_mut().zip(&grids[class]).zip(factors) {
-                        let at = self.at[r].map(|a| (a - 0.5 * (factor - 1.0)) / factor);
-                        *column = sample(grid.view(), at);
+        Ok(Spread { of_class })
+    }
+}
+
+/// Smoothed probabilities, per class and scale.
+pub(super) struct Spread {
+    of_class: Vec<Vec<Array3<f32>>>,
+}
+
+impl Spread {
+    /// Context of some regions: for each class its own probability and the smoothed ones,
+    /// [`ContextGrid::n_features`] columns, row after row in the order of `regions`.
+    pub(super) fn rows(
+        &self,
+        progress: &Progress,
+        context: &ContextGrid,
+        probabilities: &[f32],
+        regions: &[u32],
+    ) -> Result<Vec<f32>, Cancelled> {
+        const BLOCK: usize = 256;
+        let n_classes = self.of_class.len();
+        let n_features = ContextGrid::n_features(n_classes);
+        let mut out = vec![0.0f32; regions.len() * n_features];
+        let factors = SCALES.map(ContextGrid::factor);
+        out.par_chunks_mut(n_features * BLOCK).zip(regions.par_chunks(BLOCK)).try_for_each(
+            |(rows, regions)| {
+                progress.check()?;
+                for (row, region) in rows.chunks_exact_mut(n_features).zip(regions) {
+                    let r = *region as usize;
+                    let places = factors.map(|f| context.at[r].map(|a| (a - 0.5 * (f - 1.0)) / f));
+                    for (class, columns) in row.chunks_exact_mut(SCALES.len() + 1).enumerate() {
+                        columns[0] = probabilities[r * n_classes + class];
+                        for ((column, grid), at) in
+                            columns[1..].iter_mut().zip(&self.of_class[class]).zip(places)
+                        {
+                            *column = sample(grid.view(), at);
+                        }
                     }
                 }
-            }
-            Ok(())
-        })?;
+                Ok(())
+            },
+        )?;
         Ok(out)
     }
 }
@@ -150,7 +207,9 @@ mod tests {
             (0..64).flat_map(|i| if i < 32 { [1.0, 0.0] } else { [0.0, 1.0] }).collect();
         let progress = Progress::new();
         let grid = ContextGrid::new(&progress, &places, [4, 4, 256], [4.0; 3]).unwrap();
-        let features = grid.features(&progress, &probabilities, 2).unwrap();
+        let spread = grid.spread_all(&progress, &probabilities, 2).unwrap();
+        let all: Vec<u32> = (0..64).collect();
+        let features = spread.rows(&progress, &grid, &probabilities, &all).unwrap();
         let n = ContextGrid::n_features(2);
         let row = |r: usize| &features[r * n..][..n];
         for r in 0..64 {
@@ -163,6 +222,7 @@ mod tests {
         // Beside the border the far class shows the more, the coarser the scale.
         let near = &row(28)[n / 2 + 1..];
         assert!(near.windows(2).all(|w| w[1] >= w[0] - 1e-3), "{near:?}");
+        assert_eq!(spread.rows(&progress, &grid, &probabilities, &[28]).unwrap(), row(28));
         assert!(near[0] < 0.01 && near[2] > 0.05 && near[4] > 0.3, "{near:?}");
     }
 }

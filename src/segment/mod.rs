@@ -2,24 +2,30 @@
 //! strokes into a label for every voxel.
 
 pub mod brush;
+mod cache;
 pub mod classify;
 mod context;
+mod decide;
 pub mod features;
 pub mod fill;
 pub mod forest;
+mod polish;
+mod prediction;
 pub mod regions;
+mod scribbles;
 pub mod slic;
 
 #[cfg(test)]
 mod test_data;
 
-pub use classify::{
-    Classifier, FeatureCache, Prediction, Recipe, Scribbles, SegmentParams, Segmentation, TrainParams,
-    predict, segment, train,
-};
+pub use cache::{FeatureCache, Recipe};
+pub use classify::{Classifier, SegmentParams, Segmentation, TrainParams, predict, segment, train};
+pub use decide::DecisionParams;
 pub use features::{FeatureParams, RegionFeatures, region_features};
 pub use forest::{Forest, ForestKind, ForestParams};
+pub use prediction::Prediction;
 pub use regions::{Adjacency, Place, Regions};
+pub use scribbles::Scribbles;
 pub use slic::{SlicParams, supervoxels};
 
 use std::borrow::Cow;

@@ -44,6 +44,11 @@ impl Adjacency {
         &self.entries[self.offsets[region]..self.offsets[region + 1]]
     }
 
+    /// Where the entries of [`Self::of`] lie among those of all regions.
+    pub(super) fn entries_of(&self, region: usize) -> Range<usize> {
+        self.offsets[region]..self.offsets[region + 1]
+    }
+
     /// Number of unordered pairs of touching regions.
     pub fn n_pairs(&self) -> usize {
         self.entries.len() / 2

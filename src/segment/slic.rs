@@ -55,7 +55,7 @@ pub struct SlicParams {
 
 impl Default for SlicParams {
     fn default() -> Self {
-        Self { size_voxels: 4.5, compactness: 0.5, iterations: 5, smoothing_voxels: 1.5, min_size: 0.35 }
+        Self { size_voxels: 4.5, compactness: 0.5, iterations: 5, smoothing_voxels: 1.0, min_size: 0.35 }
     }
 }
 

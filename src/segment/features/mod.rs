@@ -19,17 +19,23 @@
 //! Cost: about 60 multiply-adds and 16 additions per voxel and fine scale. Memory: (slab + 2) slices per thread,
 //! an eighth of the volume, and 4 bytes per region and feature.
 
+mod coarse;
+mod fine;
+mod graph;
+
 use std::borrow::Cow;
-use std::ops::Range;
 
 use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use self::coarse::{COARSE_NAMES, coarse_scale};
+use self::fine::{FINE_NAMES, fine_scale};
+use self::graph::graph_features;
+pub(super) use self::graph::neighbour_noise;
 use super::regions::{Adjacency, Place};
 use super::{Regions, SegmentError};
 use crate::base::{Cancelled, Progress};
-use crate::kernels::smooth::{self, HalfKernel, SliceScratch};
 use crate::volume::Volume;
 
 /// Which features are computed.
@@ -178,7 +184,7 @@ fn check(params: &FeatureParams) -> Result<(), SegmentError> {
 }
 
 /// The values, with the mean in place of those that are not finite.
-fn finite(volume: &Volume<f32>) -> Cow<'_, [f32]> {
+pub(super) fn finite(volume: &Volume<f32>) -> Cow<'_, [f32]> {
     let values = volume.values();
     if values.par_iter().all(|v| v.is_finite()) {
         return Cow::Borrowed(values);
@@ -255,223 +261,6 @@ fn raw_statistics(
     Ok(sums.iter().map(row).collect())
 }
 
-const FINE_NAMES: [&str; 11] = [
-    "smoothed",
-    "sd of smoothed",
-    "gradient magnitude",
-    "Laplacian",
-    "sd of Laplacian",
-    "Hessian eigenvalue 1",
-    "Hessian eigenvalue 2",
-    "Hessian eigenvalue 3",
-    "structure tensor eigenvalue 1",
-    "structure tensor eigenvalue 2",
-    "structure tensor eigenvalue 3",
-];
-
-/// Sums over a region: count, g, g², |∇g|, (∇²g)², Hessian zz zy zx yy yx xx, structure tensor likewise.
-type FineSum = [f32; 17];
-
-fn fine_scale(
-    progress: &Progress,
-    values: &[f32],
-    regions: &Regions,
-    frame: &Frame,
-    sigma: f32,
-) -> Result<Vec<[f32; 11]>, Cancelled> {
-    let kernels = frame.edge.map(|e| HalfKernel::gaussian(sigma / e));
-    let step = frame.edge.map(|e| sigma / e);
-    let sums = regions.accumulate(
-        progress,
-        |z, first, entries: &mut [FineSum]| {
-            let planes = PaddedPlanes::smooth(progress, values, frame.shape, &kernels, z.clone())?;
-            for z in z {
-                progress.check()?;
-                let ids = &regions.values()[z * frame.shape[1] * frame.shape[2]..];
-                pulp::Arch::new().dispatch(|| add_slice(&planes, z, ids, first, step, entries));
-            }
-            Ok(())
-        },
-        |total, part| {
-            for (t, p) in total.iter_mut().zip(part) {
-                *t += p;
-            }
-        },
-    )?;
-    Ok(sums
-        .par_iter()
-        .map(|s| {
-            let n = 1.0 / s[0].max(1.0);
-            let mean = s[1] * n;
-            let h: [f32; 6] = std::array::from_fn(|i| s[5 + i] * n);
-            let laplacian = h[0] + h[3] + h[5];
-            let hessian = eigenvalues(h);
-            let tensor = eigenvalues(std::array::from_fn(|i| s[11 + i] * n));
-            let sd = |squares: f32, mean: f32| (squares * n - mean * mean).max(0.0).sqrt();
-            [
-                mean,
-                sd(s[2], mean),
-                s[3] * n,
-                laplacian,
-                sd(s[4], laplacian),
-                hessian[0],
-                hessian[1],
-                hessian[2],
-                tensor[0].max(0.0).sqrt(),
-                tensor[1].max(0.0).sqrt(),
-                tensor[2].max(0.0).sqrt(),
-            ]
-        })
-        .collect())
-}
-
-/// Smoothed slices of a slab and one more on either side; each has a frame of one voxel around, its faces repeated.
-struct PaddedPlanes {
-    first: isize,
-    row_len: usize,
-    plane_len: usize,
-    values: Vec<f32>,
-}
-
-impl PaddedPlanes {
-    fn smooth(
-        progress: &Progress,
-        values: &[f32],
-        shape: [usize; 3],
-        kernels: &[HalfKernel; 3],
-        z: Range<usize>,
-    ) -> Result<Self, Cancelled> {
-        let [nz, ny, nx] = shape;
-        let (row_len, plane_len) = (nx + 2, (nx + 2) * (ny + 2));
-        let first = z.start as isize - 1;
-        let mut padded = vec![0.0; plane_len * (z.len() + 2)];
-        let mut scratch = SliceScratch::default();
-        let mut slice = vec![0.0; ny * nx];
-        for (i, plane) in padded.chunks_exact_mut(plane_len).enumerate() {
-            progress.check()?;
-            let at = (first + i as isize).clamp(0, nz as isize - 1) as usize;
-            smooth::smooth_slice(values, shape, kernels, at, &mut scratch, &mut slice);
-            for (y, row) in plane.chunks_exact_mut(row_len).enumerate() {
-                let from = y.saturating_sub(1).min(ny - 1) * nx;
-                row[1..=nx].copy_from_slice(&slice[from..from + nx]);
-                row[0] = row[1];
-                row[nx + 1] = row[nx];
-            }
-        }
-        Ok(Self { first, row_len, plane_len, values: padded })
-    }
-
-    /// The row `y` (from -1) of slice `z` with its frame.
-    #[inline(always)]
-    fn row(&self, z: isize, y: isize) -> &[f32] {
-        let at = (z - self.first) as usize * self.plane_len + (y + 1) as usize * self.row_len;
-        &self.values[at..at + self.row_len]
-    }
-}
-
-/// Adds one slice's voxels to their regions. `step` is σ in voxels per axis: it normalises derivatives.
-#[inline(always)]
-fn add_slice(
-    planes: &PaddedPlanes,
-    z: usize,
-    ids: &[u32],
-    first: u32,
-    step: [f32; 3],
-    entries: &mut [FineSum],
-) {
-    const LANES: usize = 8;
-    let nx = planes.row_len - 2;
-    let ny = planes.plane_len / planes.row_len - 2;
-    let z = z as isize;
-    for y in 0..ny {
-        let ids = &ids[y * nx..][..nx];
-        let y = y as isize;
-        let rows: [&[f32]; 9] = [
-            planes.row(z - 1, y - 1),
-            planes.row(z - 1, y),
-            planes.row(z - 1, y + 1),
-            planes.row(z, y - 1),
-            planes.row(z, y),
-            planes.row(z, y + 1),
-            planes.row(z + 1, y - 1),
-            planes.row(z + 1, y),
-            planes.row(z + 1, y + 1),
-        ];
-        let mut x = 0;
-        while x < nx {
-            let n = LANES.min(nx - x);
-            let mut lanes = [[0.0f32; LANES]; 17];
-            if n == LANES {
-                derivatives(&rows.map(|r| window::<LANES>(r, x)), step, &mut lanes);
-            } else {
-                let mut end = [[0.0f32; LANES + 2]; 9];
-                for (end, row) in end.iter_mut().zip(rows) {
-                    end[..n + 2].copy_from_slice(&row[x..x + n + 2]);
-                }
-                derivatives(&end, step, &mut lanes);
-            }
-            for i in 0..n {
-                if ids[x + i] > 0 {
-                    let entry = &mut entries[(ids[x + i] - first) as usize];
-                    for (sum, lane) in entry.iter_mut().zip(&lanes) {
-                        *sum += lane[i];
-                    }
-                }
-            }
-            x += n;
-        }
-    }
-}
-
-#[inline(always)]
-fn window<const LANES: usize>(row: &[f32], x: usize) -> [f32; 10] {
-    let mut out = [0.0; 10];
-    out.copy_from_slice(&row[x..x + LANES + 2]);
-    out
-}
-
-/// The terms of [`FineSum`] for eight voxels from their 3 × 3 rows.
-#[inline(always)]
-fn derivatives(rows: &[[f32; 10]; 9], step: [f32; 3], out: &mut [[f32; 8]; 17]) {
-    let [sz, sy, sx] = step;
-    for i in 0..8 {
-        let at = |row: usize, dx: usize| rows[row][i + dx];
-        let centre = at(4, 1);
-        let gz = 0.5 * sz * (at(7, 1) - at(1, 1));
-        let gy = 0.5 * sy * (at(5, 1) - at(3, 1));
-        let gx = 0.5 * sx * (at(4, 2) - at(4, 0));
-        let hzz = sz * sz * (at(7, 1) + at(1, 1) - 2.0 * centre);
-        let hyy = sy * sy * (at(5, 1) + at(3, 1) - 2.0 * centre);
-        let hxx = sx * sx * (at(4, 2) + at(4, 0) - 2.0 * centre);
-        let hzy = 0.25 * sz * sy * (at(8, 1) - at(6, 1) - at(2, 1) + at(0, 1));
-        let hzx = 0.25 * sz * sx * (at(7, 2) - at(7, 0) - at(1, 2) + at(1, 0));
-        let hyx = 0.25 * sy * sx * (at(5, 2) - at(5, 0) - at(3, 2) + at(3, 0));
-        let laplacian = hzz + hyy + hxx;
-        let terms = [
-            1.0,
-            centre,
-            centre * centre,
-            (gz * gz + gy * gy + gx * gx).sqrt(),
-            laplacian * laplacian,
-            hzz,
-            hzy,
-            hzx,
-            hyy,
-            hyx,
-            hxx,
-            gz * gz,
-            gz * gy,
-            gz * gx,
-            gy * gy,
-            gy * gx,
-            gx * gx,
-        ];
-        for (out, term) in out.iter_mut().zip(terms) {
-            out[i] = term;
-        }
-    }
-}
-
 /// Eigenvalues, largest first, of the symmetric matrix [zz, zy, zx, yy, yx, xx] (closed form, in f64 inside).
 pub(crate) fn eigenvalues(m: [f32; 6]) -> [f32; 3] {
     let [a, b, c, d, e, f] = m.map(f64::from);
@@ -486,64 +275,6 @@ pub(crate) fn eigenvalues(m: [f32; 6]) -> [f32; 3] {
     let first = q + 2.0 * p * phi.cos();
     let last = q + 2.0 * p * (phi + 2.0 * std::f64::consts::FRAC_PI_3).cos();
     [first as f32, (3.0 * q - first - last) as f32, last as f32]
-}
-
-const COARSE_NAMES: [&str; 6] = [
-    "smoothed",
-    "gradient magnitude",
-    "Laplacian",
-    "Hessian eigenvalue 1",
-    "Hessian eigenvalue 2",
-    "Hessian eigenvalue 3",
-];
-
-/// Features at the regions' centres; `pyramid` grows by halved volumes as the scale asks.
-fn coarse_scale(
-    progress: &Progress,
-    pyramid: &mut Vec<Array3<f32>>,
-    places: &[Place],
-    frame: &Frame,
-    sigma: f32,
-) -> Result<Vec<[f32; 6]>, Cancelled> {
-    let mut level = 0;
-    while sigma / (1 << level) as f32 >= 2.5 {
-        level += 1;
-    }
-    while pyramid.len() <= level {
-        if let Some(last) = pyramid.last() {
-            pyramid.push(smooth::halve(progress, last.view())?);
-        }
-    }
-    // The volumes below are needed no more once a coarser one exists, for scales increase.
-    for done in pyramid.iter_mut().take(level) {
-        *done = Array3::default((0, 0, 0));
-    }
-    let factor = (1 << level) as f32;
-    // Means over blocks of `factor` voxels have smoothed already, by a box of variance (factor² - 1) / 12.
-    let boxed = (factor * factor - 1.0) / 12.0 / (factor * factor);
-    let coarse_sigma = frame.edge.map(|e| ((sigma / factor / e).powi(2) - boxed).max(0.0).sqrt());
-    let smooth = smooth::gaussian(progress, pyramid[level].view(), coarse_sigma)?;
-    let step = frame.edge.map(|e| sigma / factor / e);
-    let offset = 0.5 * (factor - 1.0);
-    let features = |place: &Place| {
-        let at = place.centre_zyx.map(|c| (c - offset) / factor);
-        let g = |dz: i8, dy: i8, dx: i8| {
-            sample(smooth.view(), [at[0] + f32::from(dz), at[1] + f32::from(dy), at[2] + f32::from(dx)])
-        };
-        let rows: [[f32; 3]; 9] =
-            std::array::from_fn(|r| [-1, 0, 1].map(|dx| g(r as i8 / 3 - 1, r as i8 % 3 - 1, dx)));
-        let mut windows = [[0.0f32; 10]; 9];
-        for (window, row) in windows.iter_mut().zip(rows) {
-            window[..3].copy_from_slice(&row);
-        }
-        let mut terms = [[0.0f32; 8]; 17];
-        derivatives(&windows, step, &mut terms);
-        let hessian = eigenvalues(std::array::from_fn(|i| terms[5 + i][0]));
-        let laplacian = terms[5][0] + terms[8][0] + terms[10][0];
-        [terms[1][0], terms[3][0], laplacian, hessian[0], hessian[1], hessian[2]]
-    };
-    progress.check()?;
-    Ok(places.par_iter().map(features).collect())
 }
 
 /// Trilinear sample at a fractional index (z, y, x), clamped to the volume.
@@ -567,82 +298,10 @@ pub(crate) fn sample(volume: ArrayView3<'_, f32>, at: [f32; 3]) -> f32 {
     a + fz * (b - a)
 }
 
-/// Neighbours' statistics and edge-preserving means of the regions' mean values.
-fn graph_features(
-    progress: &Progress,
-    mean: &[f32],
-    places: &[Place],
-    adjacency: &Adjacency,
-    params: &FeatureParams,
-    columns: &mut Columns,
-) -> Result<(), Cancelled> {
-    progress.check()?;
-    let around: Vec<[f32; 4]> = (0..mean.len())
-        .into_par_iter()
-        .map(|r| {
-            let (mut sum, mut weight, mut low, mut high) = (0.0, 0.0, mean[r], mean[r]);
-            for (other, faces) in adjacency.of(r) {
-                let value = mean[*other as usize];
-                sum += *faces as f32 * value;
-                weight += *faces as f32;
-                low = low.min(value);
-                high = high.max(value);
-            }
-            let around = if weight > 0.0 { sum / weight } else { mean[r] };
-            [around, mean[r] - around, low, high]
-        })
-        .collect();
-    let names = ["mean of neighbours", "difference to neighbours", "least neighbour", "greatest neighbour"];
-    columns.push_rows(names.map(str::to_owned), &around);
-    let noise = neighbour_noise(mean, adjacency);
-    for range in &params.graph_ranges {
-        let mut values = mean.to_vec();
-        for _ in 0..3 {
-            progress.check()?;
-            values = bilateral(&values, places, adjacency, noise * *range as f32);
-        }
-        columns.push(format!("edge-preserving mean, range {range}"), values);
-    }
-    Ok(())
-}
-
-/// Half the median difference between neighbours, divided by 0.6745 √2 / 2: the standard deviation of the
-/// means where most neighbours differ by noise only. Never zero.
-fn neighbour_noise(mean: &[f32], adjacency: &Adjacency) -> f32 {
-    let mut differences: Vec<f32> = (0..mean.len())
-        .filter_map(|r| adjacency.of(r).first().map(|(other, _)| (mean[r] - mean[*other as usize]).abs()))
-        .collect();
-    let middle = differences.len() / 2;
-    if differences.is_empty() {
-        return 1.0;
-    }
-    let (_, median, _) = differences.select_nth_unstable_by(middle, f32::total_cmp);
-    (*median / (0.6745 * std::f32::consts::SQRT_2)).max(1e-12)
-}
-
-/// One round of averaging over neighbours, weighted by size and by how little the values differ.
-fn bilateral(values: &[f32], places: &[Place], adjacency: &Adjacency, range: f32) -> Vec<f32> {
-    let scale = -0.5 / (range * range);
-    (0..values.len())
-        .into_par_iter()
-        .map(|r| {
-            let own = places[r].n_voxels as f32;
-            let (mut sum, mut weight) = (own * values[r], own);
-            for (other, _) in adjacency.of(r) {
-                let other = *other as usize;
-                let difference = values[other] - values[r];
-                let w = places[other].n_voxels as f32 * (scale * difference * difference).exp();
-                sum += w * values[other];
-                weight += w;
-            }
-            sum / weight
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::smooth;
     use crate::segment::test_data;
 
     fn grid_regions(shape: [usize; 3], edge: usize) -> Regions {
