@@ -3,7 +3,7 @@
 @group(0) @binding(0) var picture: texture_2d<f32>;
 @group(0) @binding(1) var linear: sampler;
 // x: 1 for an sRGB target.
-@group(0) @binding(2) var<uniform> style: vec4<f32>;
+@group(0) @binding(2) var<storage, read> style: vec4<f32>;
 
 struct Corner {
     @builtin(position) position: vec4<f32>,

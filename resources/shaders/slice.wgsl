@@ -27,7 +27,7 @@ struct Slice {
     background: vec4<f32>,
 };
 
-@group(0) @binding(0) var<uniform> u: Slice;
+@group(0) @binding(0) var<storage, read> u: Slice;
 @group(0) @binding(1) var image: texture_3d<f32>;
 @group(0) @binding(2) var linear: sampler;
 @group(0) @binding(3) var colors: texture_2d<f32>;

@@ -39,7 +39,7 @@ const MODE_LABELS: i32 = 5;
 const TABLE_LAST: f32 = 1023.0;
 const MAX_STEPS: i32 = 16384;
 
-@group(0) @binding(0) var<uniform> u: March;
+@group(0) @binding(0) var<storage, read> u: March;
 @group(0) @binding(1) var image: texture_3d<f32>;
 @group(0) @binding(2) var linear: sampler;
 // Row 0: colour and extinction; row 1: their running integrals.

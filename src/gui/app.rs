@@ -16,6 +16,9 @@ use crate::ops::Stage;
 use crate::project::Content;
 use crate::session::{self, Command, Event, Session, Theme};
 
+/// How often progress is drawn.
+const PROGRESS_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// The window's application.
 pub struct App {
     pub(super) session: Session,
@@ -118,6 +121,10 @@ impl App {
         self.take_picture(&ctx);
         self.apply_queue(&ctx);
         self.guard_close(&ctx);
+        if self.facts().jobs {
+            // Progress is shown while it is made.
+            ctx.request_repaint_after(PROGRESS_EVERY);
+        }
     }
 
     pub(super) fn facts(&self) -> Facts {
@@ -232,6 +239,11 @@ impl App {
         match &layer.content {
             Content::Volume(_) if layer.provenance.op != "demo" => {
                 self.view.stage = match self.view.stage {
+                    Stage::Scan | Stage::Align
+                        if panels::scan::scan_layer(self.session.project()).is_none() =>
+                    {
+                        Stage::Segment
+                    }
                     Stage::Scan | Stage::Align => Stage::Reconstruct,
                     stage => stage,
                 };

@@ -36,8 +36,8 @@ pub(crate) struct Derived {
     projection: Option<((LayerId, u64, usize), egui::TextureHandle)>,
     /// Which view of the scan is shown while there is no volume.
     pub(crate) projection_index: usize,
-    /// Unsaved work of earlier sessions, once it was looked for.
-    pub(crate) unsaved: Option<Vec<crate::session::Recoverable>>,
+    /// Unsaved work of earlier sessions, and when it was looked for.
+    pub(crate) unsaved: Option<(std::time::Instant, Vec<crate::session::Recoverable>)>,
     /// Pictures of the demo cells on the welcome page.
     pub(crate) pictures: BTreeMap<&'static str, egui::TextureHandle>,
 }

@@ -9,6 +9,9 @@ use super::widgets::Button;
 use super::{dialogs, icons, theme, widgets};
 use crate::session::Command;
 
+/// How long a look for unsaved work holds.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_secs(3);
+
 /// A demo cell on the page.
 struct Cell {
     name: &'static str,
@@ -92,7 +95,12 @@ fn head(ui: &mut egui::Ui) {
 /// Work of earlier sessions that did not end well: it can be opened again or thrown away.
 fn unsaved(ui: &mut egui::Ui, width: f32, cx: &mut Cx<'_>) {
     let session = cx.session;
-    let found = cx.derived.unsaved.get_or_insert_with(|| session.recoverable());
+    // Another window may have ended meanwhile.
+    if cx.derived.unsaved.as_ref().is_none_or(|(when, _)| when.elapsed() > LOOK_AGAIN) {
+        cx.derived.unsaved = Some((std::time::Instant::now(), session.recoverable()));
+    }
+    ui.ctx().request_repaint_after(LOOK_AGAIN);
+    let found = cx.derived.unsaved.as_ref().map_or(&[][..], |(_, found)| found.as_slice());
     if found.is_empty() {
         return;
     }

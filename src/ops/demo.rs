@@ -177,5 +177,9 @@ fn true_classes(names: &std::collections::BTreeMap<u16, String>) -> ClassTable {
             table.insert(Class { id, color, ..class });
         }
     }
+    // 0 is the ice of the truth; who paints needs a class for it.
+    if let Some(ice) = table.proposed("ice") {
+        table.insert(ice);
+    }
     table
 }

@@ -53,12 +53,14 @@ pub struct Param {
     pub doc: &'static str,
     /// Folded under "More" in the form.
     pub advanced: bool,
+    /// Counts only where another parameter has one of these values; the form hides it elsewhere.
+    pub only_with: Option<(&'static str, &'static [&'static str])>,
 }
 
 impl Param {
     /// A parameter of this kind, required and shown.
     pub const fn new(name: &'static str, label: &'static str, kind: ParamKind, doc: &'static str) -> Self {
-        Self { name, label, unit: "", kind, optional: false, doc, advanced: false }
+        Self { name, label, unit: "", kind, optional: false, doc, advanced: false, only_with: None }
     }
 
     /// With a unit.
@@ -79,6 +81,13 @@ impl Param {
     #[must_use]
     pub const fn advanced(mut self) -> Self {
         self.advanced = true;
+        self
+    }
+
+    /// Counts only where the parameter `name` has one of these values.
+    #[must_use]
+    pub const fn only_with(mut self, name: &'static str, values: &'static [&'static str]) -> Self {
+        self.only_with = Some((name, values));
         self
     }
 

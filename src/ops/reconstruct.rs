@@ -51,13 +51,15 @@ ordered subsets after Censor and Elfving (2002).",
                 choice("butterworth", "Butterworth"),
             ]),
             "Window on the ramp filter of FBP: the bare ramp keeps all detail and noise, Hann is smoothest",
-        ),
+        )
+        .only_with("method", &["fbp"]),
         Param::new(
             "iterations",
             "Sweeps",
             ParamKind::Int { min: 1, max: 10_000 },
             "Sweeps of SIRT over all views",
-        ),
+        )
+        .only_with("method", &["sirt"]),
         Param::new(
             "thickness",
             "Thickness",
@@ -78,6 +80,7 @@ ordered subsets after Censor and Elfving (2002).",
             ParamKind::Bool,
             "SIRT keeps every voxel at zero absorption or above",
         )
+        .only_with("method", &["sirt"])
         .advanced(),
         Param::new(
             "cutoff",
@@ -85,6 +88,7 @@ ordered subsets after Censor and Elfving (2002).",
             ParamKind::Float { min: 0.05, max: 1.0 },
             "Where the window of FBP ends, as a fraction of the highest frequency",
         )
+        .only_with("method", &["fbp"])
         .advanced(),
         Param::new(
             "order",
@@ -92,6 +96,7 @@ ordered subsets after Censor and Elfving (2002).",
             ParamKind::Int { min: 1, max: 20 },
             "Steepness of the Butterworth window",
         )
+        .only_with("filter", &["butterworth"])
         .advanced(),
         Param::new(
             "subsets",
@@ -99,6 +104,7 @@ ordered subsets after Censor and Elfving (2002).",
             ParamKind::Int { min: 1, max: 64 },
             "Groups of views after each of which SIRT updates the volume; more converge faster",
         )
+        .only_with("method", &["sirt"])
         .advanced(),
         Param::new(
             "relaxation",
@@ -106,6 +112,7 @@ ordered subsets after Censor and Elfving (2002).",
             ParamKind::Float { min: 0.01, max: 1.99 },
             "Step of SIRT; larger is faster but may not settle",
         )
+        .only_with("method", &["sirt"])
         .advanced(),
         Param::new(
             "center",

@@ -97,8 +97,8 @@ impl Refinement {
                 let fraction = LEVELS[level];
                 let size = picture(fraction);
                 let affordable = budget.as_secs_f64() / self.secs_per_px / f64::from(size[0]);
-                let n_rows = (affordable as u32).clamp(4, size[1] - row);
-                let n_rows = n_rows.min(size[1] - row);
+                // At least four rows, but no more than are left.
+                let n_rows = (affordable as u32).max(4).min(size[1] - row);
                 Some(Work { size, row, n_rows, is_last: row + n_rows == size[1], fraction })
             }
         }
@@ -158,6 +158,16 @@ mod tests {
         assert_eq!(whole, [0.125, 0.5, 1.0]);
         // One coarse picture at the lowest resolution, 65 ms; pieces at rest keep to 40 ms.
         assert!(longest < 0.085, "{longest}");
+    }
+
+    #[test]
+    fn pictures_of_every_height_come_to_an_end() {
+        for height in 1..40 {
+            for secs_per_px in [1e-9, 1e-5, 1e-3] {
+                let (whole, _) = run(Refinement::new([50, height], BUDGET, secs_per_px), secs_per_px);
+                assert_eq!(whole.last(), Some(&1.0), "{height} rows");
+            }
+        }
     }
 
     #[test]

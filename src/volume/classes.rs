@@ -91,7 +91,8 @@ const fn entry(
 }
 
 /// Cell parts that users of soft X-ray tomography segment, with GO identifiers.
-pub const ONTOLOGY: [OntologyEntry; 17] = [
+pub const ONTOLOGY: [OntologyEntry; 18] = [
+    entry("ice", "", "", [0.08, 0.12]),
     entry("buffer", "", "", [0.08, 0.12]),
     entry("capillary", "", "", [0.9, 1.2]),
     entry("cell", "", "", [0.2, 0.35]),

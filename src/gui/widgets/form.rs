@@ -13,7 +13,11 @@ pub(crate) fn show(ui: &mut Ui, op: &'static Op, given: &mut Value, skip: &[&str
         *given = Value::Object(Map::new());
     }
     let defaults = (op.defaults)();
-    let params = || op.params.iter().filter(|param| !skip.contains(&param.name));
+    let values = given.clone();
+    let params = || {
+        let wanted = |param: &&Param| !skip.contains(&param.name) && counts(op, param, &defaults, &values);
+        op.params.iter().filter(wanted)
+    };
     for param in params().filter(|param| !param.advanced) {
         field(ui, param, &defaults, given);
     }
@@ -25,6 +29,14 @@ pub(crate) fn show(ui: &mut Ui, op: &'static Op, given: &mut Value, skip: &[&str
             }
         });
     }
+}
+
+/// Whether a parameter counts with the others as they are.
+fn counts(op: &Op, param: &Param, defaults: &Value, given: &Value) -> bool {
+    let Some((name, values)) = param.only_with else { return true };
+    let Some(other) = op.params.iter().find(|other| other.name == name) else { return true };
+    let value = given.get(name).or_else(|| defaults.get(name)).and_then(Value::as_str);
+    value.is_some_and(|value| values.contains(&value)) && counts(op, other, defaults, given)
 }
 
 /// One parameter with its reset button.
@@ -102,7 +114,7 @@ fn control(ui: &mut Ui, param: &'static Param, value: &mut Value) {
         ParamKind::Choice(choices) => {
             let current = value.as_str().unwrap_or_default().to_owned();
             let label = choices.iter().find(|c| c.value == current).map_or("", |c| c.label);
-            let width = (ui.available_width() - 30.0).clamp(60.0, 130.0);
+            let width = (ui.available_width() - 26.0).clamp(60.0, 200.0);
             let combo = egui::ComboBox::from_id_salt(("form", param.name))
                 .selected_text(label)
                 .width(width)
