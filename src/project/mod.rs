@@ -14,6 +14,8 @@ pub mod open;
 mod source;
 pub mod store;
 mod stored;
+#[cfg(test)]
+mod undo_tests;
 
 pub use edit::{Edit, EditError};
 pub use history::{History, HistoryError};

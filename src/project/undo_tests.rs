@@ -1,0 +1,102 @@
+//! Any edits, undone and redone, lead back and forth between the same documents.
+
+use proptest::prelude::*;
+
+use super::{Content, Display, Edit, History, LabelLayer, Layer, LayerId, Project};
+use crate::ops::Provenance;
+use crate::volume::labels::Brick;
+use crate::volume::{Class, Labels};
+
+/// Voxels of the label layers: four bricks and a bit.
+const SHAPE: [usize; 3] = [20, 40, 70];
+
+fn class(id: u16, name: String) -> Class {
+    let color = [(id % 256) as u8, 10, 200];
+    Class { id, name, color, parent: None, go_id: None, typical_lac: None, visible: true, locked: false }
+}
+
+fn label_layer(name: String) -> Box<Layer> {
+    let labels = LabelLayer { labels: Labels::new(SHAPE), voxel_um: Some([0.04; 3]), origin_um: [0.0; 3] };
+    let provenance = Provenance::new("painted", serde_json::Value::Null, Vec::new(), Vec::new());
+    Box::new(Layer::new(name, Content::Labels(labels), provenance))
+}
+
+/// An edit that fits most documents; some name layers that are gone, as stale requests do.
+fn any_edit() -> impl Strategy<Value = Edit> {
+    let layer = (0..6u64).prop_map(LayerId);
+    let bricks = proptest::collection::vec((0..12u32, 0..5u16), 0..4)
+        .prop_map(|list| list.into_iter().map(|(index, id)| (index, Brick::Uniform(id))).collect::<Vec<_>>());
+    let simple = prop_oneof![
+        (0..5usize, "[a-c]{1,3}")
+            .prop_map(|(index, name)| Edit::AddLayer { index, layer: label_layer(name) }),
+        layer.clone().prop_map(Edit::RemoveLayer),
+        (layer.clone(), 0..5usize).prop_map(|(layer, index)| Edit::MoveLayer { layer, index }),
+        (layer.clone(), "[a-z]{0,4}").prop_map(|(layer, name)| Edit::RenameLayer { layer, name }),
+        (layer.clone(), 0..100u8).prop_map(|(layer, percent)| Edit::SetDisplay {
+            layer,
+            display: Display { opacity: f32::from(percent) / 100.0, ..Display::default() },
+        }),
+        (layer, bricks).prop_map(|(layer, delta)| Edit::ReplaceBricks { layer, delta }),
+        (0..4u16, "[a-z]{1,4}").prop_map(|(id, name)| Edit::SetClass(class(id, name))),
+        (0..4u16).prop_map(Edit::RemoveClass),
+        "[a-z]{1,6}".prop_map(Edit::RenameProject),
+    ];
+    prop_oneof![
+        6 => simple.clone(),
+        1 => proptest::collection::vec(simple, 0..4).prop_map(Edit::Batch),
+    ]
+}
+
+/// All that a user could see, as text.
+fn seen(project: &Project) -> String {
+    let layers: Vec<String> = project
+        .layers
+        .iter()
+        .map(|layer| {
+            let ids = layer.labels().map(|labels| labels.labels.to_dense());
+            format!(
+                "{:?} {} {:?} {:?}",
+                layer.id,
+                layer.name,
+                layer.display,
+                ids.map(|i| i.into_raw_vec_and_offset())
+            )
+        })
+        .collect();
+    format!("{} {layers:?} {:?} {:?}", project.name, project.classes, project.landmarks)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn edits_are_undone_and_redone_step_by_step(edits in proptest::collection::vec(any_edit(), 1..14)) {
+        let mut project = Project::default();
+        let mut history = History::default();
+        let mut states = vec![seen(&project)];
+        for (step, edit) in edits.into_iter().enumerate() {
+            let edit = project.with_ids(edit);
+            match project.apply(edit.clone()) {
+                Ok(inverse) => {
+                    // A name of its own: no two steps are one gesture.
+                    history.record(format!("step {step}"), edit, inverse);
+                    states.push(seen(&project));
+                }
+                // What does not fit changes nothing.
+                Err(_) => prop_assert_eq!(&seen(&project), &states[states.len() - 1]),
+            }
+        }
+        for _ in 0..2 {
+            for state in states.iter().rev().skip(1) {
+                prop_assert!(history.undo(&mut project).unwrap().is_some());
+                prop_assert_eq!(&seen(&project), state);
+            }
+            prop_assert!(history.undo(&mut project).unwrap().is_none());
+            for state in states.iter().skip(1) {
+                prop_assert!(history.redo(&mut project).unwrap().is_some());
+                prop_assert_eq!(&seen(&project), state);
+            }
+            prop_assert!(history.redo(&mut project).unwrap().is_none());
+        }
+    }
+}
