@@ -27,7 +27,7 @@ struct Slice {
     background: vec4<f32>,
 };
 
-@group(0) @binding(0) var<storage, read> u: Slice;
+@group(0) @binding(0) var<uniform> u: Slice;
 @group(0) @binding(1) var image: texture_3d<f32>;
 @group(0) @binding(2) var linear: sampler;
 @group(0) @binding(3) var colors: texture_2d<f32>;
@@ -36,17 +36,24 @@ struct Slice {
 struct Corner {
     @builtin(position) position: vec4<f32>,
     @location(0) uv: vec2<f32>,
+    // What steers branches comes this way: software drivers compile a shader anew, and keep it, for every
+    // set of uniforms that a branch or a loop depends on alone.
+    // x: 1 for an sRGB target, y: 1 for linear, z: samples of the slab, w: slab mode.
+    @location(1) @interpolate(flat) steer: vec4<f32>,
+    // x: contour in pixels, y: strength of the highlight.
+    @location(2) @interpolate(flat) edge: vec2<f32>,
 };
 
 @vertex
 fn corner(@builtin(vertex_index) i: u32) -> Corner {
     let p = vec2<f32>(f32((i << 1u) & 2u), f32(i & 2u));
-    return Corner(vec4<f32>(p.x * 2.0 - 1.0, 1.0 - p.y * 2.0, 0.0, 1.0), p);
+    return Corner(vec4<f32>(p.x * 2.0 - 1.0, 1.0 - p.y * 2.0, 0.0, 1.0), p,
+        vec4<f32>(u.style.w, u.style.z, u.dw.w, u.highlight.w), vec2<f32>(u.label.y, u.highlight.z));
 }
 
-fn to_target(rgb: vec3<f32>, alpha: f32, is_additive: f32) -> vec4<f32> {
+fn to_target(v: Corner, rgb: vec3<f32>, alpha: f32, is_additive: f32) -> vec4<f32> {
     var c = clamp(rgb, vec3<f32>(0.0), vec3<f32>(1.0));
-    if (u.style.w > 0.5) {
+    if (v.steer.x > 0.5) {
         c = select(pow((c + 0.055) / 1.055, vec3<f32>(2.4)), c / 12.92, c <= vec3<f32>(0.04045));
     }
     // Premultiplied; an additive layer covers nothing.
@@ -55,7 +62,7 @@ fn to_target(rgb: vec3<f32>, alpha: f32, is_additive: f32) -> vec4<f32> {
 
 @fragment
 fn background(v: Corner) -> @location(0) vec4<f32> {
-    return to_target(u.background.rgb, u.background.a, 0.0);
+    return to_target(v, u.background.rgb, u.background.a, 0.0);
 }
 
 // The middle of the pixel, also where the viewport is not a whole number of pixels.
@@ -67,11 +74,11 @@ fn is_outside(p: vec3<f32>) -> bool {
     return any(p < u.low.xyz) || any(p >= u.high.xyz);
 }
 
-fn value_at(p: vec3<f32>) -> f32 {
+fn value_at(v: Corner, p: vec3<f32>) -> f32 {
     let q = p - u.shift.xyz;
     let n = vec3<f32>(textureDimensions(image));
     var stored = 0.0;
-    if (u.style.z > 0.5) {
+    if (v.steer.y > 0.5) {
         stored = textureSampleLevel(image, linear, (q + 0.5) / n, 0.0).r;
     } else {
         let i = vec3<i32>(clamp(floor(q + 0.5), vec3<f32>(0.0), n - 1.0));
@@ -84,15 +91,16 @@ fn value_at(p: vec3<f32>) -> f32 {
 fn image_layer(v: Corner) -> @location(0) vec4<f32> {
     let px = pixel(v);
     var p = u.origin.xyz + u.du.xyz * px.x + u.dv.xyz * px.y;
-    let n = i32(u.dw.w);
+    let n = i32(v.steer.z);
+    let mode = v.steer.w;
     var value = 0.0;
     var count = 0.0;
     for (var i = 0; i < n; i++) {
         if (!is_outside(p)) {
-            let s = value_at(p);
-            if (count < 0.5 || (u.highlight.w > 0.5 && u.highlight.w < 1.5 && s > value) || (u.highlight.w > 1.5 && s < value)) {
+            let s = value_at(v, p);
+            if (count < 0.5 || (mode > 0.5 && mode < 1.5 && s > value) || (mode > 1.5 && s < value)) {
                 value = s;
-            } else if (u.highlight.w < 0.5) {
+            } else if (mode < 0.5) {
                 value += s;
             }
             count += 1.0;
@@ -102,18 +110,18 @@ fn image_layer(v: Corner) -> @location(0) vec4<f32> {
     if (count < 0.5) {
         return vec4<f32>(0.0);
     }
-    if (u.highlight.w < 0.5) {
+    if (mode < 0.5) {
         value /= count;
     }
     let t = clamp((value - u.value.z) * u.value.w, 0.0, 1.0);
     let color = textureSampleLevel(colors, linear, vec2<f32>((t * 255.0 + 0.5) / 256.0, 0.5), 0.0);
     var rgb = color.rgb;
     var alpha = color.a;
-    if (u.highlight.z > 0.0 && value >= u.highlight.x && value <= u.highlight.y) {
+    if (v.edge.y > 0.0 && value >= u.highlight.x && value <= u.highlight.y) {
         rgb = mix(rgb, u.highlight_rgb.rgb, u.highlight.z);
         alpha = max(alpha, u.highlight.z);
     }
-    return to_target(rgb, alpha * u.style.x, u.style.y);
+    return to_target(v, rgb, alpha * u.style.x, u.style.y);
 }
 
 fn id_at(px: vec2<f32>) -> u32 {
@@ -138,7 +146,7 @@ fn label_layer(v: Corner) -> @location(0) vec4<f32> {
         return vec4<f32>(0.0);
     }
     var alpha = u.label.x;
-    let w = u.label.y;
+    let w = v.edge.x;
     if (w > 0.0) {
         // Pixels of this area within w of another id: the part of the last ring counts by its share.
         var share = 0.0;
@@ -154,5 +162,5 @@ fn label_layer(v: Corner) -> @location(0) vec4<f32> {
         }
         alpha = mix(alpha, max(alpha, u.label.z), share);
     }
-    return to_target(color.rgb, alpha * color.a, 0.0);
+    return to_target(v, color.rgb, alpha * color.a, 0.0);
 }

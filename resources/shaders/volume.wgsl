@@ -39,7 +39,7 @@ const MODE_LABELS: i32 = 5;
 const TABLE_LAST: f32 = 1023.0;
 const MAX_STEPS: i32 = 16384;
 
-@group(0) @binding(0) var<storage, read> u: March;
+@group(0) @binding(0) var<uniform> u: March;
 @group(0) @binding(1) var image: texture_3d<f32>;
 @group(0) @binding(2) var linear: sampler;
 // Row 0: colour and extinction; row 1: their running integrals.
@@ -53,12 +53,17 @@ const MAX_STEPS: i32 = 16384;
 struct Corner {
     @builtin(position) position: vec4<f32>,
     @location(0) uv: vec2<f32>,
+    // What steers branches comes this way: software drivers compile a shader anew, and keep it, for every
+    // set of uniforms that a branch or a loop depends on alone.
+    // x: mode, y: 1 where labels are there, z: strength of shading.
+    @location(1) @interpolate(flat) steer: vec3<f32>,
 };
 
 @vertex
 fn corner(@builtin(vertex_index) i: u32) -> Corner {
     let p = vec2<f32>(f32((i << 1u) & 2u), f32(i & 2u));
-    return Corner(vec4<f32>(p.x * 2.0 - 1.0, 1.0 - p.y * 2.0, 0.0, 1.0), p);
+    return Corner(vec4<f32>(p.x * 2.0 - 1.0, 1.0 - p.y * 2.0, 0.0, 1.0), p,
+        vec3<f32>(u.style.x, u.label.x, u.style.y));
 }
 
 fn value_at(p: vec3<f32>) -> f32 {
@@ -160,7 +165,7 @@ fn noise(px: vec2<f32>) -> f32 {
 @fragment
 fn march(v: Corner) -> @location(0) vec4<f32> {
     let px = floor(v.uv * u.size.xy) + 0.5;
-    return trace(px);
+    return trace(px, v.steer);
 }
 
 fn over_background(acc: vec4<f32>) -> vec4<f32> {
@@ -168,7 +173,7 @@ fn over_background(acc: vec4<f32>) -> vec4<f32> {
     return acc + (1.0 - acc.a) * back;
 }
 
-fn trace(px_in_tile: vec2<f32>) -> vec4<f32> {
+fn trace(px_in_tile: vec2<f32>, steer: vec3<f32>) -> vec4<f32> {
     let px = px_in_tile + u.size.zw;
     let s = vec2<f32>(px.x / u.picture.x, px.y / u.picture.y) * 2.0 - 1.0;
     let o = u.origin[0].xyz + u.origin[1].xyz * s.x + u.origin[2].xyz * s.y;
@@ -185,12 +190,12 @@ fn trace(px_in_tile: vec2<f32>) -> vec4<f32> {
     if (leave <= enter) {
         return over_background(vec4<f32>(0.0));
     }
-    let mode = i32(u.style.x);
+    let mode = i32(steer.x);
     let dt = u.half_size.w;
     let first = enter + dt * select(0.5, noise(px), u.style.z > 0.5);
     let edge = u.style.w;
     let n_bricks = vec3<i32>(textureDimensions(leaps));
-    let has_labels = u.label.x > 0.5;
+    let has_labels = steer.y > 0.5;
 
     var acc = vec4<f32>(0.0);
     var best = 0.0;
@@ -253,7 +258,7 @@ fn trace(px_in_tile: vec2<f32>) -> vec4<f32> {
                         rgb = mix(rgb, color.rgb, u.label.y * color.a);
                     }
                 }
-                if (alpha * (1.0 - acc.a) > 0.002 && u.style.y > 0.0) {
+                if (alpha * (1.0 - acc.a) > 0.002 && steer.z > 0.0) {
                     let g = gradient_at(p);
                     let size = length(g);
                     if (size > 0.0) {

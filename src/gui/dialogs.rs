@@ -12,6 +12,7 @@ use super::state::{AfterSave, Dialog, Queue, Request, ViewState};
 use super::widgets::Button;
 use super::{icons, theme, widgets};
 use crate::base::Unit;
+use crate::io::TiltAxis;
 use crate::project::LayerId;
 use crate::session::{Command, ExportKind, Role, ScanOptions};
 
@@ -48,6 +49,8 @@ pub(crate) struct OpenForm {
     pub(crate) pixel: String,
     /// What the values are.
     pub(crate) input: Option<Unit>,
+    /// How the tilt axis lies in the pictures.
+    pub(crate) tilt_axis: TiltAxis,
     /// Why the dialog asks, where a first try failed.
     pub(crate) problem: Option<String>,
 }
@@ -69,6 +72,7 @@ impl OpenForm {
             dark: path(&self.dark),
             pixel_um,
             input: self.input,
+            tilt_axis: self.tilt_axis,
         })
     }
 }
@@ -362,6 +366,21 @@ fn scan_options_ui(ui: &mut egui::Ui, form: &mut OpenForm, queue: &mut Queue) {
         |ui, _| {
             let width = ui.available_width() - 4.0;
             text_field(ui, &mut form.pixel, "Pixel size", "0.010 µm", width);
+        },
+    );
+    widgets::row(
+        ui,
+        "Tilt axis",
+        "How it lies in the pictures; from left to right in many scans of electron microscopes",
+        |ui, _| {
+            widgets::segmented(
+                ui,
+                &mut form.tilt_axis,
+                &[
+                    (TiltAxis::Vertical, "Upright", "From top to bottom"),
+                    (TiltAxis::Horizontal, "Level", "From left to right: every picture is turned on reading"),
+                ],
+            );
         },
     );
     widgets::row(ui, "Values are", "What the numbers in the file mean", |ui, _| {

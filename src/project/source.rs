@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layer::{Content, LabelLayer};
 use crate::base::{MemoryBudget, Progress, Unit};
-use crate::io::{self, IoError};
+use crate::io::{self, IoError, TiltAxis};
 use crate::volume::{ClassTable, Labels};
 
 /// Bytes at each end of a file that its checksum covers.
@@ -43,6 +43,8 @@ pub struct ScanOptions {
     pub pixel_um: Option<f64>,
     /// What the values are; `None` lets the reader decide.
     pub input: Option<Unit>,
+    /// How the tilt axis lies in the pictures.
+    pub tilt_axis: TiltAxis,
 }
 
 impl ScanOptions {
@@ -58,7 +60,7 @@ impl ScanOptions {
                 Unit::Absorbance => Some(io::ScanInput::Absorbance),
                 _ => None,
             }),
-            ..io::ScanOptions::default()
+            tilt_axis: self.tilt_axis,
         })
     }
 }

@@ -38,9 +38,7 @@ pub(crate) struct Pipelines {
 
 #[derive(Clone, Copy)]
 enum Slot {
-    /// Numbers that hold for a whole draw. They are read as storage, not as uniforms: software drivers
-    /// compile a shader anew, and keep it, for every set of uniforms that steers a branch.
-    Numbers,
+    Uniform,
     /// A float texture; filterable or not.
     Float(wgpu::TextureViewDimension, bool),
     Uint3,
@@ -55,8 +53,8 @@ fn layout(gpu: &Gpu, label: &str, slots: &[Slot]) -> wgpu::BindGroupLayout {
             binding: binding as u32,
             visibility: wgpu::ShaderStages::VERTEX_FRAGMENT,
             ty: match *slot {
-                Slot::Numbers => wgpu::BindingType::Buffer {
-                    ty: wgpu::BufferBindingType::Storage { read_only: true },
+                Slot::Uniform => wgpu::BindingType::Buffer {
+                    ty: wgpu::BufferBindingType::Uniform,
                     has_dynamic_offset: false,
                     min_binding_size: None,
                 },
@@ -166,13 +164,13 @@ impl Pipelines {
         let slice_layout = layout(
             gpu,
             "slice",
-            &[Slot::Numbers, Slot::Float(d3, true), Slot::Sampler, Slot::Float(d2, true), Slot::Uint3],
+            &[Slot::Uniform, Slot::Float(d3, true), Slot::Sampler, Slot::Float(d2, true), Slot::Uint3],
         );
         let march_layout = layout(
             gpu,
             "march",
             &[
-                Slot::Numbers,
+                Slot::Uniform,
                 Slot::Float(d3, true),
                 Slot::Sampler,
                 Slot::Float(d2, false),
@@ -182,7 +180,7 @@ impl Pipelines {
                 Slot::Float(d2, true),
             ],
         );
-        let blit_layout = layout(gpu, "blit", &[Slot::Float(d2, true), Slot::Sampler, Slot::Numbers]);
+        let blit_layout = layout(gpu, "blit", &[Slot::Float(d2, true), Slot::Sampler, Slot::Uniform]);
         let slice = shader("slice.wgsl", SLICE_WGSL);
         let volume = shader("volume.wgsl", VOLUME_WGSL);
         let blit = shader("blit.wgsl", BLIT_WGSL);
@@ -197,7 +195,7 @@ impl Pipelines {
         let blit_style = gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
             label: Some("blit style"),
             contents: bytemuck::cast_slice(&[srgb, 0.0, 0.0, 0.0]),
-            usage: wgpu::BufferUsages::STORAGE,
+            usage: wgpu::BufferUsages::UNIFORM,
         });
         let color_maps = ColorMap::ALL
             .iter()
@@ -245,7 +243,7 @@ impl Pipelines {
         let buffer = gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
             label: Some("uniform"),
             contents: uniform,
-            usage: wgpu::BufferUsages::STORAGE,
+            usage: wgpu::BufferUsages::UNIFORM,
         });
         let mut resources = vec![
             buffer.as_entire_binding(),
