@@ -59,7 +59,7 @@ fn seen(project: &Project) -> String {
                 layer.id,
                 layer.name,
                 layer.display,
-                ids.map(|i| i.into_raw_vec_and_offset())
+                ids.map(ndarray::ArrayBase::into_raw_vec_and_offset)
             )
         })
         .collect();
