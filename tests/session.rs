@@ -397,6 +397,38 @@ fn bad_requests_get_one_sentence_and_change_nothing() {
     assert_eq!(leftovers(folder.path()), Vec::<PathBuf>::new());
 }
 
+#[test]
+fn a_scan_that_says_too_little_is_asked_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = Session::new(Settings::default());
+    demo(&mut session);
+    let file = folder.path().join("views.npy");
+    // A header and eight views of four by four: no unit.
+    let mut bytes = b"\x93NUMPY\x01\x00\x46\x00".to_vec();
+    bytes.extend(
+        format!("{:<69}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (8, 4, 4), }").into_bytes(),
+    );
+    bytes.extend(vec![0; 8 * 16 * 4]);
+    std::fs::write(&file, bytes).unwrap();
+    let before = contents(&session);
+    let options = ScanOptions { angles: Some("0:10".to_owned()), ..ScanOptions::default() };
+    session.apply(Command::OpenWith { path: file, role: Role::Scan, options: options.clone() });
+    let events = session.wait_idle();
+    let said = said(&events);
+    let asked = events.into_iter().find_map(|event| match event {
+        Event::ScanUnclear { path, options, problem } => Some((path, *options, problem)),
+        _ => None,
+    });
+    let (path, kept, problem) = asked.unwrap_or_else(|| panic!("{said:?}"));
+    assert_eq!(kept, options, "what was said already is kept");
+    assert!(problem.contains("what its values are"), "{problem}");
+    assert_eq!(contents(&session), before);
+    let options = ScanOptions { input: Some(waterwindow::base::Unit::Absorbance), ..kept };
+    go(&mut session, Command::OpenWith { path, role: Role::Scan, options });
+    let scans = session.project().layers.iter().filter(|l| matches!(l.content, Content::Scan(_)));
+    assert_eq!(scans.count(), 2);
+}
+
 /// Files that look like halves.
 fn leftovers(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap();

@@ -211,6 +211,10 @@ impl App {
                     self.derived.unsaved = None;
                     self.view.stage = stage_of(self.session.project());
                 }
+                Event::ScanUnclear { path, options, problem } => {
+                    let form = dialogs::OpenForm::again(&path, &options, &problem);
+                    self.view.dialog = Some(Dialog::Open(form));
+                }
                 Event::LayerAdded(id) => self.welcome_layer(id),
                 Event::LayerChanged(id, bricks) => {
                     if let Some(drawer) = &mut self.drawer {

@@ -56,6 +56,24 @@ pub(crate) struct OpenForm {
 }
 
 impl OpenForm {
+    /// The dialog for a scan that did not say enough about itself.
+    pub(crate) fn again(path: &std::path::Path, options: &ScanOptions, problem: &str) -> Self {
+        let text =
+            |path: &Option<PathBuf>| path.as_ref().map_or_else(String::new, |p| p.display().to_string());
+        Self {
+            path: path.display().to_string(),
+            role: OpenAs::Scan,
+            add: false,
+            angles: options.angles.clone().unwrap_or_default(),
+            flat: text(&options.flat),
+            dark: text(&options.dark),
+            pixel: options.pixel_um.map_or_else(String::new, |um| um.to_string()),
+            input: options.input,
+            tilt_axis: options.tilt_axis,
+            problem: Some(super::panels::operation::sentence(problem)),
+        }
+    }
+
     /// The scan options as typed; the name of the first field that makes no sense.
     pub(crate) fn options(&self) -> Result<ScanOptions, &'static str> {
         let path = |text: &str| (!text.trim().is_empty()).then(|| PathBuf::from(text.trim()));

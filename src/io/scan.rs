@@ -196,40 +196,33 @@ fn frames(path: &Path, scan: &Scan, progress: &Progress, budget: MemoryBudget) -
 /// Refuses a scan that is not complete.
 fn check(scan: &Scan, path: &Path) -> Result<(), IoError> {
     let n_views = scan.n_views();
+    // Its owner may know what the files do not say, so these are no errors about the content of a file.
+    let unclear = |problem: String| Err(IoError::scan(format!("{problem} ({})", path.display())));
     if scan.angles_deg.is_empty() {
-        return Err(IoError::content(
-            path,
-            format!(
-                "{n_views} views without tilt angles; put a .rawtlt beside the stack or pass --angles FILE|START:STEP"
-            ),
+        return unclear(format!(
+            "{n_views} views without tilt angles; put a .rawtlt beside the stack or give the angles (--angles FILE|START:STEP)"
         ));
     }
     if scan.angles_deg.len() != n_views {
         let n = scan.angles_deg.len();
-        return Err(IoError::content(
-            path,
-            format!("{n} angles for {n_views} views; pass --angles FILE|START:STEP"),
+        return unclear(format!(
+            "{n} angles for {n_views} views; give the right ones (--angles FILE|START:STEP)"
         ));
     }
     if let Some(view) = scan.angles_deg.iter().position(|a| !a.is_finite()) {
-        return Err(IoError::content(
-            path,
-            format!("the angle of view {view} is not a finite number; pass --angles FILE|START:STEP"),
+        return unclear(format!(
+            "the angle of view {view} is not a finite number; give the angles (--angles FILE|START:STEP)"
         ));
     }
     if let Some(pixel) = scan.pixel_um.filter(|p| !(p.is_finite() && *p > 0.0)) {
         return Err(IoError::scan(format!("a pixel size of {pixel} µm; it must be greater than 0")));
     }
     match scan.unit {
-        Unit::Counts if scan.flats.is_none() => Err(IoError::content(
-            path,
-            "counts without flat-field frames; pass --flat FILE, or say --input transmission|absorbance",
-        )),
+        Unit::Counts if scan.flats.is_none() => unclear(
+            "counts without flat-field frames; give them (--flat FILE), or say what the values are (--input transmission|absorbance)".to_owned(),
+        ),
         Unit::Counts | Unit::Transmission | Unit::Absorbance => Ok(()),
-        _ => Err(IoError::content(
-            path,
-            "the file does not say what its values are and there are no flats; pass --input absorbance|transmission, or --flat FILE for counts",
-        )),
+        _ => unclear("the file does not say what its values are and there are no flats; say what they are (--input absorbance|transmission), or give flat frames for counts (--flat FILE)".to_owned()),
     }
 }
 

@@ -107,6 +107,9 @@ pub enum EditError {
         /// Number of bricks there are.
         n_bricks: usize,
     },
+    /// A placement that no volume can have.
+    #[error("the placement holds a number that is not finite or turns the volume into a plane")]
+    Placement,
 }
 
 impl Edit {
@@ -132,6 +135,12 @@ impl Edit {
             _ => false,
         }
     }
+}
+
+/// Whether a volume can be put there and taken back.
+fn is_placement(placement: &DAffine3) -> bool {
+    let determinant = placement.matrix3.determinant();
+    placement.is_finite() && determinant.is_finite() && determinant.abs() > 1e-12
 }
 
 impl Project {
@@ -179,6 +188,7 @@ impl Project {
                 let display = std::mem::replace(&mut self.layer_mut(layer)?.display, display);
                 Ok(Edit::SetDisplay { layer, display })
             }
+            Edit::SetPlacement { placement, .. } if !is_placement(&placement) => Err(EditError::Placement),
             Edit::SetPlacement { layer, placement } => {
                 let placement = std::mem::replace(&mut self.layer_mut(layer)?.placement, placement);
                 Ok(Edit::SetPlacement { layer, placement })

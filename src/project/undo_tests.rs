@@ -66,6 +66,23 @@ fn seen(project: &Project) -> String {
     format!("{} {layers:?} {:?} {:?}", project.name, project.classes, project.landmarks)
 }
 
+#[test]
+fn a_placement_that_cannot_be_undone_is_refused() {
+    let mut project = Project::default();
+    project.apply(Edit::AddLayer { index: 0, layer: label_layer("labels".to_owned()) }).unwrap();
+    let layer = project.layers[0].id;
+    let bad = [
+        glam::DAffine3::from_translation(glam::DVec3::new(f64::NAN, 0.0, 0.0)),
+        glam::DAffine3::from_scale(glam::DVec3::new(1.0, 0.0, 1.0)),
+        glam::DAffine3::from_scale(glam::DVec3::splat(f64::INFINITY)),
+    ];
+    for placement in bad {
+        let result = project.apply(Edit::SetPlacement { layer, placement });
+        assert!(matches!(result, Err(super::EditError::Placement)), "{result:?}");
+    }
+    assert_eq!(project.layers[0].placement, glam::DAffine3::IDENTITY);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

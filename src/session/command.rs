@@ -142,6 +142,15 @@ pub enum Level {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
+    /// A scan was not opened because it does not say enough about itself: what the user may add.
+    ScanUnclear {
+        /// The file.
+        path: PathBuf,
+        /// What was said about it.
+        options: Box<ScanOptions>,
+        /// What is missing, in one sentence.
+        problem: String,
+    },
     /// A layer has come.
     LayerAdded(LayerId),
     /// A layer's content has changed: these bricks of a label layer, or all of it.

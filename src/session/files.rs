@@ -61,7 +61,7 @@ impl Session {
                 return Ok(Done::Opened(Box::new(open::open(progress, &path, &autosaves).map_err(failed)?)));
             }
             let role = role.map_or_else(|| role_of(&path), Ok).map_err(failed)?;
-            read_source(progress, &path, role, options, budget)
+            read_source(progress, path, role, options, budget)
         });
     }
 
@@ -240,7 +240,7 @@ impl Session {
 
 fn read_source(
     progress: &Progress,
-    path: &Path,
+    path: PathBuf,
     role: Role,
     options: ScanOptions,
     budget: MemoryBudget,
@@ -249,9 +249,15 @@ fn read_source(
     if !path.exists() {
         return Err(failed(format!("no such file or folder: {}", path.display())));
     }
-    let source = SourceFile::of(path, role, options).map_err(failed)?;
-    let read = source.read(progress, budget).map_err(failed)?;
-    Ok(Landing::of_file(source, read))
+    let source = SourceFile::of(&path, role, options.clone()).map_err(failed)?;
+    match source.read(progress, budget) {
+        Ok(read) => Ok(Landing::of_file(source, read)),
+        // The user may know what the file does not say.
+        Err(error @ io::IoError::Scan { .. }) => {
+            Ok(Done::Unclear { path, options: Box::new(options), problem: error.to_string() })
+        }
+        Err(error) => Err(failed(error)),
+    }
 }
 
 fn export_layer(

@@ -10,7 +10,7 @@ use super::{Event, Level, Session};
 use crate::jobs::{Finished, JobError};
 use crate::ops::{Data, Outcome, Provenance};
 use crate::project::{
-    Content, Display, Edit, Layer, LayerId, Opened, Project, Saved, SourceContent, SourceFile,
+    Content, Display, Edit, Layer, LayerId, Opened, Project, Saved, ScanOptions, SourceContent, SourceFile,
 };
 use crate::segment::FeatureCache;
 use crate::volume::histogram::automatic_window;
@@ -30,6 +30,8 @@ pub(super) enum Done {
     Features(CacheKey, Arc<FeatureCache>),
     /// What the classifier says.
     Predicted(Box<Predicted>),
+    /// A scan does not say enough about itself.
+    Unclear { path: PathBuf, options: Box<ScanOptions>, problem: String },
     /// New layers.
     Layers { landing: Landing, outcome: Outcome, displays: Vec<Display> },
 }
@@ -180,6 +182,9 @@ impl Session {
             }
             Ok(Done::Features(key, cache)) => self.land_features(key, cache),
             Ok(Done::Predicted(predicted)) => self.land_prediction(*predicted),
+            Ok(Done::Unclear { path, options, problem }) => {
+                self.events.push(Event::ScanUnclear { path, options, problem });
+            }
             Ok(Done::Kept) => {}
             Err(JobError::Cancelled) => self.live_failed(finished.lane, ""),
             Err(JobError::Failed(sentence)) => {
@@ -192,6 +197,13 @@ impl Session {
     fn land_layers(&mut self, landing: Landing, outcome: Outcome, displays: Vec<Display>) {
         let mut notes = outcome.notes;
         notes.extend(landing.stale_notes(&self.project));
+        if self.project.is_empty()
+            && self.path.is_none()
+            && let Some(name) = project_name(&landing)
+        {
+            // Before the first step, so that unsaved work goes by this name too.
+            self.project.name = name;
+        }
         let inputs: Vec<_> = landing.inputs.iter().map(|(name, ..)| name.clone()).collect();
         let provenance = Provenance::new(landing.op, landing.params, inputs, notes.clone());
         if let Some(source) = &landing.source {
@@ -219,9 +231,6 @@ impl Session {
             // The truth of a demo is there to judge by, not to be looked at before the work is done.
             layer.display.visible &= provenance.op != "demo";
             edits.push(Edit::AddLayer { index: usize::MAX, layer: Box::new(layer) });
-        }
-        if self.project.is_empty() && self.path.is_none() {
-            edits.extend(project_name(&provenance, landing.name.as_deref()).map(Edit::RenameProject));
         }
         let label = format!("Add {}", provenance.op);
         if let Err(error) = self.edit(label, Edit::Batch(edits)) {
@@ -251,10 +260,10 @@ impl Session {
 }
 
 /// What a new project is called after the first thing in it: the demo cell, or the file.
-fn project_name(provenance: &Provenance, landed: Option<&str>) -> Option<String> {
-    match provenance.op.as_ref() {
-        "demo" => provenance.params.get("cell").and_then(Value::as_str).map(|cell| format!("{cell} demo")),
-        _ => landed.map(str::to_owned),
+fn project_name(landing: &Landing) -> Option<String> {
+    match landing.op.as_str() {
+        "demo" => landing.params.get("cell").and_then(Value::as_str).map(|cell| format!("{cell} demo")),
+        _ => landing.name.clone(),
     }
 }
 

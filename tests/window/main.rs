@@ -43,6 +43,28 @@ fn painted(harness: &Harness<'_, App>) -> std::collections::BTreeMap<u16, usize>
 }
 
 #[test]
+fn a_scan_that_says_too_little_opens_the_dialog_with_the_question() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("views.npy");
+    // A header and eight views of four by four: no angles, no unit.
+    let mut bytes = b"\x93NUMPY\x01\x00\x46\x00".to_vec();
+    bytes.extend(
+        format!("{:<69}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (8, 4, 4), }").into_bytes(),
+    );
+    bytes.extend(vec![0; 8 * 16 * 4]);
+    std::fs::write(&file, bytes).unwrap();
+    std::fs::write(file.with_extension("rawtlt"), "0\n10\n20\n30\n40\n50\n60\n70\n").unwrap();
+    let mut harness = window([1280.0, 720.0], Session::new(Settings::default()));
+    harness.state_mut().session_mut().apply(Command::Open(file));
+    settle(&mut harness);
+    look(&mut harness, "unclear");
+    harness.get_by_label_contains("does not say what its values are");
+    assert!(harness.query_all_by_label("Values are").next().is_some());
+    click(&mut harness, "Cancel");
+    assert!(harness.query_by_label_contains("does not say what its values are").is_none());
+}
+
+#[test]
 fn a_scan_becomes_a_measured_cell_and_comes_back_from_disk() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cell.waterwindow");

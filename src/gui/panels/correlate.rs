@@ -44,7 +44,17 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         })
         .response
         .accessible_name("Moving volume");
-    let Some(layer) = moving else { return };
+    let Some(layer) = moving else {
+        widgets::hint(
+            ui,
+            "The volume chosen here is moved, by hand or by landmarks, until it fits the others in the common frame.",
+        );
+        ui.add_space(2.0);
+        if Button::new("Add volume as layer…").icon(icons::STACK).show(ui).clicked() {
+            cx.queue.run(CommandId::AddVolume);
+        }
+        return;
+    };
     widgets::divider(ui);
     by_hand(ui, layer, cx);
     widgets::divider(ui);
