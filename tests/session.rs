@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 #![expect(clippy::panic, reason = "a test says what is wrong")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
@@ -402,14 +404,7 @@ fn a_scan_that_says_too_little_is_asked_about() {
     let folder = tempfile::tempdir().unwrap();
     let mut session = Session::new(Settings::default());
     demo(&mut session);
-    let file = folder.path().join("views.npy");
-    // A header and eight views of four by four: no unit.
-    let mut bytes = b"\x93NUMPY\x01\x00\x46\x00".to_vec();
-    bytes.extend(
-        format!("{:<69}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (8, 4, 4), }").into_bytes(),
-    );
-    bytes.extend(vec![0; 8 * 16 * 4]);
-    std::fs::write(&file, bytes).unwrap();
+    let file = common::bare_views(folder.path());
     let before = contents(&session);
     let options = ScanOptions { angles: Some("0:10".to_owned()), ..ScanOptions::default() };
     session.apply(Command::OpenWith { path: file, role: Role::Scan, options: options.clone() });

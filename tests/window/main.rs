@@ -7,6 +7,8 @@
 #![expect(clippy::print_stdout, reason = "a skipped part is said aloud")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod panels;
 mod support;
 
@@ -45,14 +47,7 @@ fn painted(harness: &Harness<'_, App>) -> std::collections::BTreeMap<u16, usize>
 #[test]
 fn a_scan_that_says_too_little_opens_the_dialog_with_the_question() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("views.npy");
-    // A header and eight views of four by four: no angles, no unit.
-    let mut bytes = b"\x93NUMPY\x01\x00\x46\x00".to_vec();
-    bytes.extend(
-        format!("{:<69}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (8, 4, 4), }").into_bytes(),
-    );
-    bytes.extend(vec![0; 8 * 16 * 4]);
-    std::fs::write(&file, bytes).unwrap();
+    let file = common::bare_views(folder.path());
     std::fs::write(file.with_extension("rawtlt"), "0\n10\n20\n30\n40\n50\n60\n70\n").unwrap();
     let mut harness = window([1280.0, 720.0], Session::new(Settings::default()));
     harness.state_mut().session_mut().apply(Command::Open(file));

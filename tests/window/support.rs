@@ -6,7 +6,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use serde_json::json;
 use waterwindow::gui::{App, Start};
-use waterwindow::session::{Command, Session, Settings};
+use waterwindow::session::{Command, Session, Settings, Theme};
 
 /// Whether anything can draw here.
 pub(crate) fn has_adapter() -> bool {
@@ -20,7 +20,12 @@ pub(crate) fn has_adapter() -> bool {
 
 /// A window on a session.
 pub(crate) fn window(size: [f32; 2], session: Session) -> Harness<'static, App> {
-    let builder = Harness::builder().with_size(size).with_max_steps(64);
+    // The harness sets its own theme after the program has set the user's.
+    let theme = match session.settings().theme {
+        Theme::Light => egui::Theme::Light,
+        Theme::Dark | Theme::System => egui::Theme::Dark,
+    };
+    let builder = Harness::builder().with_size(size).with_max_steps(64).with_theme(theme);
     if !has_adapter() {
         return builder
             .build_eframe(|creation| App::with_session(&creation.egui_ctx, None, session, Start::default()));
