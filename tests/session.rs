@@ -16,9 +16,10 @@ use waterwindow::ops::Provenance;
 use waterwindow::project::{Content, Edit, LabelLayer, Layer, LayerId};
 use waterwindow::segment::brush::{Brush, BrushShape, stamp_stroke};
 use waterwindow::session::{
-    Command, Event, ExportKind, Level, LiveRequest, MeshFormat, Role, ScanOptions, Session, Settings,
+    Acceptance, Command, Event, ExportKind, Level, LiveRequest, MeshFormat, Role, ScanOptions, Session,
+    Settings,
 };
-use waterwindow::volume::{Class, Labels};
+use waterwindow::volume::{Class, Labels, Mark};
 
 const SIZE: usize = 48;
 
@@ -79,11 +80,7 @@ fn label_layer(session: &mut Session, volume: LayerId) -> LayerId {
         go(session, Command::Edit { label: "Add class".to_owned(), edit: Edit::SetClass(class) });
     }
     let grid = session.project().volume(volume).unwrap();
-    let content = Content::Labels(LabelLayer {
-        labels: Labels::new(grid.shape()),
-        voxel_um: grid.voxel_um,
-        origin_um: grid.origin_um,
-    });
+    let content = Content::Labels(LabelLayer::new(Labels::new(grid.shape()), grid.voxel_um, grid.origin_um));
     let painted = Provenance::new("painted".to_owned(), Value::Null, Vec::new(), Vec::new());
     let layer_of_strokes = Box::new(Layer::new("labels".to_owned(), content, painted));
     let edit = Edit::AddLayer { index: usize::MAX, layer: layer_of_strokes };
@@ -157,7 +154,7 @@ fn a_scan_becomes_a_table_and_comes_back_from_disk() {
     let second = session.live().prediction.clone().unwrap();
     assert!(second.revision > first.revision, "a stroke predicts again");
 
-    go(&mut session, Command::AcceptPrediction);
+    go(&mut session, Command::AcceptPrediction(Acceptance::default()));
     assert!(session.live().prediction.is_none());
     let labels = layer(&session, |layer| layer.provenance.op == "segment");
     assert_eq!(session.project().labels(labels).unwrap().labels, second.labels);
@@ -445,4 +442,63 @@ fn work_can_be_cancelled_and_leaves_no_trace() {
     session.wait_idle();
     assert_eq!(contents(&session), before);
     assert!(session.jobs().iter().any(|view| view.id == job && view.state.is_over()));
+}
+
+#[test]
+fn where_every_label_comes_from_is_kept_undone_and_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = Session::at(&folder.path().join("home"));
+    let (volume, strokes) = painted(&mut session);
+    classify(&mut session, volume, strokes, false);
+    let all = session.live().prediction.clone().unwrap();
+    assert!((all.shares.iter().map(|(_, share)| share).sum::<f32>() - 1.0).abs() < 1e-3);
+    assert_eq!(all.surer.last(), Some(&1.0), "everything is at most 100 % uncertain");
+
+    // The sure part of one class becomes a layer.
+    let sure = Acceptance { class: Some(1), max_uncertainty: 0.3, into: None };
+    go(&mut session, Command::AcceptPrediction(sure));
+    let accepted = layer(&session, |layer| layer.provenance.op == "segment");
+    let part = session.project().labels(accepted).unwrap().labels.clone();
+    assert!(part.ids().iter().all(|id| [0, 1].contains(id)));
+    for ((z, y, x), id) in part.to_dense().indexed_iter() {
+        let wanted = all.labels.get([z, y, x]) == 1 && all.uncertainty.data[[z, y, x]] <= 0.3;
+        assert_eq!(*id == 1, wanted, "voxel {z} {y} {x}");
+    }
+
+    // What is painted on it is marked, what was accepted is not: that is what the layer came with.
+    stroke(&mut session, accepted, 2, 10.0, [10.0, 20.0]);
+    let marks = |session: &Session| session.project().labels(accepted).unwrap().marks.clone();
+    let z = SIZE / 2;
+    assert_eq!(Mark::from_code(marks(&session).get([z, 10, 15])), Some(Mark::Painted));
+    assert_eq!(marks(&session).get([z, 24, 24]), 0);
+    let base = session.project().layer(accepted).unwrap().base_mark();
+    assert_eq!(base, Mark::Accepted);
+
+    // More of the prediction into the same layer: the painted voxels stay, the rest is accepted.
+    classify(&mut session, volume, strokes, false);
+    let rest = Acceptance { into: Some(accepted), ..Acceptance::default() };
+    go(&mut session, Command::AcceptPrediction(rest));
+    let full = session.project().labels(accepted).unwrap().labels.clone();
+    assert_eq!(full.get([z, 10, 15]), 2);
+    assert!(!full.ids().contains(&0));
+    assert_eq!(Mark::from_code(marks(&session).get([z, 10, 15])), Some(Mark::Painted));
+
+    let kept = (full, marks(&session));
+    let path = folder.path().join("cell.waterwindow");
+    go(&mut session, Command::SaveAs(path.clone()));
+    drop(session);
+    let mut session = Session::at(&folder.path().join("home"));
+    go(&mut session, Command::Open(path));
+    let now = |session: &Session| {
+        let found = session.project().labels(accepted).unwrap();
+        (found.labels.clone(), found.marks.clone())
+    };
+    assert_eq!(now(&session), kept);
+    go(&mut session, Command::Undo);
+    go(&mut session, Command::Undo);
+    assert_eq!(session.project().labels(accepted).unwrap().labels, part);
+    assert!(marks(&session).is_empty(), "an undone stroke leaves no mark");
+    go(&mut session, Command::Redo);
+    go(&mut session, Command::Redo);
+    assert_eq!(now(&session), kept);
 }

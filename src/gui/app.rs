@@ -95,20 +95,23 @@ impl App {
     /// One frame.
     pub fn frame(&mut self, ui: &mut egui::Ui) {
         let ctx = ui.ctx().clone();
+        self.derived.ctx.get_or_insert_with(|| ctx.clone());
         self.take_events(&ctx);
         self.take_dropped_files(&ctx);
         self.take_system_dialog();
-        let facts = self.facts();
+        let mut facts = self.facts();
         if !self.palette.is_open() && self.view.dialog.is_none() {
-            for id in commands::pressed(&ctx, &facts) {
-                self.run(&ctx, id);
+            super::tools::outline::keys(&ctx, &mut self.view, &mut self.queue);
+            let pressed = commands::pressed(&ctx, &facts);
+            if !pressed.is_empty() {
+                pressed.into_iter().for_each(|id| self.run(&ctx, id));
+                facts = self.facts();
             }
         }
         if self.view.key_overlay && ctx.input(|i| i.key_pressed(egui::Key::Escape)) {
             self.view.key_overlay = false;
         }
-        self.draw(ui);
-        let facts = self.facts();
+        self.draw(ui, facts);
         if self.view.key_overlay {
             self.view.key_overlay = keymap::show(&ctx);
         }
@@ -121,7 +124,7 @@ impl App {
         self.take_picture(&ctx);
         self.apply_queue(&ctx);
         self.guard_close(&ctx);
-        if self.facts().jobs {
+        if facts.jobs {
             // Progress is shown while it is made.
             ctx.request_repaint_after(PROGRESS_EVERY);
         }
@@ -140,8 +143,7 @@ impl App {
         }
     }
 
-    fn draw(&mut self, ui: &mut egui::Ui) {
-        let facts = self.facts();
+    fn draw(&mut self, ui: &mut egui::Ui, facts: Facts) {
         let device = self.drawer.as_ref().map(|drawer| drawer.device().to_owned());
         let mut cx = Cx {
             session: &self.session,

@@ -31,14 +31,25 @@ impl App {
             Request::Session(Command::Open(path)) => self.open(ctx, path),
             Request::Session(command) => self.session.apply(command),
             Request::Run(id) => self.run(ctx, id),
-            Request::Paint(stamp) => tools::brush::apply(&mut self.session, &mut self.view, &stamp),
-            Request::EndStroke(label) => self.session.end_stroke(label),
-            Request::Fill(at) => {
-                if let Err(text) = tools::fill::apply(&mut self.session, &mut self.view, &at) {
-                    self.messages.push(Level::Warning, text);
-                }
+            Request::Paint(stamp) => {
+                let done = tools::brush::apply(&mut self.session, &mut self.view, &stamp);
+                self.warn(done);
             }
-            Request::ChooseClass(id) => self.view.class = id,
+            Request::EndStroke(label) => self.session.end_stroke(label),
+            Request::AbandonStroke => self.session.restart_stroke(),
+            Request::Fill(at) => {
+                let done = tools::fill::apply(&mut self.session, &mut self.view, &at);
+                self.warn(done);
+            }
+            Request::Outline(outline) => {
+                let done = tools::outline::apply(&mut self.session, &mut self.view, &outline);
+                self.warn(done);
+            }
+            Request::Object(act) => {
+                let done = tools::object::apply(&mut self.session, &mut self.view, &act);
+                self.warn(done);
+            }
+            Request::ChooseClass(id) => self.view.choose_class(id),
             Request::Live(on) => self.set_live(on),
             Request::Browse(browse) => self.browse(ctx, browse),
             Request::Write(what, path) => self.write(what, path),
@@ -48,6 +59,12 @@ impl App {
                 self.leave(ctx, after);
             }
             Request::Say(level, text) => self.messages.push(level, text),
+        }
+    }
+
+    fn warn(&mut self, done: Result<(), String>) {
+        if let Err(text) = done {
+            self.messages.push(Level::Warning, text);
         }
     }
 
@@ -83,19 +100,38 @@ impl App {
                     view.tool = Tool::Navigate;
                 }
             }
-            C::Navigate => view.tool = Tool::Navigate,
+            C::Navigate => {
+                view.outline = None;
+                view.tool = Tool::Navigate;
+            }
             C::Brush => self.take_tool(Tool::Brush),
             C::Eraser => self.take_tool(Tool::Eraser),
+            C::Regions => self.take_tool(Tool::Regions),
+            C::Polygon => self.take_tool(Tool::Polygon),
             C::Fill => self.take_tool(Tool::Fill),
+            C::Wand => self.take_tool(Tool::Wand),
+            C::Object => self.take_tool(Tool::Object),
             C::BallBrush => view.brush.ball = !view.brush.ball,
+            C::SmartBrush => view.brush.smart = !view.brush.smart,
+            C::SwapClass => {
+                if self.session.project().classes.get(view.other_class).is_some() {
+                    view.choose_class(view.other_class);
+                }
+            }
+            C::PickClass => {
+                if let Some(class) = state::class_under_pointer(self.session.project(), view) {
+                    view.choose_class(class);
+                }
+            }
+            C::LockClass => self.lock_under_pointer(),
             C::SmallerBrush => view.brush.radius = (view.brush.radius - 1.0).max(0.0),
             C::LargerBrush => view.brush.radius = (view.brush.radius + 1.0).min(128.0),
             C::LacLimit => view.brush.limited = !view.brush.limited,
             C::Class(n) => {
-                if let Some(class) =
-                    self.session.project().classes.classes.get(usize::from(n).saturating_sub(1))
+                if let Some((class, _)) =
+                    self.session.project().classes.tree().get(usize::from(n).saturating_sub(1))
                 {
-                    view.class = class.id;
+                    view.choose_class(class.id);
                 }
             }
             C::NewClass => view.dialog = Some(Dialog::NewClass { query: String::new() }),
@@ -105,9 +141,16 @@ impl App {
             }
             C::Classify => self.classify(self.session.live().on),
             C::AcceptPrediction => {
-                self.session.apply(Command::AcceptPrediction);
-                self.view.layer = None;
+                self.session.apply(Command::AcceptPrediction(self.view.acceptance()));
+                if self.view.accept.into.is_none() {
+                    self.view.layer = None;
+                }
             }
+            C::Interpolate => match panels::methods::interpolate(&self.session, &self.view) {
+                Some(command) => self.session.apply(command),
+                None => self.messages.push(Level::Warning, "Paint a class in a few slices first"),
+            },
+            C::ShowMarks => view.show_marks = !view.show_marks,
             C::DiscardPrediction => self.session.apply(Command::DiscardPrediction),
             C::Uncertainty => view.show_uncertainty = !view.show_uncertainty,
             C::ToggleLabels => view.show_labels = !view.show_labels,
@@ -136,7 +179,18 @@ impl App {
         }
     }
 
+    fn lock_under_pointer(&mut self) {
+        let project = self.session.project();
+        let under = state::class_under_pointer(project, &self.view).and_then(|id| project.classes.get(id));
+        let Some(class) = under.cloned() else { return };
+        let (word, locked) = if class.locked { ("Unlocked", false) } else { ("Locked", true) };
+        self.messages.push(Level::Info, format!("{word} {}", class.name));
+        let edit = Edit::SetClass(crate::volume::Class { locked, ..class });
+        self.session.apply(Command::Edit { label: "Lock class".to_owned(), edit });
+    }
+
     fn take_tool(&mut self, tool: Tool) {
+        self.view.outline = None;
         self.view.tool = tool;
         self.view.stage = crate::ops::Stage::Segment;
     }

@@ -1,11 +1,14 @@
 //! What is computed from the document for showing it, kept by (layer, revision), always rebuildable.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::background::{AT_ONCE, Background};
 use crate::project::{Layer, LayerId, Project};
 use crate::render::scene::LabelColors;
 use crate::volume::histogram::automatic_window;
-use crate::volume::{ClassTable, Histogram, Scan, Volume};
+use crate::volume::marks::codes_of;
+use crate::volume::{ClassTable, Histogram, Labels, Scan, Volume};
 
 /// Bins of a layer's histogram.
 const BINS: usize = 512;
@@ -20,19 +23,17 @@ pub(crate) struct VolumeStats {
 }
 
 /// Counts of each class on the bins of the volume's histogram.
-#[derive(Debug, Clone)]
-struct ClassCurves {
-    key: (LayerId, u64, LayerId, u64),
-    curves: BTreeMap<u16, Histogram>,
-}
+type ClassCurves = BTreeMap<u16, Histogram>;
 
 /// The cache.
 #[derive(Default)]
 pub(crate) struct Derived {
-    stats: BTreeMap<(LayerId, u64), VolumeStats>,
-    curves: Option<ClassCurves>,
+    stats: BTreeMap<LayerId, Background<u64, VolumeStats>>,
+    curves: Background<(LayerId, u64, LayerId, u64), ClassCurves>,
+    marks: Background<(LayerId, u64), Labels>,
     colors: Option<(ClassTable, LabelColors)>,
-    shares: Option<(u64, Vec<(u16, f32)>)>,
+    /// What asks for a frame when something made beside the window is there.
+    pub(crate) ctx: Option<egui::Context>,
     projection: Option<((LayerId, u64, usize), egui::TextureHandle)>,
     /// Which view of the scan is shown while there is no volume.
     pub(crate) projection_index: usize,
@@ -45,63 +46,44 @@ pub(crate) struct Derived {
 impl Derived {
     /// Forgets what belongs to layers that are gone.
     pub(crate) fn retain(&mut self, project: &Project) {
-        self.stats.retain(|(id, revision), _| project.layer(*id).is_some_and(|l| l.revision == *revision));
+        self.stats.retain(|id, _| project.layer(*id).is_some());
     }
 
-    /// Histogram and automatic window of a volume layer.
+    /// Histogram and automatic window of a volume layer; `None` until they are there.
     pub(crate) fn stats(&mut self, layer: &Layer) -> Option<&VolumeStats> {
-        let volume = layer.volume()?;
-        Some(self.stats.entry((layer.id, layer.revision)).or_insert_with(|| volume_stats(volume)))
+        let volume = Arc::clone(layer.volume()?);
+        let at_once = volume.n_voxels() <= AT_ONCE;
+        let ctx = self.ctx.as_ref();
+        self.stats
+            .entry(layer.id)
+            .or_default()
+            .get(&layer.revision, at_once, ctx, move || volume_stats(&volume))
     }
 
-    /// Histograms of the classes of a label layer on the same grid; `None` where the grids differ.
+    /// Histograms of the classes of a label layer on the same grid; `None` where the grids differ, and until they are there.
     pub(crate) fn class_curves(
         &mut self,
         layer: &Layer,
         labels: &Layer,
     ) -> Option<&BTreeMap<u16, Histogram>> {
-        let (volume, ids) = (layer.volume()?, labels.labels()?);
+        let (volume, ids) = (Arc::clone(layer.volume()?), labels.labels()?);
         if volume.shape() != ids.labels.shape() {
             return None;
         }
         let key = (layer.id, layer.revision, labels.id, labels.revision);
-        if self.curves.as_ref().is_none_or(|curves| curves.key != key) {
-            let range = self.stats(layer)?.histogram.clone();
-            let mut curves: BTreeMap<u16, Histogram> = BTreeMap::new();
-            let labels = &ids.labels;
-            for index in 0..labels.n_bricks() {
-                if matches!(labels.brick(index), crate::volume::labels::Brick::Uniform(0)) {
-                    continue;
-                }
-                labels.for_each_in_brick(index, |at, id| {
-                    if id != 0
-                        && let Some(value) = volume.data.get(at)
-                    {
-                        curves
-                            .entry(id)
-                            .or_insert_with(|| Histogram::empty(range.min, range.max, range.counts.len()))
-                            .add(*value);
-                    }
-                });
-            }
-            self.curves = Some(ClassCurves { key, curves });
-        }
-        self.curves.as_ref().map(|curves| &curves.curves)
+        let range = self.stats(layer)?.histogram.clone();
+        let at_once = volume.n_voxels() <= AT_ONCE;
+        let ids = ids.labels.clone();
+        self.curves.get(&key, at_once, self.ctx.as_ref(), move || curves_of(&volume, &ids, &range))
     }
 
-    /// Share of the volume that each class takes in a prediction, in order of id.
-    pub(crate) fn shares(&mut self, prediction: &crate::session::Prediction) -> &[(u16, f32)] {
-        if self.shares.as_ref().is_none_or(|(revision, _)| *revision != prediction.revision) {
-            let mut counts: BTreeMap<u16, u64> = BTreeMap::new();
-            let labels = &prediction.labels;
-            for index in 0..labels.n_bricks() {
-                labels.for_each_in_brick(index, |_, id| *counts.entry(id).or_insert(0) += 1);
-            }
-            let total = counts.values().sum::<u64>().max(1) as f32;
-            let shares = counts.into_iter().map(|(id, n)| (id, n as f32 / total)).collect();
-            self.shares = Some((prediction.revision, shares));
-        }
-        self.shares.as_ref().map_or(&[], |(_, shares)| shares)
+    /// The code of the mark of every labelled voxel; the last ones until they are there.
+    pub(crate) fn marks(&mut self, layer: &Layer) -> Option<&Labels> {
+        let labels = layer.labels()?;
+        let at_once = labels.labels.n_bricks() <= AT_ONCE / crate::volume::labels::BRICK_LEN;
+        let (ids, marks, base) = (labels.labels.clone(), labels.marks.clone(), layer.base_mark().code());
+        let key = (layer.id, layer.revision);
+        self.marks.get(&key, at_once, self.ctx.as_ref(), move || codes_of(&ids, &marks, base))
     }
 
     /// A view of the scan as a picture, from the darkest to the brightest per cent.
@@ -135,6 +117,27 @@ impl Derived {
         self.colors = Some((classes.clone(), colors.clone()));
         colors
     }
+}
+
+/// Counts the values of each class on the bins of `range`.
+fn curves_of(volume: &Volume<f32>, labels: &Labels, range: &Histogram) -> ClassCurves {
+    let mut curves = ClassCurves::new();
+    for index in 0..labels.n_bricks() {
+        if matches!(labels.brick(index), crate::volume::labels::Brick::Uniform(0)) {
+            continue;
+        }
+        labels.for_each_in_brick(index, |at, id| {
+            if id != 0
+                && let Some(value) = volume.data.get(at)
+            {
+                curves
+                    .entry(id)
+                    .or_insert_with(|| Histogram::empty(range.min, range.max, range.counts.len()))
+                    .add(*value);
+            }
+        });
+    }
+    curves
 }
 
 /// A view of the scan in grey.

@@ -15,13 +15,16 @@ use super::views::slice_view::Geometry;
 use crate::gpu::Gpu;
 use crate::project::{Layer, LayerId, Project};
 use crate::render::scene::{
-    Blend, Highlight, ImageLayer, Interpolation, LabelLayer, Plane, SliceLayer, SliceScene, VolumeLabels,
-    VolumeScene,
+    Blend, Highlight, ImageLayer, Interpolation, LabelColors, LabelLayer, Plane, SliceLayer, SliceScene,
+    VolumeLabels, VolumeScene,
 };
 use crate::render::{ColorMap, Renderer, ViewStatus};
+use crate::volume::{ClassTable, Mark};
 
 /// Key of the predicted labels in the renderer; layers count up from 1.
 const PREDICTION: u64 = u64::MAX;
+/// Key of the codes of marks in the renderer.
+const MARKS: u64 = u64::MAX - 2;
 /// Key of the uncertainty in the renderer.
 const UNCERTAINTY: u64 = u64::MAX - 1;
 
@@ -64,8 +67,11 @@ impl Drawer {
     }
 
     /// Hands over layers that are new or changed, forgets those that are gone.
-    pub(crate) fn sync(&mut self, cx: &Cx<'_>) {
-        let project = cx.session.project();
+    pub(crate) fn sync(&mut self, cx: &mut Cx<'_>) {
+        let session = cx.session;
+        let project = session.project();
+        let marked = marked_layer(project, cx.view);
+        let marks = marked.and_then(|layer| Some((layer.revision, cx.derived.marks(layer)?)));
         let prediction = cx.session.live().prediction.as_ref();
         let mut sent = BTreeMap::new();
         let known = &self.sent;
@@ -83,6 +89,10 @@ impl Drawer {
                     renderer.set_labels(id, layer.revision, &labels.labels, bricks);
                     sent.insert(id, layer.revision);
                 }
+            }
+            if let Some((revision, codes)) = marks {
+                renderer.set_labels(MARKS, revision, codes, None);
+                sent.insert(MARKS, revision);
             }
             if let Some(prediction) = prediction {
                 renderer.set_labels(PREDICTION, prediction.revision, &prediction.labels, None);
@@ -174,7 +184,12 @@ fn slice_layers(cx: &mut Cx<'_>) -> Vec<SliceLayer> {
                 images.push(SliceLayer::Image(image_layer(layer, world_from_voxel, main, cx)));
             }
         } else if layer.labels().is_some() && cx.view.show_labels {
-            let mut shown = LabelLayer::new(layer.id.0, world_from_voxel, colors.clone());
+            let by_mark = marked_layer(project, cx.view).is_some_and(|marked| marked.id == layer.id);
+            let mut shown = if by_mark {
+                LabelLayer::new(MARKS, world_from_voxel, mark_colors())
+            } else {
+                LabelLayer::new(layer.id.0, world_from_voxel, colors.clone())
+            };
             shown.fill_opacity *= layer.display.opacity;
             shown.outline_opacity *= layer.display.opacity;
             labels.push(SliceLayer::Labels(shown));
@@ -188,6 +203,15 @@ fn slice_layers(cx: &mut Cx<'_>) -> Vec<SliceLayer> {
     images.extend(prediction_layers(project, main, cx));
     images.extend(labels);
     images
+}
+
+/// The label layer that is coloured by where its labels come from.
+fn marked_layer<'a>(project: &'a Project, view: &state::ViewState) -> Option<&'a Layer> {
+    state::paint_layer(project, view).filter(|layer| view.show_marks && layer.display.visible)
+}
+
+fn mark_colors() -> LabelColors {
+    LabelColors::from_classes(&ClassTable { classes: Mark::classes() })
 }
 
 /// The prediction below the labels, the uncertainty in between.

@@ -37,7 +37,7 @@ impl Messages {
     /// Adds a message; the same text is not shown twice.
     pub(crate) fn push(&mut self, level: Level, text: impl Into<String>) {
         let text = text.into();
-        if !self.shown.iter().any(|m| m.text == text) {
+        if !self.shown.iter().any(|m| m.text == text) && !self.fresh.iter().any(|(_, other)| *other == text) {
             self.fresh.push((level, text));
         }
     }

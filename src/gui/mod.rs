@@ -5,6 +5,7 @@
 
 mod app;
 mod apply;
+mod background;
 pub mod commands;
 mod derived;
 mod dialogs;

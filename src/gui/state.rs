@@ -26,8 +26,16 @@ pub(crate) enum Tool {
     Brush,
     /// Takes labels away.
     Eraser,
-    /// Fills what is connected and alike.
+    /// Paints the supervoxels that are touched.
+    Regions,
+    /// Paints what an outline holds.
+    Polygon,
+    /// Fills what hangs together under one label.
     Fill,
+    /// Fills what hangs together and is alike in LAC.
+    Wand,
+    /// Takes whole objects: another class, another place, a cut.
+    Object,
     /// Sets one side of a landmark pair.
     Landmark,
 }
@@ -35,7 +43,12 @@ pub(crate) enum Tool {
 impl Tool {
     /// Whether it changes labels.
     pub(crate) fn paints(self) -> bool {
-        matches!(self, Self::Brush | Self::Eraser | Self::Fill)
+        !matches!(self, Self::Navigate | Self::Landmark)
+    }
+
+    /// Whether a disc or ball follows the pointer.
+    pub(crate) fn has_brush(self) -> bool {
+        matches!(self, Self::Brush | Self::Eraser | Self::Regions)
     }
 }
 
@@ -86,8 +99,21 @@ impl ViewKind {
     }
 }
 
-/// The brush.
+/// What is done with an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum ObjectAction {
+    /// A click gives it the chosen class.
+    #[default]
+    Relabel,
+    /// A drag moves it.
+    Move,
+    /// A drawn line cuts it.
+    Cut,
+}
+
+/// The brush and the other hand tools.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "switches that a user sets one by one")]
 pub(crate) struct Brush {
     /// Radius in voxels of the labels.
     pub(crate) radius: f64,
@@ -97,8 +123,20 @@ pub(crate) struct Brush {
     pub(crate) limited: bool,
     /// That range, in the volume's unit.
     pub(crate) limit: [f32; 2],
-    /// How far from the value under the pointer a fill may go, in the volume's unit.
+    /// The brush stops at edges of the volume.
+    pub(crate) smart: bool,
+    /// How faint an edge may be that stops it, 0 to 1.
+    pub(crate) sensitivity: f64,
+    /// Touch only unlabelled voxels.
+    pub(crate) unlabelled_only: bool,
+    /// Stay inside the parent of the class; `None`: in every layer but those with strokes.
+    pub(crate) inside_parent: Option<bool>,
+    /// How far from the value under the pointer the wand may go, in the volume's unit.
     pub(crate) tolerance: f32,
+    /// Slices before and behind that an outline is painted through.
+    pub(crate) depth: usize,
+    /// What is done with an object.
+    pub(crate) object: ObjectAction,
     /// Fill in the plane only.
     pub(crate) fill_in_plane: bool,
 }
@@ -110,7 +148,13 @@ impl Default for Brush {
             ball: false,
             limited: false,
             limit: [0.2, 0.4],
+            smart: false,
+            sensitivity: 0.5,
+            unlabelled_only: false,
+            inside_parent: None,
             tolerance: 0.04,
+            depth: 0,
+            object: ObjectAction::Relabel,
             fill_in_plane: true,
         }
     }
@@ -125,6 +169,36 @@ pub(crate) struct Stroke {
     pub(crate) at_um: DVec3,
     /// It takes labels away.
     pub(crate) erase: bool,
+}
+
+/// An outline that is being drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Outline {
+    /// In which view.
+    pub(crate) view: ViewKind,
+    /// Corners so far, world µm.
+    pub(crate) corners_um: Vec<DVec3>,
+    /// Drawn with the button held; else corner by corner.
+    pub(crate) lasso: bool,
+    /// It takes labels away.
+    pub(crate) erase: bool,
+}
+
+/// A drag that changes the picture while it lasts: a wand that is widened, an object that is moved or cut.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Pull {
+    /// In which view.
+    pub(crate) view: ViewKind,
+    /// Where it began, world µm.
+    pub(crate) from_um: DVec3,
+    /// Where it is, world µm.
+    pub(crate) to_um: DVec3,
+    /// Where it began on the screen.
+    pub(crate) from_pt: egui::Pos2,
+    /// It takes labels away.
+    pub(crate) erase: bool,
+    /// The tolerance when it began.
+    pub(crate) tolerance: f32,
 }
 
 /// What lies under the pointer.
@@ -211,6 +285,28 @@ pub(crate) enum HistogramMode {
     Transfer,
 }
 
+/// A method of the registry that is being set up.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Method {
+    /// Its id.
+    pub(crate) op: Option<&'static str>,
+    /// Layers that were chosen for slots: operation and slot.
+    pub(crate) inputs: BTreeMap<(&'static str, &'static str), LayerId>,
+    /// The result changes the labels instead of being a new layer, where it can.
+    pub(crate) in_place: bool,
+}
+
+/// Which part of a prediction is accepted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Accept {
+    /// Only the class that is painted.
+    pub(crate) one_class: bool,
+    /// The most that an accepted voxel may be uncertain, 0 to 1.
+    pub(crate) max_uncertainty: f32,
+    /// The layer that takes it in; a new one where `None`.
+    pub(crate) into: Option<LayerId>,
+}
+
 /// Everything of the window that is no document.
 #[derive(Debug)]
 pub(crate) struct ViewState {
@@ -236,10 +332,22 @@ pub(crate) struct ViewState {
     pub(crate) look: VolumeLook,
     /// The stroke that is being painted.
     pub(crate) stroke: Option<Stroke>,
-    /// The brush.
+    /// The outline that is being drawn.
+    pub(crate) outline: Option<Outline>,
+    /// The drag of a wand or an object.
+    pub(crate) pull: Option<Pull>,
+    /// The brush and the other hand tools.
     pub(crate) brush: Brush,
+    /// The class before the last switch to another one.
+    pub(crate) other_class: u16,
     /// Class that is painted.
     pub(crate) class: u16,
+    /// Which part of a prediction is accepted.
+    pub(crate) accept: Accept,
+    /// The method of the registry that is being set up.
+    pub(crate) method: Method,
+    /// The labels that are painted on are coloured by where they come from.
+    pub(crate) show_marks: bool,
     /// Labels and prediction are drawn.
     pub(crate) show_labels: bool,
     /// The crosshair is drawn.
@@ -300,8 +408,14 @@ impl Default for ViewState {
             camera: OrbitCamera::fitted((DVec3::ZERO, DVec3::ONE)),
             look: VolumeLook::default(),
             stroke: None,
+            outline: None,
+            pull: None,
             brush: Brush::default(),
+            other_class: 0,
             class: 1,
+            accept: Accept { one_class: false, max_uncertainty: 1.0, into: None },
+            method: Method::default(),
+            show_marks: false,
             show_labels: true,
             show_crosshair: true,
             show_uncertainty: false,
@@ -328,6 +442,22 @@ impl Default for ViewState {
     }
 }
 
+impl ViewState {
+    /// Which part of the prediction is accepted, as the session takes it.
+    pub(crate) fn acceptance(&self) -> crate::session::Acceptance {
+        let Accept { one_class, max_uncertainty, into } = self.accept;
+        crate::session::Acceptance { class: one_class.then_some(self.class), max_uncertainty, into }
+    }
+
+    /// Another class is painted from now on.
+    pub(crate) fn choose_class(&mut self, id: u16) {
+        if id != self.class {
+            self.other_class = self.class;
+            self.class = id;
+        }
+    }
+}
+
 /// What panels and tools ask for; applied at the end of the frame.
 #[derive(Debug)]
 pub(crate) enum Request {
@@ -337,10 +467,16 @@ pub(crate) enum Request {
     Run(CommandId),
     /// Part of a stroke.
     Paint(super::tools::brush::Stamp),
+    /// The gesture is given up: what it has painted is taken back.
+    AbandonStroke,
     /// The stroke is over: one step of the history under this name.
     EndStroke(&'static str),
     /// A fill from a voxel.
     Fill(super::tools::fill::FillAt),
+    /// What an outline holds.
+    Outline(Outline),
+    /// Something with an object.
+    Object(super::tools::object::Act),
     /// Another class is painted.
     ChooseClass(u16),
     /// Live classification on or off.
@@ -429,6 +565,13 @@ pub(crate) fn strokes_layer<'a>(project: &'a Project, view: &ViewState) -> Optio
     let painted = |layer: &&Layer| layer.labels().is_some() && layer.provenance.op == "painted";
     let chosen = view.layer.and_then(|id| project.layer(id)).filter(painted);
     chosen.or_else(|| project.from_top().find(painted)).or_else(|| paint_layer(project, view))
+}
+
+/// The class under the pointer in the labels that are painted on; `None` where there is none.
+pub(crate) fn class_under_pointer(project: &Project, view: &ViewState) -> Option<u16> {
+    let layer = paint_layer(project, view)?;
+    let voxel = voxel_at(layer, view.hover.as_ref()?.world_um)?;
+    layer.labels().map(|labels| labels.labels.get(voxel)).filter(|id| *id != 0)
 }
 
 /// The unit of lengths: µm, or voxels where the size of a voxel is unknown.

@@ -8,6 +8,8 @@ use crate::base::{MemoryBudget, Progress};
 use crate::io::{self, ArrayRef, IoError, Loaded, WriteRequest};
 use crate::volume::Labels;
 
+use super::stored::marks_key;
+
 const FOLDER: &str = "arrays.zarr";
 /// Makes the folder a Zarr group, so that other programs can walk through it.
 const GROUP: &str = "{\"zarr_format\": 3, \"node_type\": \"group\", \"attributes\": {}}\n";
@@ -60,15 +62,19 @@ impl Arrays {
 
     /// Writes labels as they are now under a new key.
     pub(super) fn write_labels(&self, key: &str, layer: &Layer, progress: &Progress) -> Result<(), IoError> {
-        let Some(labels) = layer.labels() else { return Ok(()) };
-        let dense = labels.labels.to_dense();
-        let request = WriteRequest {
-            voxel_um: labels.voxel_um,
-            origin_um: labels.origin_um,
-            unit: Some(crate::base::Unit::Label),
-            ..WriteRequest::new(&dense)
+        let Some(layer) = layer.labels() else { return Ok(()) };
+        let write = |key: &str, labels: &Labels| {
+            let dense = labels.to_dense();
+            let request = WriteRequest {
+                voxel_um: layer.voxel_um,
+                origin_um: layer.origin_um,
+                unit: Some(crate::base::Unit::Label),
+                ..WriteRequest::new(&dense)
+            };
+            self.write(key, &request, progress)
         };
-        self.write(key, &request, progress)
+        write(key, &layer.labels)?;
+        if layer.marks.is_empty() { Ok(()) } else { write(&marks_key(key), &layer.marks) }
     }
 
     /// Reads labels.

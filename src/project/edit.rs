@@ -3,7 +3,7 @@
 use glam::DAffine3;
 
 use super::Project;
-use super::layer::{Content, Display, Landmark, Layer, LayerId};
+use super::layer::{Content, Display, LabelLayer, Landmark, Layer, LayerId};
 use crate::volume::labels::BrickDelta;
 use crate::volume::{Alignment, Class, ViewShift};
 
@@ -51,8 +51,10 @@ pub enum Edit {
     ReplaceBricks {
         /// The layer.
         layer: LayerId,
-        /// Positions and new bricks.
+        /// Positions and new bricks of class ids.
         delta: BrickDelta,
+        /// Positions and new bricks of marks, which say where labels come from.
+        marks: BrickDelta,
     },
     /// Adds a class or changes one.
     SetClass(Class),
@@ -117,8 +119,8 @@ impl Edit {
     pub fn heap_bytes(&self) -> u64 {
         match self {
             Self::AddLayer { layer, .. } => 512 + layer.content.heap_bytes(),
-            Self::ReplaceBricks { delta, .. } => {
-                delta.iter().map(|(_, brick)| 32 + brick.heap_bytes() as u64).sum::<u64>() + 64
+            Self::ReplaceBricks { delta, marks, .. } => {
+                delta.iter().chain(marks).map(|(_, brick)| 32 + brick.heap_bytes() as u64).sum::<u64>() + 64
             }
             Self::SetLandmarks(landmarks) => 160 * landmarks.len() as u64 + 64,
             Self::SetAlignmentViews { views, .. } => size_of_val(views.as_slice()) as u64 + 64,
@@ -193,7 +195,7 @@ impl Project {
                 let placement = std::mem::replace(&mut self.layer_mut(layer)?.placement, placement);
                 Ok(Edit::SetPlacement { layer, placement })
             }
-            Edit::ReplaceBricks { layer, delta } => self.replace_bricks(layer, delta),
+            Edit::ReplaceBricks { layer, delta, marks } => self.replace_bricks(layer, delta, marks),
             Edit::SetClass(class) => {
                 if class.id == 0 {
                     return Err(EditError::ClassZero);
@@ -226,17 +228,24 @@ impl Project {
         Ok(Edit::RemoveLayer(id))
     }
 
-    fn replace_bricks(&mut self, id: LayerId, delta: BrickDelta) -> Result<Edit, EditError> {
-        let labels = self.labels_mut(id)?;
-        let n_bricks = labels.n_bricks();
-        if let Some((index, _)) = delta.iter().find(|(index, _)| *index as usize >= n_bricks) {
+    fn replace_bricks(
+        &mut self,
+        id: LayerId,
+        delta: BrickDelta,
+        marks: BrickDelta,
+    ) -> Result<Edit, EditError> {
+        let layer = self.label_layer_mut(id)?;
+        let n_bricks = layer.labels.n_bricks();
+        if let Some((index, _)) = delta.iter().chain(&marks).find(|(index, _)| *index as usize >= n_bricks) {
             return Err(EditError::NoBrick { index: *index, n_bricks });
         }
-        let mut inverse = labels.swap_bricks(delta);
+        let mut delta = layer.labels.swap_bricks(delta);
+        let mut marks = layer.marks.swap_bricks(marks);
         // A brick named twice has two entries; taking them back must go the other way round.
-        inverse.reverse();
+        delta.reverse();
+        marks.reverse();
         self.touch(id);
-        Ok(Edit::ReplaceBricks { layer: id, delta: inverse })
+        Ok(Edit::ReplaceBricks { layer: id, delta, marks })
     }
 
     fn set_alignment(&mut self, id: LayerId, views: Vec<ViewShift>) -> Result<Edit, EditError> {
@@ -269,13 +278,13 @@ impl Project {
     }
 
     /// The labels of a layer for painting; the caller keeps the old bricks and calls [`Project::touch`].
-    pub(crate) fn labels_mut(&mut self, id: LayerId) -> Result<&mut crate::volume::Labels, EditError> {
+    pub(crate) fn label_layer_mut(&mut self, id: LayerId) -> Result<&mut LabelLayer, EditError> {
         let layer = self.layer_mut(id)?;
         if layer.labels().is_none() {
             return Err(wrong(layer, "label volume"));
         }
         match &mut layer.content {
-            Content::Labels(labels) => Ok(&mut labels.labels),
+            Content::Labels(labels) => Ok(labels),
             _ => Err(EditError::NoLayer(id.0)),
         }
     }

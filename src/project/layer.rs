@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::source::SourceFile;
 use crate::ops::{Data, Kind, LabelData, Provenance};
-use crate::volume::{Alignment, ClassTable, Labels, Scan, TiltSeries, Volume};
+use crate::volume::{Alignment, ClassTable, Labels, Mark, Scan, TiltSeries, Volume};
 
 /// Names a layer; never given twice within a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -19,10 +19,20 @@ pub struct LayerId(pub u64);
 pub struct LabelLayer {
     /// Class ids in bricks.
     pub labels: Labels,
+    /// Codes of [`Mark`] where a voxel was changed after the layer came, 0 elsewhere; the same bricks.
+    pub marks: Labels,
     /// Voxel size in µm as z, y, x; `None` where unknown.
     pub voxel_um: Option<[f64; 3]>,
     /// World position in µm of voxel (0, 0, 0), as z, y, x.
     pub origin_um: [f64; 3],
+}
+
+impl LabelLayer {
+    /// Labels as they came, nothing marked.
+    pub fn new(labels: Labels, voxel_um: Option<[f64; 3]>, origin_um: [f64; 3]) -> Self {
+        let marks = Labels::new(labels.shape());
+        Self { labels, marks, voxel_um, origin_um }
+    }
 }
 
 /// A layer whose voxels could not be read: it keeps its place, its name and its settings.
@@ -66,7 +76,7 @@ impl Content {
             Data::Volume(volume) => (Self::Volume(volume), None),
             Data::Labels(data) => {
                 let LabelData { labels, voxel_um, origin_um, classes } = Arc::unwrap_or_clone(data);
-                (Self::Labels(LabelLayer { labels, voxel_um, origin_um }), Some(classes))
+                (Self::Labels(LabelLayer::new(labels, voxel_um, origin_um)), Some(classes))
             }
             Data::Regions(regions) => (Self::Regions(regions), None),
             other => (Self::Other(other), None),
@@ -139,7 +149,7 @@ impl Content {
                     voxels(array.shape(), bytes.parse::<u64>().unwrap_or(32) / 8)
                 })
                 .sum(),
-            Self::Labels(layer) => layer.labels.heap_bytes() as u64,
+            Self::Labels(layer) => (layer.labels.heap_bytes() + layer.marks.heap_bytes()) as u64,
             _ => self.shape().map_or(1024, |shape| voxels(shape, 4)),
         }
     }
@@ -237,5 +247,22 @@ impl Layer {
     /// The labels, where the layer holds some.
     pub fn labels(&self) -> Option<&LabelLayer> {
         if let Content::Labels(labels) = &self.content { Some(labels) } else { None }
+    }
+
+    /// Where the labels came from that nobody has changed since.
+    pub fn base_mark(&self) -> Mark {
+        match &*self.provenance.op {
+            "painted" => Mark::Painted,
+            "import" => Mark::Imported,
+            "predict" => Mark::Predicted,
+            "segment" => Mark::Accepted,
+            "interpolate" => Mark::Interpolated,
+            _ => Mark::Computed,
+        }
+    }
+
+    /// The code of a mark in this layer: 0 where it is what the layer came with.
+    pub fn code_of(&self, mark: Mark) -> u16 {
+        if mark == self.base_mark() { 0 } else { mark.code() }
     }
 }

@@ -420,10 +420,15 @@ impl SaveWork {
 }
 
 fn label_keys_of(stored: &StoredProject) -> impl Iterator<Item = String> {
-    stored.layers.iter().filter_map(|layer| match &layer.content {
-        StoredContent::Labels { voxels: Voxels::Array(key), .. } => Some(key.clone()),
-        _ => None,
-    })
+    let key = |voxels: &Voxels| if let Voxels::Array(key) = voxels { Some(key.clone()) } else { None };
+    stored
+        .layers
+        .iter()
+        .flat_map(move |layer| match &layer.content {
+            StoredContent::Labels { voxels, marks, .. } => [key(voxels), marks.as_ref().and_then(key)],
+            _ => [None, None],
+        })
+        .flatten()
 }
 
 pub(super) fn read_stored(path: &Path) -> Result<StoredProject, String> {

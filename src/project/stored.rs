@@ -40,15 +40,51 @@ pub(super) struct ScanNotes {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(super) enum StoredContent {
-    Source { words: String },
-    Scan { array: String, flats: bool, darks: bool, notes: ScanNotes },
-    Series { array: String, angles_deg: Vec<f64>, pixel_um: Option<f64>, energy_ev: Option<f64> },
-    Alignment { alignment: Alignment },
-    Volume { array: String, voxel_um: Option<[f64; 3]>, origin_um: [f64; 3], unit: Unit },
-    Regions { array: String, voxel_um: Option<[f64; 3]>, origin_um: [f64; 3], unit: Unit },
-    Labels { shape: [usize; 3], voxel_um: Option<[f64; 3]>, origin_um: [f64; 3], voxels: Voxels },
-    Table { table: Table },
-    Classifier { classifier: Box<Classifier> },
+    Source {
+        words: String,
+    },
+    Scan {
+        array: String,
+        flats: bool,
+        darks: bool,
+        notes: ScanNotes,
+    },
+    Series {
+        array: String,
+        angles_deg: Vec<f64>,
+        pixel_um: Option<f64>,
+        energy_ev: Option<f64>,
+    },
+    Alignment {
+        alignment: Alignment,
+    },
+    Volume {
+        array: String,
+        voxel_um: Option<[f64; 3]>,
+        origin_um: [f64; 3],
+        unit: Unit,
+    },
+    Regions {
+        array: String,
+        voxel_um: Option<[f64; 3]>,
+        origin_um: [f64; 3],
+        unit: Unit,
+    },
+    Labels {
+        shape: [usize; 3],
+        voxel_um: Option<[f64; 3]>,
+        origin_um: [f64; 3],
+        voxels: Voxels,
+        /// Where labels come from; `None` where nothing was changed since the layer came.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        marks: Option<Voxels>,
+    },
+    Table {
+        table: Table,
+    },
+    Classifier {
+        classifier: Box<Classifier>,
+    },
     Missing(MissingContent),
 }
 
@@ -94,6 +130,10 @@ impl StoredLayer {
                 shape: labels.labels.shape(),
                 voxel_um: labels.voxel_um,
                 origin_um: labels.origin_um,
+                marks: (!labels.marks.is_empty()).then(|| match &labels_key {
+                    Some(key) => Voxels::Array(marks_key(key)),
+                    None => Voxels::Bytes(push_labels(&labels.marks, blobs)),
+                }),
                 voxels: labels_key
                     .map_or_else(|| Voxels::Bytes(push_labels(&labels.labels, blobs)), Voxels::Array),
             },
@@ -290,23 +330,34 @@ impl StoredContent {
                 };
                 Content::Regions(Arc::new(Volume { origin_um, ..Volume::new(data, voxel_um, unit) }))
             }
-            Self::Labels { shape, voxel_um, origin_um, voxels } => {
-                let labels = match voxels {
-                    Voxels::Array(key) => arrays.read_labels(&key, progress)?,
-                    Voxels::Bytes(at) => {
-                        let bytes = blobs.get(at).ok_or_else(|| wrong("the bricks are missing"))?;
-                        labels_from(shape, bytes).ok_or_else(|| wrong("the bricks are damaged"))?
+            Self::Labels { shape, voxel_um, origin_um, voxels, marks } => {
+                let read = |voxels| {
+                    let labels = match voxels {
+                        Voxels::Array(key) => arrays.read_labels(&key, progress)?,
+                        Voxels::Bytes(at) => {
+                            let bytes = blobs.get(at).ok_or_else(|| wrong("the bricks are missing"))?;
+                            labels_from(shape, bytes).ok_or_else(|| wrong("the bricks are damaged"))?
+                        }
+                    };
+                    let found = labels.shape();
+                    if found == shape {
+                        Ok(labels)
+                    } else {
+                        Err(wrong(&format!("labels of {found:?} voxels, expected {shape:?}")))
                     }
                 };
-                if labels.shape() != shape {
-                    let found = labels.shape();
-                    return Err(wrong(&format!("labels of {found:?} voxels, expected {shape:?}")));
-                }
-                Content::Labels(LabelLayer { labels, voxel_um, origin_um })
+                let layer = LabelLayer::new(read(voxels)?, voxel_um, origin_um);
+                let marks = marks.map_or_else(|| Ok(Labels::new(shape)), read)?;
+                Content::Labels(LabelLayer { marks, ..layer })
             }
             Self::Source { .. } | Self::Missing(_) => return Err(wrong("nothing is kept of it")),
         })
     }
+}
+
+/// The key of the array with the marks of the labels with this key.
+pub(super) fn marks_key(labels_key: &str) -> String {
+    format!("{labels_key}-marks")
 }
 
 fn push_labels(labels: &Labels, blobs: &mut Blobs) -> usize {
@@ -345,19 +396,54 @@ fn push_delta(delta: &BrickDelta, blobs: &mut Blobs) -> usize {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "edit", rename_all = "kebab-case")]
 enum StoredEdit {
-    AddLayer { index: usize, layer: Box<StoredLayer> },
-    RemoveLayer { layer: LayerId },
-    MoveLayer { layer: LayerId, index: usize },
-    RenameLayer { layer: LayerId, name: String },
-    SetDisplay { layer: LayerId, display: Display },
-    SetPlacement { layer: LayerId, placement: DAffine3 },
-    ReplaceBricks { layer: LayerId, bytes: usize },
-    SetClass { class: Class },
-    RemoveClass { id: u16 },
-    SetLandmarks { landmarks: Vec<Landmark> },
-    SetAlignmentViews { layer: LayerId, views: Vec<ViewShift> },
-    RenameProject { name: String },
-    Batch { edits: Vec<Self> },
+    AddLayer {
+        index: usize,
+        layer: Box<StoredLayer>,
+    },
+    RemoveLayer {
+        layer: LayerId,
+    },
+    MoveLayer {
+        layer: LayerId,
+        index: usize,
+    },
+    RenameLayer {
+        layer: LayerId,
+        name: String,
+    },
+    SetDisplay {
+        layer: LayerId,
+        display: Display,
+    },
+    SetPlacement {
+        layer: LayerId,
+        placement: DAffine3,
+    },
+    ReplaceBricks {
+        layer: LayerId,
+        bytes: usize,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        marks: Option<usize>,
+    },
+    SetClass {
+        class: Class,
+    },
+    RemoveClass {
+        id: u16,
+    },
+    SetLandmarks {
+        landmarks: Vec<Landmark>,
+    },
+    SetAlignmentViews {
+        layer: LayerId,
+        views: Vec<ViewShift>,
+    },
+    RenameProject {
+        name: String,
+    },
+    Batch {
+        edits: Vec<Self>,
+    },
 }
 
 impl StoredEdit {
@@ -379,9 +465,11 @@ impl StoredEdit {
             Edit::SetPlacement { layer, placement } => {
                 Self::SetPlacement { layer: *layer, placement: *placement }
             }
-            Edit::ReplaceBricks { layer, delta } => {
-                Self::ReplaceBricks { layer: *layer, bytes: push_delta(delta, blobs) }
-            }
+            Edit::ReplaceBricks { layer, delta, marks } => Self::ReplaceBricks {
+                layer: *layer,
+                bytes: push_delta(delta, blobs),
+                marks: (!marks.is_empty()).then(|| push_delta(marks, blobs)),
+            },
             Edit::SetClass(class) => Self::SetClass { class: class.clone() },
             Edit::RemoveClass(id) => Self::RemoveClass { id: *id },
             Edit::SetLandmarks(landmarks) => Self::SetLandmarks { landmarks: landmarks.clone() },
@@ -405,9 +493,14 @@ impl StoredEdit {
             Self::RenameLayer { layer, name } => Edit::RenameLayer { layer, name },
             Self::SetDisplay { layer, display } => Edit::SetDisplay { layer, display },
             Self::SetPlacement { layer, placement } => Edit::SetPlacement { layer, placement },
-            Self::ReplaceBricks { layer, bytes } => {
-                Edit::ReplaceBricks { layer, delta: bricks::decode(blobs.get(bytes)?)? }
-            }
+            Self::ReplaceBricks { layer, bytes, marks } => Edit::ReplaceBricks {
+                layer,
+                delta: bricks::decode(blobs.get(bytes)?)?,
+                marks: match marks {
+                    Some(at) => bricks::decode(blobs.get(at)?)?,
+                    None => BrickDelta::new(),
+                },
+            },
             Self::SetClass { class } => Edit::SetClass(class),
             Self::RemoveClass { id } => Edit::RemoveClass(id),
             Self::SetLandmarks { landmarks } => Edit::SetLandmarks(landmarks),

@@ -16,7 +16,7 @@ fn class(id: u16, name: String) -> Class {
 }
 
 fn label_layer(name: String) -> Box<Layer> {
-    let labels = LabelLayer { labels: Labels::new(SHAPE), voxel_um: Some([0.04; 3]), origin_um: [0.0; 3] };
+    let labels = LabelLayer::new(Labels::new(SHAPE), Some([0.04; 3]), [0.0; 3]);
     let provenance = Provenance::new("painted", serde_json::Value::Null, Vec::new(), Vec::new());
     Box::new(Layer::new(name, Content::Labels(labels), provenance))
 }
@@ -36,7 +36,11 @@ fn any_edit() -> impl Strategy<Value = Edit> {
             layer,
             display: Display { opacity: f32::from(percent) / 100.0, ..Display::default() },
         }),
-        (layer, bricks).prop_map(|(layer, delta)| Edit::ReplaceBricks { layer, delta }),
+        (layer, bricks.clone(), bricks).prop_map(|(layer, delta, marks)| Edit::ReplaceBricks {
+            layer,
+            delta,
+            marks
+        }),
         (0..4u16, "[a-z]{1,4}").prop_map(|(id, name)| Edit::SetClass(class(id, name))),
         (0..4u16).prop_map(Edit::RemoveClass),
         "[a-z]{1,6}".prop_map(Edit::RenameProject),

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::limits::Limits;
 use crate::volume::labels::{Brick, BrickDelta};
 use crate::volume::{Labels, Volume};
 
@@ -45,18 +46,6 @@ impl Plane {
     }
 }
 
-/// Which voxels an edit may change, locked classes aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PaintOver {
-    /// Every voxel.
-    #[default]
-    All,
-    /// Unlabelled voxels only.
-    Unlabelled,
-    /// Voxels of this class only: a child inside its parent, or an eraser for one class.
-    Class(u16),
-}
-
 /// A brush as the user has set it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Brush {
@@ -70,12 +59,8 @@ pub struct Brush {
     pub plane: Plane,
     /// The class that is painted; 0 erases.
     pub class: u16,
-    /// Paints only where the volume's value lies in this closed range (1/µm); NaN never does.
-    pub lac_limit: Option<[f32; 2]>,
-    /// Which voxels it may change.
-    pub over: PaintOver,
-    /// Classes that neither lose nor gain a voxel.
-    pub locked: Vec<u16>,
+    /// What it may touch.
+    pub limits: Limits,
 }
 
 impl Default for Brush {
@@ -86,9 +71,7 @@ impl Default for Brush {
             voxel_um: [1.0; 3],
             plane: Plane::Xy,
             class: 1,
-            lac_limit: None,
-            over: PaintOver::All,
-            locked: Vec::new(),
+            limits: Limits::default(),
         }
     }
 }
@@ -105,64 +88,18 @@ pub fn stamp_stroke(
     to_zyx: [f64; 3],
     brush: &Brush,
 ) -> BrickDelta {
-    if brush.class != 0 && brush.locked.contains(&brush.class) {
+    if !brush.limits.allow(brush.class) {
         return BrickDelta::new();
     }
     let Some((capsule, lo, hi)) = Capsule::new(labels.shape(), from_zyx, to_zyx, brush) else {
         return BrickDelta::new();
     };
-    let mut guard = Guard::new(brush.class, brush.over, &brush.locked);
-    labels.update_spans(
-        lo,
-        hi,
-        |z, y| capsule.row(z, y),
-        |zyx, old| {
-            if guard.may_change(old) && in_range(volume, zyx, brush.lac_limit) { brush.class } else { old }
-        },
-    )
-}
-
-/// Whether the value of a voxel lies in the range; true without a range, false where there is no value.
-pub(super) fn in_range(volume: Option<&Volume<f32>>, zyx: [usize; 3], range: Option<[f32; 2]>) -> bool {
-    let Some([low, high]) = range else { return true };
-    let value = volume.and_then(|volume| volume.data.get(zyx));
-    value.is_some_and(|value| *value >= low && *value <= high)
-}
-
-/// Says which ids an edit may replace; remembers the last answer because neighbours are alike.
-pub(super) struct Guard<'a> {
-    class: u16,
-    over: PaintOver,
-    locked: &'a [u16],
-    last: (u16, bool),
-}
-
-impl<'a> Guard<'a> {
-    pub(super) fn new(class: u16, over: PaintOver, locked: &'a [u16]) -> Self {
-        let mut guard = Self { class, over, locked, last: (0, false) };
-        guard.last = (0, guard.decide(0));
-        guard
-    }
-
-    pub(super) fn may_change(&mut self, old: u16) -> bool {
-        if old != self.last.0 {
-            self.last = (old, self.decide(old));
-        }
-        self.last.1
-    }
-
-    fn decide(&self, old: u16) -> bool {
-        let allowed = match self.over {
-            PaintOver::All => true,
-            PaintOver::Unlabelled => old == 0,
-            PaintOver::Class(id) => old == id,
-        };
-        allowed && old != self.class && !self.locked.contains(&old)
-    }
+    let mut guard = brush.limits.guard(brush.class, volume);
+    labels.update_spans(lo, hi, |z, y| capsule.row(z, y), |zyx, old| guard.painted(zyx, old))
 }
 
 /// All points within a radius of a line, in coordinates scaled so that distances are Euclidean.
-struct Capsule {
+pub(super) struct Capsule {
     /// Length of a voxel along z, y, x; 0 across a disc, whose slice the box decides.
     scale: [f64; 3],
     start: [f64; 3],
@@ -174,7 +111,7 @@ struct Capsule {
 
 impl Capsule {
     /// The capsule of a stroke and the box of voxels it can touch; `None` where there is none.
-    fn new(
+    pub(super) fn new(
         shape: [usize; 3],
         from: [f64; 3],
         to: [f64; 3],
@@ -221,7 +158,7 @@ impl Capsule {
     }
 
     /// Columns of the row (z, y) inside the capsule: one interval, because a capsule is convex.
-    fn row(&self, z: usize, y: usize) -> Range<usize> {
+    pub(super) fn row(&self, z: usize, y: usize) -> Range<usize> {
         let at = [z as f64 * self.scale[0], y as f64 * self.scale[1]];
         let end: [f64; 3] = std::array::from_fn(|a| self.start[a] + self.along[a]);
         let mut span = Span::EMPTY;
@@ -341,6 +278,7 @@ pub fn merge_deltas(deltas: impl IntoIterator<Item = BrickDelta>) -> BrickDelta 
 
 #[cfg(test)]
 mod tests {
+    use super::super::limits::PaintOver;
     use super::*;
     use crate::base::Unit;
     use ndarray::Array3;
@@ -409,7 +347,7 @@ mod tests {
             shape: BrushShape::Ball,
             radius_voxels: 6.0,
             class: 2,
-            locked: vec![7],
+            limits: Limits { locked: vec![7], ..Limits::default() },
             ..Brush::default()
         };
         stamp_stroke(&mut labels, None, [10.0, 10.0, 4.0], [10.0, 10.0, 16.0], &brush);
@@ -427,7 +365,7 @@ mod tests {
         let brush = Brush {
             shape: BrushShape::Ball,
             radius_voxels: 20.0,
-            lac_limit: Some([3.0, 5.0]),
+            limits: Limits { lac: Some([3.0, 5.0]), ..Limits::default() },
             ..Brush::default()
         };
         let mut labels = Labels::new([9, 9, 9]);
@@ -436,10 +374,12 @@ mod tests {
             assert_eq!(*id == 1, x == 3 || x == 5, "column {x}");
         }
         assert!(stamp_stroke(&mut Labels::new([9; 3]), None, [4.0; 3], [4.0; 3], &brush).is_empty());
-        let free = Brush { class: 2, lac_limit: None, over: PaintOver::Unlabelled, ..brush.clone() };
+        let limits = Limits { over: PaintOver::Unlabelled, ..Limits::default() };
+        let free = Brush { class: 2, limits, ..brush.clone() };
         stamp_stroke(&mut labels, None, [4.0; 3], [4.0; 3], &free);
         assert_eq!((labels.get([0, 0, 3]), labels.get([0, 0, 4])), (1, 2));
-        let inside = Brush { class: 3, over: PaintOver::Class(1), ..free };
+        let limits = Limits { over: PaintOver::Class(1), ..Limits::default() };
+        let inside = Brush { class: 3, limits, ..free };
         stamp_stroke(&mut labels, None, [4.0; 3], [4.0; 3], &inside);
         assert_eq!((labels.get([0, 0, 3]), labels.get([0, 0, 4])), (3, 2));
     }
@@ -474,7 +414,8 @@ mod tests {
             for (from, to, radius, class, kind) in strokes {
                 let mut scale = [depth, 1.0, 1.0];
                 let shortest = depth.min(1.0);
-                let mut brush = Brush { class, radius_voxels: radius, voxel_um: scale, locked: vec![9], ..Brush::default() };
+                let limits = Limits { locked: vec![9], ..Limits::default() };
+                let mut brush = Brush { class, radius_voxels: radius, voxel_um: scale, limits, ..Brush::default() };
                 let mut slice = None;
                 let (mut a, mut b) = (from, to);
                 if kind == 3 {

@@ -7,7 +7,9 @@ use crate::base::{Cancelled, Progress};
 use crate::volume::labels::BrickDelta;
 use crate::volume::{Labels, Volume};
 
-use super::brush::{Plane, in_range};
+use super::brush::Plane;
+use super::flood::Flood;
+use super::limits::{Limits, in_range};
 
 /// What to fill.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,23 +18,15 @@ pub struct Fill {
     pub class: u16,
     /// Stays in the slice of this plane through the seed; through the volume where `None`.
     pub plane: Option<Plane>,
-    /// Goes only over voxels with a value in this closed range (1/µm); NaN never is.
-    pub lac_limit: Option<[f32; 2]>,
-    /// Classes that neither lose nor gain a voxel.
-    pub locked: Vec<u16>,
+    /// What it may touch; it goes only over voxels with a value in the range of LAC.
+    pub limits: Limits,
     /// Refuses regions of more voxels than this: a leak is better refused than undone.
     pub max_voxels: u64,
 }
 
 impl Default for Fill {
     fn default() -> Self {
-        Self {
-            class: 1,
-            plane: Some(Plane::Xy),
-            lac_limit: None,
-            locked: Vec::new(),
-            max_voxels: 100_000_000,
-        }
+        Self { class: 1, plane: Some(Plane::Xy), limits: Limits::default(), max_voxels: 100_000_000 }
     }
 }
 
@@ -44,6 +38,8 @@ pub enum FillError {
     Outside { shape: [usize; 3] },
     #[error("class {class} is locked: unlock it to fill")]
     Locked { class: u16 },
+    #[error("here is no voxel that may be filled: it lies outside the parent class")]
+    Outlying,
     #[error("the value here is outside the range {low} to {high} 1/µm: widen the range or click elsewhere")]
     OutOfRange { low: f32, high: f32 },
     #[error(
@@ -72,16 +68,20 @@ pub fn fill(
         return Err(FillError::Outside { shape });
     }
     let old = labels.get(seed_zyx);
-    if let Some(class) = [old, fill.class].into_iter().find(|id| *id != 0 && fill.locked.contains(id)) {
+    if let Some(class) = [old, fill.class].into_iter().find(|id| *id != 0 && fill.limits.locked.contains(id))
+    {
         return Err(FillError::Locked { class });
     }
-    if let Some([low, high]) = fill.lac_limit
-        && !in_range(volume, seed_zyx, fill.lac_limit)
+    if let Some([low, high]) = fill.limits.lac
+        && !in_range(volume, seed_zyx, fill.limits.lac)
     {
         return Err(FillError::OutOfRange { low, high });
     }
     if old == fill.class {
         return Ok(BrickDelta::new());
+    }
+    if !fill.limits.guard(fill.class, volume).may_change(seed_zyx, old) {
+        return Err(FillError::Outlying);
     }
     progress.phase("Filling", 0);
     let (mut lo, mut hi) = ([0; 3], shape);
@@ -91,110 +91,12 @@ pub fn fill(
         hi[axis] = seed_zyx[axis] + 1;
     }
     let mut flood = Flood::new(lo, hi);
-    let accept = |zyx: [usize; 3]| labels.get(zyx) == old && in_range(volume, zyx, fill.lac_limit);
-    flood.run(progress, seed_zyx, fill.max_voxels, accept)?;
+    let accept = |zyx: [usize; 3]| labels.get(zyx) == old && in_range(volume, zyx, fill.limits.lac);
+    if !flood.run(progress, seed_zyx, fill.max_voxels, accept)? {
+        return Err(FillError::TooLarge { max_voxels: fill.max_voxels });
+    }
     let (lo, hi) = flood.bounds;
     Ok(labels.update_box(lo, hi, |zyx, id| if flood.has(zyx) { fill.class } else { id }))
-}
-
-/// A flood within the box `lo..hi`: runs of columns are taken whole, their neighbours queued.
-struct Flood {
-    lo: [usize; 3],
-    size: [usize; 3],
-    /// One bit per voxel of the box.
-    seen: Vec<u64>,
-    /// The box around what was reached, half open.
-    bounds: ([usize; 3], [usize; 3]),
-}
-
-impl Flood {
-    fn new(lo: [usize; 3], hi: [usize; 3]) -> Self {
-        let size: [usize; 3] = std::array::from_fn(|a| hi[a] - lo[a]);
-        let bits: usize = size.iter().product();
-        Self { lo, size, seen: vec![0; bits.div_ceil(64)], bounds: (hi, lo) }
-    }
-
-    fn bit(&self, zyx: [usize; 3]) -> usize {
-        let [z, y, x] = std::array::from_fn(|a| zyx[a] - self.lo[a]);
-        (z * self.size[1] + y) * self.size[2] + x
-    }
-
-    fn has(&self, zyx: [usize; 3]) -> bool {
-        let bit = self.bit(zyx);
-        self.seen[bit / 64] >> (bit % 64) & 1 == 1
-    }
-
-    fn run(
-        &mut self,
-        progress: &Progress,
-        seed: [usize; 3],
-        max_voxels: u64,
-        accept: impl Fn([usize; 3]) -> bool,
-    ) -> Result<(), FillError> {
-        let mut stack = vec![seed];
-        let (mut n, mut steps) = (0u64, 0u32);
-        while let Some([z, y, x]) = stack.pop() {
-            if self.has([z, y, x]) {
-                continue;
-            }
-            steps += 1;
-            if steps.is_multiple_of(4096) {
-                progress.check()?;
-            }
-            let open = |flood: &Self, x: usize| !flood.has([z, y, x]) && accept([z, y, x]);
-            let (mut first, mut last) = (x, x);
-            while first > self.lo[2] && open(self, first - 1) {
-                first -= 1;
-            }
-            while last + 1 < self.lo[2] + self.size[2] && open(self, last + 1) {
-                last += 1;
-            }
-            n += (last - first + 1) as u64;
-            progress.advance((last - first + 1) as u64);
-            if n > max_voxels {
-                return Err(FillError::TooLarge { max_voxels });
-            }
-            self.mark([z, y], first, last);
-            for (dz, dy) in [(-1, 0), (1, 0), (0, -1), (0, 1)] {
-                self.queue_row([z, y], [dz, dy], first..last + 1, &accept, &mut stack);
-            }
-        }
-        Ok(())
-    }
-
-    fn mark(&mut self, [z, y]: [usize; 2], first: usize, last: usize) {
-        for x in first..=last {
-            let bit = self.bit([z, y, x]);
-            self.seen[bit / 64] |= 1 << (bit % 64);
-        }
-        for (a, (low, high)) in [(z, z), (y, y), (first, last)].into_iter().enumerate() {
-            self.bounds.0[a] = self.bounds.0[a].min(low);
-            self.bounds.1[a] = self.bounds.1[a].max(high + 1);
-        }
-    }
-
-    /// Queues the start of every open run of a neighbouring row below or above `columns`.
-    fn queue_row(
-        &self,
-        at: [usize; 2],
-        step: [isize; 2],
-        columns: std::ops::Range<usize>,
-        accept: &impl Fn([usize; 3]) -> bool,
-        stack: &mut Vec<[usize; 3]>,
-    ) {
-        let row: [Option<usize>; 2] = std::array::from_fn(|a| {
-            at[a].checked_add_signed(step[a]).filter(|i| (self.lo[a]..self.lo[a] + self.size[a]).contains(i))
-        });
-        let [Some(z), Some(y)] = row else { return };
-        let mut inside = false;
-        for x in columns {
-            let open = !self.has([z, y, x]) && accept([z, y, x]);
-            if open && !inside {
-                stack.push([z, y, x]);
-            }
-            inside = open;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -278,10 +180,10 @@ mod tests {
         let error = go(&mut labels, [10; 3], &spec);
         assert_eq!(error, FillError::TooLarge { max_voxels: 4095 });
         assert!(error.to_string().contains("4095"));
-        let locked = Fill { locked: vec![5], ..spec.clone() };
+        let locked = Fill { limits: Limits { locked: vec![5], ..Limits::default() }, ..spec.clone() };
         assert_eq!(go(&mut labels, [3; 3], &locked), FillError::Locked { class: 5 });
         assert!(matches!(go(&mut labels, [24, 0, 0], &spec), FillError::Outside { .. }));
-        let range = Fill { lac_limit: Some([0.0, 5.0]), ..spec.clone() };
+        let range = Fill { limits: Limits { lac: Some([0.0, 5.0]), ..Limits::default() }, ..spec.clone() };
         assert!(matches!(go(&mut labels, [10; 3], &range), FillError::OutOfRange { .. }));
         let cancelled = Progress::new();
         cancelled.cancel();
@@ -297,7 +199,8 @@ mod tests {
         let data = Array3::from_shape_fn((5, 5, 30), |(_, _, x)| x as f32);
         let volume = Volume::new(data, None, Unit::PerUm);
         let mut labels = Labels::new([5, 5, 30]);
-        let spec = Fill { class: 1, plane: None, lac_limit: Some([10.0, 14.0]), ..Fill::default() };
+        let limits = Limits { lac: Some([10.0, 14.0]), ..Limits::default() };
+        let spec = Fill { class: 1, plane: None, limits, ..Fill::default() };
         fill(&Progress::new(), &mut labels, Some(&volume), [2, 2, 12], &spec).unwrap();
         assert_eq!(count(&labels, 1), 5 * 5 * 5);
         assert_eq!((labels.get([0, 0, 14]), labels.get([0, 0, 15])), (1, 0));

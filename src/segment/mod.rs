@@ -8,12 +8,18 @@ mod context;
 mod decide;
 pub mod features;
 pub mod fill;
+mod flood;
 pub mod forest;
+pub mod limits;
+pub mod object;
 mod polish;
+pub mod polygon;
 mod prediction;
+pub mod region_brush;
 pub mod regions;
 mod scribbles;
 pub mod slic;
+pub mod smart;
 
 #[cfg(test)]
 mod test_data;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::live::LiveRequest;
+use super::live::{Acceptance, LiveRequest};
+use super::refine::Refinement;
 use super::settings::Settings;
 use crate::jobs::JobId;
 use crate::ops::chain::Chain;
@@ -102,10 +103,19 @@ pub enum Command {
     },
     /// Classifies a volume from strokes; the prediction is laid over it until it is accepted.
     Classify(LiveRequest),
+    /// Makes the supervoxels of a volume that the supervoxel brush and the classifier need.
+    PrepareRegions {
+        /// The volume.
+        volume: LayerId,
+        /// Parameters of `segment` that differ from the defaults.
+        params: Value,
+    },
     /// Stops following the strokes; the prediction stays.
     StopLive,
-    /// Makes the prediction a label layer of the document.
-    AcceptPrediction,
+    /// Changes a label layer by an operation: one step, nothing painted meanwhile is lost.
+    Refine(Refinement),
+    /// Makes the prediction, or the part of it that is wanted, labels of the document.
+    AcceptPrediction(Acceptance),
     /// Throws the prediction away.
     DiscardPrediction,
     /// Stops a job.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::live::{CacheKey, Predicted};
+use super::live::{Accepted, CacheKey, Predicted};
+use super::refine::Refined;
 use super::{Event, Level, Session};
 use crate::jobs::{Finished, JobError};
 use crate::ops::{Data, Outcome, Provenance};
@@ -30,6 +31,10 @@ pub(super) enum Done {
     Features(CacheKey, Arc<FeatureCache>),
     /// What the classifier says.
     Predicted(Box<Predicted>),
+    /// A change of a label layer.
+    Refined(Box<Refined>),
+    /// A part of a prediction as a new layer.
+    Accepted(Box<Accepted>),
     /// A scan does not say enough about itself.
     Unclear { path: PathBuf, options: Box<ScanOptions>, problem: String },
     /// New layers.
@@ -182,6 +187,8 @@ impl Session {
             }
             Ok(Done::Features(key, cache)) => self.land_features(key, cache),
             Ok(Done::Predicted(predicted)) => self.land_prediction(*predicted),
+            Ok(Done::Refined(refined)) => self.land_refined(*refined),
+            Ok(Done::Accepted(accepted)) => self.land_accepted(*accepted),
             Ok(Done::Unclear { path, options, problem }) => {
                 self.events.push(Event::ScanUnclear { path, options, problem });
             }
@@ -270,7 +277,7 @@ fn project_name(landing: &Landing) -> Option<String> {
 /// Layers whose content an edit changes, with the bricks where it says which.
 fn changed_content(edit: &Edit, out: &mut Vec<(LayerId, Option<Vec<u32>>)>) {
     match edit {
-        Edit::ReplaceBricks { layer, delta } => {
+        Edit::ReplaceBricks { layer, delta, .. } => {
             out.push((*layer, Some(delta.iter().map(|(index, _)| *index).collect())));
         }
         Edit::SetAlignmentViews { layer, .. } => out.push((*layer, None)),

@@ -5,19 +5,24 @@
 //! the newest request wins. The prediction is laid over the volume and becomes part of the document
 //! only when it is accepted, with the record of the `segment` operation, whose bits it has.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ndarray::Array3;
+use rayon::prelude::*;
 use serde_json::Value;
 
 use super::landing::Done;
+use super::refine::Refined;
 use super::{Event, Level, Session};
-use crate::base::{MemoryBudget, Progress, Unit};
+use crate::base::{Cancelled, MemoryBudget, Progress, Unit};
 use crate::jobs::{JobError, JobSpec, Lane, Policy};
 use crate::ops::{self, OpError, Provenance};
 use crate::project::{Content, Display, Edit, LabelLayer, Layer, LayerId};
 use crate::segment::{self, FeatureCache, Scribbles, SegmentParams};
-use crate::volume::{Labels, Volume};
+use crate::volume::labels::BRICK;
+use crate::volume::{Labels, Mark, Volume};
 
 /// What is classified, and from what.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,10 +48,45 @@ pub struct Prediction {
     pub accuracy: f32,
     /// Seconds that training and predicting took.
     pub seconds: f32,
+    /// Share of the volume that each class takes, in order of id.
+    pub shares: Vec<(u16, f32)>,
+    /// Share of the volume whose uncertainty is at most 0 %, 1 % … 100 %.
+    pub surer: Vec<f32>,
     /// Grows with every prediction.
     pub revision: u64,
     request: LiveRequest,
     inputs: Vec<String>,
+}
+
+/// Which part of a prediction is accepted, and where to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Acceptance {
+    /// Only voxels of this class; all of them where `None`.
+    pub class: Option<u16>,
+    /// Only voxels no more uncertain than this, 0 to 1.
+    pub max_uncertainty: f32,
+    /// The label layer that takes them in; a new one where `None`. There, what was painted by hand and locked
+    /// classes stay as they are.
+    pub into: Option<LayerId>,
+}
+
+impl Default for Acceptance {
+    fn default() -> Self {
+        Self { class: None, max_uncertainty: 1.0, into: None }
+    }
+}
+
+impl Acceptance {
+    /// Whether all of the prediction is wanted.
+    fn is_all(&self) -> bool {
+        self.class.is_none() && self.max_uncertainty >= 1.0
+    }
+}
+
+/// The accepted part of a prediction, to become a layer.
+pub(super) struct Accepted {
+    labels: Labels,
+    prediction: Arc<Prediction>,
 }
 
 /// Where live classification stands.
@@ -91,6 +131,8 @@ pub(super) struct Predicted {
     labels: Labels,
     uncertainty: Volume<f32>,
     accuracy: f32,
+    shares: Vec<(u16, f32)>,
+    surer: Vec<f32>,
     seconds: f32,
     request: LiveRequest,
 }
@@ -99,6 +141,35 @@ impl Session {
     /// Where live classification stands.
     pub fn live(&self) -> &LiveState {
         &self.live.state
+    }
+
+    /// The regions of a volume as it is now, where they have been made for classification.
+    pub fn regions(&self, volume: LayerId) -> Option<Arc<FeatureCache>> {
+        let revision = self.project.layer(volume)?.revision;
+        let (key, cache) = self.live.cache.as_ref()?;
+        ((key.volume, key.revision) == (volume, revision)).then(|| Arc::clone(cache))
+    }
+
+    /// Makes regions and features of a volume, where they are not there or being made.
+    pub(super) fn prepare_regions(&mut self, volume: LayerId, params: &Value) {
+        if self.regions(volume).is_some() {
+            return;
+        }
+        let outcome = (|| {
+            let (params, _) = ops::segment::pipeline(params)?;
+            let layer = self.project.layer(volume);
+            let found = layer.and_then(|layer| Some((layer.revision, Arc::clone(layer.volume()?))));
+            let Some((revision, data)) = found else { return Ok(()) };
+            let key = CacheKey { volume, revision, params };
+            if self.live.building.as_ref().is_some_and(|building| building.same_features(&key)) {
+                return Ok(());
+            }
+            self.submit_features(key, data)
+        })();
+        if let Err(error) = outcome {
+            let error: OpError = error;
+            self.say(Level::Warning, format!("no supervoxels: {error}"));
+        }
     }
 
     /// Classifies now, and after every further stroke where that is asked for.
@@ -233,7 +304,7 @@ impl Session {
     /// Takes in what the classifier says.
     pub(super) fn land_prediction(&mut self, predicted: Predicted) {
         self.live.n_predictions += 1;
-        let Predicted { labels, uncertainty, accuracy, seconds, request } = predicted;
+        let Predicted { labels, uncertainty, accuracy, shares, surer, seconds, request } = predicted;
         let name = |id| self.project.layer(id).map_or_else(String::new, |layer: &Layer| layer.name.clone());
         let inputs = vec![name(request.volume), name(request.strokes)];
         self.live.state.status = format!("the whole volume in {seconds:.2} s");
@@ -241,6 +312,8 @@ impl Session {
             labels,
             uncertainty: Arc::new(uncertainty),
             accuracy,
+            shares,
+            surer,
             seconds,
             revision: self.live.n_predictions,
             request,
@@ -258,11 +331,69 @@ impl Session {
         }
     }
 
-    /// Makes the prediction part of the document: a new label layer above the strokes, which stay for the next training.
-    pub(super) fn accept_prediction(&mut self) {
+    /// Makes the prediction, or the wanted part of it, labels of the document. The strokes stay for the next training.
+    pub(super) fn accept_prediction(&mut self, acceptance: &Acceptance) {
         let Some(prediction) = self.live.state.prediction.clone() else {
             return self.say(Level::Warning, "there is no prediction to accept; classify first");
         };
+        match acceptance.into.and_then(|id| Some((id, self.project.layer(id)?))) {
+            Some((id, layer)) => {
+                let Some(target) = layer.labels().filter(|t| t.labels.shape() == prediction.labels.shape())
+                else {
+                    return self.say(
+                        Level::Warning,
+                        "these labels are on another grid than the prediction; nothing was accepted",
+                    );
+                };
+                let (labels, marks) = (target.labels.clone(), target.marks.clone());
+                let painted = (layer.code_of(Mark::Painted), layer.base_mark() == Mark::Painted);
+                self.submit_acceptance(acceptance.clone(), prediction, Some((id, labels, marks, painted)));
+            }
+            // The whole of it is there already; only a part takes time.
+            None if acceptance.is_all() => {
+                self.land_accepted(Accepted { labels: prediction.labels.clone(), prediction });
+            }
+            None => self.submit_acceptance(acceptance.clone(), prediction, None),
+        }
+    }
+
+    fn submit_acceptance(
+        &mut self,
+        acceptance: Acceptance,
+        prediction: Arc<Prediction>,
+        target: Option<(LayerId, Labels, Labels, (u16, bool))>,
+    ) {
+        let id = self.jobs.submit(JobSpec {
+            label: "Accept prediction".to_owned(),
+            key: "accept".to_owned(),
+            lane: Lane::Work,
+            policy: Policy::Queue,
+            work: Box::new(move |progress| {
+                let wanted = wanted_part(progress, &prediction, &acceptance)?;
+                let Some((layer, labels, marks, (code, is_base))) = target else {
+                    return Ok(Done::Accepted(Box::new(Accepted { labels: wanted, prediction })));
+                };
+                let mut after = labels.clone();
+                let shape = after.shape();
+                after.update_box([0; 3], shape, |zyx, old| {
+                    let by_hand = old != 0 && marks.get(zyx) == code && (code != 0 || is_base);
+                    match wanted.get(zyx) {
+                        0 => old,
+                        _ if by_hand => old,
+                        new => new,
+                    }
+                });
+                let label = "Accept prediction".to_owned();
+                let refined = Refined::of(layer, label, Mark::Accepted, labels, &after, Vec::new());
+                Ok(Done::Refined(Box::new(refined)))
+            }),
+        });
+        self.events.push(Event::JobChanged(id));
+    }
+
+    /// Adds what was accepted as a label layer above the strokes.
+    pub(super) fn land_accepted(&mut self, accepted: Accepted) {
+        let Accepted { labels, prediction } = accepted;
         let Some(volume) = self.project.layer(prediction.request.volume) else {
             return self.say(Level::Warning, "the volume that was classified is gone; nothing was accepted");
         };
@@ -270,11 +401,7 @@ impl Session {
             .and_then(|op| op.complete(&prediction.request.params).ok())
             .unwrap_or(Value::Null);
         let grid = &prediction.uncertainty;
-        let content = Content::Labels(LabelLayer {
-            labels: prediction.labels.clone(),
-            voxel_um: grid.voxel_um,
-            origin_um: grid.origin_um,
-        });
+        let content = Content::Labels(LabelLayer::new(labels, grid.voxel_um, grid.origin_um));
         let provenance = Provenance::new("segment", params, prediction.inputs.clone(), Vec::new());
         let mut layer = Layer::new(self.project.free_name("segmentation"), content, provenance);
         layer.placement = volume.placement;
@@ -318,12 +445,81 @@ fn predict(
     let uncertainty = volume.with_data(prediction.uncertainty_volume(&cache.regions), Unit::Arbitrary);
     progress.check()?;
     Ok(Predicted {
+        shares: shares_of(&labels),
+        surer: surer_of(&uncertainty),
         labels: Labels::from_dense(&labels),
         uncertainty,
         accuracy: classifier.held_out_accuracy,
         seconds: began.elapsed().as_secs_f32(),
         request,
     })
+}
+
+/// Share of the volume that each class takes, in order of id.
+fn shares_of(labels: &Array3<u16>) -> Vec<(u16, f32)> {
+    let counts = labels
+        .as_slice()
+        .unwrap_or(&[])
+        .par_chunks(1 << 20)
+        .map(|ids| {
+            let mut counts = BTreeMap::<u16, u64>::new();
+            for run in ids.chunk_by(|a, b| a == b) {
+                *counts.entry(run[0]).or_insert(0) += run.len() as u64;
+            }
+            counts
+        })
+        .reduce(BTreeMap::new, |mut sum, counts| {
+            counts.into_iter().for_each(|(id, n)| *sum.entry(id).or_insert(0) += n);
+            sum
+        });
+    let total = labels.len().max(1) as f32;
+    counts.into_iter().map(|(id, n)| (id, n as f32 / total)).collect()
+}
+
+/// Share of the volume that is at most 0 %, 1 % … 100 % uncertain.
+fn surer_of(uncertainty: &Volume<f32>) -> Vec<f32> {
+    let counts = uncertainty
+        .values()
+        .par_chunks(1 << 20)
+        .map(|values| {
+            let mut counts = vec![0u64; 101];
+            for v in values {
+                counts[((v * 100.0).ceil() as usize).min(100)] += 1;
+            }
+            counts
+        })
+        .reduce(|| vec![0; 101], |a, b| a.iter().zip(&b).map(|(a, b)| a + b).collect());
+    let total = uncertainty.n_voxels().max(1) as f32;
+    let mut sum = 0;
+    let add = |n: u64| {
+        sum += n;
+        sum as f32 / total
+    };
+    counts.into_iter().map(add).collect()
+}
+
+/// The part of a prediction that is wanted; 0 elsewhere.
+fn wanted_part(
+    progress: &Progress,
+    prediction: &Prediction,
+    acceptance: &Acceptance,
+) -> Result<Labels, Cancelled> {
+    let mut wanted = prediction.labels.clone();
+    if acceptance.is_all() {
+        return Ok(wanted);
+    }
+    let uncertainty = &prediction.uncertainty.data;
+    let [nz, ny, nx] = wanted.shape();
+    progress.phase("Accepting", nz as u64);
+    for z in (0..nz).step_by(BRICK) {
+        progress.check()?;
+        wanted.update_box([z, 0, 0], [z + BRICK, ny, nx], |zyx, id| {
+            let sure = uncertainty.get(zyx).is_some_and(|u| *u <= acceptance.max_uncertainty);
+            if sure && acceptance.class.is_none_or(|class| class == id) { id } else { 0 }
+        });
+        progress.advance(BRICK as u64);
+    }
+    Ok(wanted)
 }
 
 /// Whether an edit changes the voxels of a label layer.

@@ -8,6 +8,7 @@ mod files;
 mod home;
 mod landing;
 mod live;
+mod refine;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +19,8 @@ use serde_json::Value;
 
 pub use crate::project::{Recoverable, Role, ScanOptions};
 pub use command::{Command, Event, ExportKind, Level, MeshFormat};
-pub use live::{LiveRequest, LiveState, Prediction};
+pub use live::{Acceptance, LiveRequest, LiveState, Prediction};
+pub use refine::Refinement;
 pub use settings::{Recent, Settings, Theme};
 
 use crate::base::Progress;
@@ -27,7 +29,8 @@ use crate::ops::{self, Context, Forecast, Inputs, Op, OpError};
 use crate::project::{Edit, EditError, History, HistoryError, Layer, LayerId, Project, Store, open};
 use crate::segment::brush::Gesture;
 use crate::volume::labels::BrickDelta;
-use crate::volume::{ClassTable, Labels, Volume};
+use crate::volume::marks::mark_changes;
+use crate::volume::{ClassTable, Labels, Mark, Volume};
 use landing::{Done, Landing};
 
 /// How long one wait for a worker lasts before the session looks again.
@@ -171,8 +174,10 @@ impl Session {
                 }
             }
             Command::Classify(request) => self.classify(request),
+            Command::PrepareRegions { volume, params } => self.prepare_regions(volume, &params),
             Command::StopLive => self.stop_live(),
-            Command::AcceptPrediction => self.accept_prediction(),
+            Command::Refine(refinement) => self.refine(refinement),
+            Command::AcceptPrediction(acceptance) => self.accept_prediction(&acceptance),
             Command::DiscardPrediction => self.discard_prediction(),
             Command::Cancel(id) => self.jobs.cancel(id),
             Command::ClearFinishedJobs => self.jobs.clear_finished(),
@@ -255,7 +260,8 @@ impl Session {
         }
         let guide = guide.and_then(|id| self.project.volume(id)).cloned();
         let classes = std::mem::take(&mut self.project.classes);
-        let delta = self.project.labels_mut(layer).map(|labels| stamp(labels, guide.as_deref(), &classes));
+        let delta =
+            self.project.label_layer_mut(layer).map(|l| stamp(&mut l.labels, guide.as_deref(), &classes));
         self.project.classes = classes;
         let delta = delta?;
         if !delta.is_empty() {
@@ -267,14 +273,36 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the stroke that is being painted, if any: it becomes one step of the history.
-    pub fn end_stroke(&mut self, label: &str) {
+    /// Takes back what has been painted since the last step, for a gesture that starts over while it is drawn.
+    pub fn restart_stroke(&mut self) {
         let Some((layer, gesture)) = self.stroke.take() else { return };
         let before = gesture.into_delta();
-        let Some(labels) = self.project.labels(layer) else { return };
-        let after = before.iter().map(|(i, _)| (*i, labels.labels.brick(*i as usize).clone())).collect();
-        let edit = Edit::ReplaceBricks { layer, delta: after };
-        self.keep(label.to_owned(), edit, Edit::ReplaceBricks { layer, delta: before });
+        let bricks = before.iter().map(|(index, _)| *index).collect();
+        if let Ok(painted) = self.project.label_layer_mut(layer) {
+            painted.labels.swap_bricks(before);
+            self.project.touch(layer);
+            self.events.push(Event::LayerChanged(layer, Some(bricks)));
+        }
+    }
+
+    /// Ends the stroke that is being painted, if any: it becomes one step of the history, its voxels are painted ones.
+    pub fn end_stroke(&mut self, label: &str) {
+        self.end_stroke_as(label, Mark::Painted);
+    }
+
+    /// As [`Session::end_stroke`], for voxels that were not painted by hand.
+    pub fn end_stroke_as(&mut self, label: &str, mark: Mark) {
+        let Some((layer, gesture)) = self.stroke.take() else { return };
+        let before = gesture.into_delta();
+        let code = self.project.layer(layer).map_or(0, |l| l.code_of(mark));
+        let Ok(painted) = self.project.label_layer_mut(layer) else { return };
+        let marks_before = mark_changes(&mut painted.marks, &painted.labels, &before, code);
+        let now = |labels: &Labels, before: &BrickDelta| -> BrickDelta {
+            before.iter().map(|(i, _)| (*i, labels.brick(*i as usize).clone())).collect()
+        };
+        let (delta, marks) = (now(&painted.labels, &before), now(&painted.marks, &marks_before));
+        let inverse = Edit::ReplaceBricks { layer, delta: before, marks: marks_before };
+        self.keep(label.to_owned(), Edit::ReplaceBricks { layer, delta, marks }, inverse);
     }
 
     /// Notes what was opened or saved for the list of the first page.

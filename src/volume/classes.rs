@@ -3,6 +3,8 @@
 //! The default table follows the ontology that groups of the field use: sample, cell, nucleus,
 //! chromatin and so on. Typical LACs are defaults a user edits, never constants in code.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// One class of labels.
@@ -137,6 +139,51 @@ impl ClassTable {
         (1..=u16::MAX).find(|id| self.get(*id).is_none())
     }
 
+    /// The class and every class that lies inside it, however deep, in order of id. A loop of parents is walked once.
+    pub fn within(&self, id: u16) -> Vec<u16> {
+        let mut found = vec![id];
+        let mut next = 0;
+        while let Some(parent) = found.get(next).copied() {
+            let children = self.classes.iter().filter(|class| class.parent == Some(parent));
+            let new: Vec<u16> = children.map(|class| class.id).filter(|id| !found.contains(id)).collect();
+            found.extend(new);
+            next += 1;
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// The classes as a tree, each parent before its children, with its depth; parents that are missing or lie
+    /// inside their own children count as none.
+    pub fn tree(&self) -> Vec<(&Class, usize)> {
+        let parents: BTreeMap<u16, Option<u16>> = self.classes.iter().map(|c| (c.id, c.parent)).collect();
+        // The parent that counts: it exists, and going up from it does not come back here.
+        let parent_of = |class: &Class| {
+            let parent = class.parent.filter(|id| parents.contains_key(id))?;
+            let mut up = Some(parent);
+            for _ in 0..parents.len() {
+                match up {
+                    None => return Some(parent),
+                    Some(id) if id == class.id => return None,
+                    Some(id) => up = parents.get(&id).copied().flatten(),
+                }
+            }
+            Some(parent)
+        };
+        let mut children: BTreeMap<Option<u16>, Vec<&Class>> = BTreeMap::new();
+        for class in self.classes.iter().rev() {
+            children.entry(parent_of(class)).or_default().push(class);
+        }
+        let mut rows = Vec::with_capacity(self.classes.len());
+        let below = |id, depth| children.get(&id).into_iter().flatten().map(move |class| (*class, depth));
+        let mut open: Vec<(&Class, usize)> = below(None, 0).collect();
+        while let Some((class, depth)) = open.pop() {
+            rows.push((class, depth));
+            open.extend(below(Some(class.id), depth + 1));
+        }
+        rows
+    }
+
     /// A class of this name with a free id, the next colour, and what the ontology knows of it. Not yet in the table.
     pub fn proposed(&self, name: &str) -> Option<Class> {
         let id = self.free_id()?;
@@ -216,6 +263,25 @@ mod tests {
         table.insert(class);
         assert_eq!(table.name(2), "nucleolus");
         assert_eq!(table.name(9), "class 9");
+    }
+
+    #[test]
+    fn the_tree_has_every_class_once_and_children_below_their_parent() {
+        let mut table = ClassTable::from_names(["nucleolus", "cell", "nucleus", "lipid droplets", "buffer"]);
+        for (child, parent) in [(1, 3), (3, 2), (4, 2)] {
+            table.get_mut(child).unwrap().parent = Some(parent);
+        }
+        let rows: Vec<_> = table.tree().into_iter().map(|(class, depth)| (class.id, depth)).collect();
+        assert_eq!(rows, [(2, 0), (3, 1), (1, 2), (4, 1), (5, 0)]);
+        assert_eq!(table.within(2), [1, 2, 3, 4]);
+        assert_eq!(table.within(3), [1, 3]);
+        // A loop, and a parent that is gone.
+        table.get_mut(2).unwrap().parent = Some(1);
+        table.get_mut(5).unwrap().parent = Some(99);
+        let mut ids: Vec<_> = table.tree().into_iter().map(|(class, _)| class.id).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, [1, 2, 3, 4, 5]);
+        assert_eq!(table.within(1), [1, 2, 3, 4]);
     }
 
     #[test]

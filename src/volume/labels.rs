@@ -44,8 +44,18 @@ impl Brick {
         }
     }
 
+    /// A brick of these ids, [`BRICK_LEN`] of them, x fastest; uniform where all are alike.
+    ///
+    /// # Panics
+    /// If there are more or fewer.
+    pub fn of_ids(ids: Vec<u16>) -> Self {
+        assert_eq!(ids.len(), BRICK_LEN, "a brick has 32³ voxels");
+        let first = ids[0];
+        if ids.iter().all(|id| *id == first) { Self::Uniform(first) } else { Self::Dense(ids.into()) }
+    }
+
     /// A copy of all ids, x fastest.
-    fn to_ids(&self) -> Vec<u16> {
+    pub fn to_ids(&self) -> Vec<u16> {
         match self {
             Self::Uniform(id) => vec![*id; BRICK_LEN],
             Self::Dense(ids) => ids.to_vec(),

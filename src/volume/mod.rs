@@ -9,6 +9,7 @@ pub mod dense;
 pub mod histogram;
 pub mod labels;
 pub mod landmarks;
+pub mod marks;
 pub mod series;
 pub mod table;
 
@@ -19,5 +20,6 @@ pub use dense::Volume;
 pub use histogram::Histogram;
 pub use labels::Labels;
 pub use landmarks::{Landmark, Transform, TransformModel};
+pub use marks::Mark;
 pub use series::{Scan, TiltSeries};
 pub use table::{Cell, Column, Table};

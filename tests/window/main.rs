@@ -11,6 +11,7 @@
 mod common;
 mod panels;
 mod support;
+mod tools;
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;

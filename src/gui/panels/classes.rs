@@ -40,24 +40,10 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     ui.spacing_mut().item_spacing.y = 1.0;
     let height = (classes.classes.len() as f32 * 27.0).min(270.0);
     egui::ScrollArea::vertical().id_salt("classes").max_height(height + 2.0).show(ui, |ui| {
-        for (place, class) in classes.classes.iter().enumerate() {
-            row(ui, place, class, depth(classes, class), cx);
+        for (place, (class, depth)) in classes.tree().into_iter().enumerate() {
+            row(ui, place, class, depth.min(5), cx);
         }
     });
-}
-
-/// How many classes enclose this one; a loop of parents counts once round.
-fn depth(classes: &ClassTable, class: &Class) -> usize {
-    let mut depth = 0;
-    let mut parent = class.parent;
-    while let Some(next) = parent.and_then(|id| classes.get(id)) {
-        depth += 1;
-        parent = next.parent;
-        if depth > classes.classes.len() {
-            break;
-        }
-    }
-    depth.min(4)
 }
 
 fn row(ui: &mut egui::Ui, place: usize, class: &Class, depth: usize, cx: &mut Cx<'_>) {
@@ -139,7 +125,7 @@ fn row(ui: &mut egui::Ui, place: usize, class: &Class, depth: usize, cx: &mut Cx
         }
     }
     if response.clicked() {
-        cx.view.class = class.id;
+        cx.view.choose_class(class.id);
     }
     let go = class.go_id.as_deref().unwrap_or("no GO number");
     let lac =

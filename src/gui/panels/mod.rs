@@ -9,6 +9,7 @@ pub(crate) mod inspector;
 pub(crate) mod layers;
 pub(crate) mod left;
 pub(crate) mod measure;
+pub(crate) mod methods;
 pub(crate) mod operation;
 mod reconstruct;
 pub(crate) mod scan;

@@ -5,7 +5,7 @@ use super::super::frame::Cx;
 use super::super::state::{self, Request, Tool};
 use super::super::widgets::{self, Button};
 use super::super::{icons, theme};
-use super::{classes, operation};
+use super::{classes, methods, operation};
 use crate::ops;
 use crate::session::Prediction;
 use crate::volume::ClassTable;
@@ -22,6 +22,8 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     paint(ui, cx);
     widgets::divider(ui);
     classify(ui, cx);
+    widgets::divider(ui);
+    methods::show(ui, cx);
 }
 
 fn paint(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
@@ -31,7 +33,11 @@ fn paint(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         let name = session.project().classes.name(cx.view.class);
         let what = match cx.view.tool {
             Tool::Eraser => "The eraser takes labels away.".to_owned(),
-            Tool::Fill => format!("A click fills with {name}; a right click clears."),
+            Tool::Fill | Tool::Wand => format!("A click fills with {name}; a right click clears."),
+            Tool::Polygon => format!(
+                "Drag around what is {name}, or click corners and close with Enter; the right button erases."
+            ),
+            Tool::Object => format!("Whole objects; the chosen class is {name}."),
             _ => format!("The left button paints {name}, the right one erases."),
         };
         widgets::hint(ui, &what);
@@ -89,6 +95,7 @@ fn show_prediction(ui: &mut egui::Ui, prediction: &Prediction, cx: &mut Cx<'_>) 
     widgets::switch(ui, &mut cx.view.show_uncertainty, "Show uncertainty", &entry.tooltip_with_key());
     let session = cx.session;
     legend(ui, &session.project().classes, cx);
+    accept_what(ui, prediction, cx);
     ui.add_space(4.0);
     ui.horizontal(|ui| {
         let entry = find(CommandId::AcceptPrediction);
@@ -104,13 +111,69 @@ fn show_prediction(ui: &mut egui::Ui, prediction: &Prediction, cx: &mut Cx<'_>) 
     });
 }
 
+/// Which part is accepted, and where to.
+fn accept_what(ui: &mut egui::Ui, prediction: &Prediction, cx: &mut Cx<'_>) {
+    let session = cx.session;
+    let project = session.project();
+    let class = project.classes.name(cx.view.class);
+    widgets::row(ui, "Accept", "Every class, or only the one that is chosen", |ui, _| {
+        let text = if cx.view.accept.one_class { class.as_str() } else { "all classes" };
+        egui::ComboBox::from_id_salt("accept-class")
+            .selected_text(text)
+            .width(ui.available_width().min(150.0))
+            .truncate()
+            .show_ui(ui, |ui| {
+                ui.selectable_value(&mut cx.view.accept.one_class, false, "all classes");
+                ui.selectable_value(&mut cx.view.accept.one_class, true, format!("only {class}"));
+            })
+            .response
+            .accessible_name("Classes to accept");
+    });
+    let percent = ((cx.view.accept.max_uncertainty * 100.0).round() as usize).min(100);
+    let covers = prediction.surer.get(percent).copied().unwrap_or(1.0) * 100.0;
+    let tooltip = "Voxels that are less sure stay unlabelled; how much of the volume is sure enough";
+    widgets::row(ui, "Where sure", tooltip, |ui, _| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        // Uncertainty from sure (all the way left) to anything.
+        widgets::fraction(ui, &mut cx.view.accept.max_uncertainty, "Most uncertain voxel to accept", 96.0);
+        ui.label(format!("{covers:.0} %"));
+    });
+    let targets: Vec<_> = project
+        .from_top()
+        .filter(|layer| layer.labels().is_some_and(|l| l.labels.shape() == prediction.labels.shape()))
+        .filter(|layer| !matches!(&*layer.provenance.op, "demo" | "painted"))
+        .map(|layer| (layer.id, layer.name.clone()))
+        .collect();
+    if !targets.iter().any(|(id, _)| Some(*id) == cx.view.accept.into) {
+        cx.view.accept.into = None;
+    }
+    if targets.is_empty() {
+        return;
+    }
+    let tooltip = "A new layer, or one that is there: painted voxels and locked classes stay as they are";
+    widgets::row(ui, "Into", tooltip, |ui, _| {
+        let chosen = targets.iter().find(|(id, _)| Some(*id) == cx.view.accept.into);
+        egui::ComboBox::from_id_salt("accept-into")
+            .selected_text(chosen.map_or("a new layer", |(_, name)| name))
+            .width(ui.available_width().min(150.0))
+            .truncate()
+            .show_ui(ui, |ui| {
+                ui.selectable_value(&mut cx.view.accept.into, None, "a new layer");
+                for (id, name) in &targets {
+                    ui.selectable_value(&mut cx.view.accept.into, Some(*id), name);
+                }
+            })
+            .response
+            .accessible_name("Layer to accept into");
+    });
+}
+
 /// How much of the volume each class takes in the prediction.
 fn legend(ui: &mut egui::Ui, classes: &ClassTable, cx: &mut Cx<'_>) {
     let t = theme::of(ui);
     let session = cx.session;
     let Some(prediction) = session.live().prediction.as_ref() else { return };
-    let shares = cx.derived.shares(prediction);
-    for (id, share) in shares {
+    for (id, share) in &prediction.shares {
         let Some(class) = classes.get(*id) else { continue };
         ui.horizontal(|ui| {
             let (rect, _) =

@@ -1,11 +1,13 @@
-//! The brush and the eraser: pointer movements become stamps into the labels.
+//! The brush, the eraser and the supervoxel brush: pointer movements become stamps into the labels.
 
 use glam::DVec3;
 
-use super::{brush_plane, ensure_class, index_at, locked, paint_target};
-use crate::gui::state::{self, ViewKind, ViewState};
-use crate::segment::brush::{Brush, BrushShape, PaintOver, stamp_stroke};
-use crate::session::Session;
+use super::{brush_plane, canvas, index_at, voxel_um};
+use crate::gui::state::{self, Tool, ViewKind, ViewState};
+use crate::segment::brush::{Brush, BrushShape, merge_deltas, stamp_stroke};
+use crate::segment::region_brush::paint_regions;
+use crate::segment::smart::smart_stamp;
+use crate::session::{Command, Session};
 
 /// A piece of a stroke, from one pointer position to the next.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,37 +22,71 @@ pub(crate) struct Stamp {
     pub(crate) erase: bool,
 }
 
-/// Puts a piece of a stroke into the labels.
-pub(crate) fn apply(session: &mut Session, view: &mut ViewState, stamp: &Stamp) {
-    if !stamp.erase {
-        ensure_class(session, view);
-    }
-    let Some(target) = paint_target(session, view) else { return };
-    let Some(layer) = session.project().layer(target) else { return };
+/// Puts a piece of a stroke into the labels; a sentence where it could not.
+pub(crate) fn apply(session: &mut Session, view: &mut ViewState, stamp: &Stamp) -> Result<(), String> {
+    let Some(canvas) = canvas(session, view, stamp.erase) else { return Ok(()) };
+    let Some(layer) = session.project().layer(canvas.layer) else { return Ok(()) };
     let (Some(from), Some(to)) = (index_at(layer, stamp.from_um), index_at(layer, stamp.to_um)) else {
-        return;
+        return Ok(());
     };
-    let guide = view
-        .brush
-        .limited
-        .then(|| state::main_volume(session.project(), view).map(|layer| layer.id))
-        .flatten();
-    let voxel_um = layer.labels().and_then(|labels| labels.voxel_um).unwrap_or([1.0; 3]);
     let settings = view.brush;
-    let class = if stamp.erase { 0 } else { view.class };
-    let painted = session.paint(target, guide, |labels, volume, classes| {
-        let brush = Brush {
-            shape: if settings.ball { BrushShape::Ball } else { BrushShape::Disc },
-            radius_voxels: settings.radius,
-            voxel_um,
-            plane: brush_plane(stamp.view),
-            class,
-            lac_limit: settings.limited.then_some(settings.limit),
-            over: PaintOver::All,
-            locked: locked(classes),
-        };
-        stamp_stroke(labels, volume, from, to, &brush)
+    let brush = Brush {
+        shape: if settings.ball { BrushShape::Ball } else { BrushShape::Disc },
+        radius_voxels: settings.radius,
+        voxel_um: voxel_um(layer),
+        plane: brush_plane(stamp.view),
+        class: canvas.class,
+        limits: canvas.limits,
+    };
+    if view.tool == Tool::Regions {
+        return regions(session, view, canvas.layer, [from, to], &brush);
+    }
+    let painted = session.paint(canvas.layer, canvas.guide, |labels, volume, _| match volume {
+        Some(volume) if settings.smart => merge_deltas(
+            along(from, to, settings.radius)
+                .map(|at| smart_stamp(labels, volume, at, &brush, settings.sensitivity)),
+        ),
+        _ => stamp_stroke(labels, volume, from, to, &brush),
     });
-    // The layer was there a moment ago; if it is gone, there is nothing to paint on.
-    drop(painted);
+    painted.map_err(|error| error.to_string())
+}
+
+/// Places along a line for a brush that looks around at each: a third of its radius apart, the start left out
+/// unless it is the whole line.
+fn along(from: [f64; 3], to: [f64; 3], radius: f64) -> impl Iterator<Item = [f64; 3]> {
+    let length = (0..3).map(|a| (to[a] - from[a]).powi(2)).sum::<f64>().sqrt();
+    // A line from one corner of a volume to the other is as long as it gets.
+    let n = (length / (radius / 3.0).max(1.0)).ceil().clamp(1.0, 1e4) as usize;
+    (1..=n).map(move |i| std::array::from_fn(|a| from[a] + (to[a] - from[a]) * i as f64 / n as f64))
+}
+
+/// Paints the supervoxels that are touched: those of a region layer on this grid, else those of the classifier.
+fn regions(
+    session: &mut Session,
+    view: &ViewState,
+    target: crate::project::LayerId,
+    [from, to]: [[f64; 3]; 2],
+    brush: &Brush,
+) -> Result<(), String> {
+    let project = session.project();
+    let Some(main) = state::main_volume(project, view) else { return Ok(()) };
+    let (guide, shape) = (main.id, main.content.shape());
+    let shown = project.from_top().find_map(|layer| match &layer.content {
+        crate::project::Content::Regions(regions)
+            if layer.display.visible && Some(regions.shape()) == shape =>
+        {
+            Some(std::sync::Arc::clone(regions))
+        }
+        _ => None,
+    });
+    let made = session.regions(guide);
+    let Some(ids) = shown.as_ref().map(|r| r.data.view()).or(made.as_ref().map(|c| c.regions.ids.view()))
+    else {
+        let params = view.forms.get("segment").cloned().unwrap_or(serde_json::Value::Null);
+        session.apply(Command::PrepareRegions { volume: guide, params });
+        return Err("Making the supervoxels, once for this volume; paint again in a moment".to_owned());
+    };
+    let painted = session
+        .paint(target, Some(guide), |labels, volume, _| paint_regions(labels, volume, ids, from, to, brush));
+    painted.map_err(|error| error.to_string())
 }

@@ -3,13 +3,29 @@
 pub(crate) mod brush;
 pub(crate) mod fill;
 pub(crate) mod landmark;
+pub(crate) mod object;
+pub(crate) mod outline;
 
 use super::state::{self, ViewKind, ViewState};
 use crate::ops::Provenance;
-use crate::project::{Content, Edit, LabelLayer, Layer, LayerId};
+use crate::project::{Content, Edit, LabelLayer, Layer, LayerId, Project};
 use crate::segment::brush::Plane;
+use crate::segment::limits::{Limits, PaintOver};
 use crate::session::{Command, Session};
 use crate::volume::{ClassTable, Labels};
+
+/// What an edit by hand goes into.
+#[derive(Debug, Clone)]
+struct Canvas {
+    /// The label layer.
+    layer: LayerId,
+    /// The volume on the same grid, where there is one.
+    guide: Option<LayerId>,
+    /// The class that is painted, 0 to erase.
+    class: u16,
+    /// What it may touch.
+    limits: Limits,
+}
 
 /// The plane of a slice view as the brush names it.
 fn brush_plane(view: ViewKind) -> Plane {
@@ -18,6 +34,39 @@ fn brush_plane(view: ViewKind) -> Plane {
         ViewKind::Xz => Plane::Xz,
         ViewKind::Yz => Plane::Yz,
     }
+}
+
+/// Where the next edit goes; label layer and class are made where there are none yet.
+fn canvas(session: &mut Session, view: &mut ViewState, erase: bool) -> Option<Canvas> {
+    if !erase {
+        ensure_class(session, view);
+    }
+    let target = paint_target(session, view)?;
+    let project = session.project();
+    let layer = project.layer(target)?;
+    let guide = state::main_volume(project, view)
+        .filter(|volume| volume.content.shape() == layer.content.shape())
+        .map(|volume| volume.id);
+    let class = if erase { 0 } else { view.class };
+    let limits = Limits {
+        lac: view.brush.limited.then_some(view.brush.limit),
+        over: if view.brush.unlabelled_only && !erase { PaintOver::Unlabelled } else { PaintOver::All },
+        inside: parent_limit(project, layer, view).filter(|_| !erase),
+        locked: locked(&project.classes),
+    };
+    Some(Canvas { layer: target, guide, class, limits })
+}
+
+/// Whether the chosen class stays inside its parent in this layer: by itself everywhere but among strokes,
+/// where the parent is hardly painted.
+pub(crate) fn stays_inside(layer: &Layer, view: &ViewState) -> bool {
+    view.brush.inside_parent.unwrap_or(layer.provenance.op != "painted")
+}
+
+/// The classes that the chosen one may be painted over, where it stays inside its parent.
+fn parent_limit(project: &Project, layer: &Layer, view: &ViewState) -> Option<Vec<u16>> {
+    let parent = project.classes.get(view.class)?.parent?;
+    stays_inside(layer, view).then(|| project.classes.within(parent))
 }
 
 /// The label layer that is painted on; made on the grid of the main volume where there is none yet.
@@ -34,11 +83,7 @@ fn paint_target(session: &mut Session, view: &ViewState) -> Option<LayerId> {
 
 fn new_label_layer(volume: &Layer) -> Option<Layer> {
     let grid = volume.volume()?;
-    let content = Content::Labels(LabelLayer {
-        labels: Labels::new(grid.shape()),
-        voxel_um: grid.voxel_um,
-        origin_um: grid.origin_um,
-    });
+    let content = Content::Labels(LabelLayer::new(Labels::new(grid.shape()), grid.voxel_um, grid.origin_um));
     let provenance =
         Provenance::new("painted", serde_json::Value::Null, vec![volume.name.clone()], Vec::new());
     let mut layer = Layer::new("labels", content, provenance);
@@ -55,6 +100,11 @@ fn locked(classes: &ClassTable) -> Vec<u16> {
 fn index_at(layer: &Layer, world_um: glam::DVec3) -> Option<[f64; 3]> {
     let p = state::world_from_voxel(layer)?.inverse().transform_point3(world_um);
     Some([p.z, p.y, p.x])
+}
+
+/// Voxel size of a label layer as z, y, x; 1 where unknown.
+fn voxel_um(layer: &Layer) -> [f64; 3] {
+    layer.labels().and_then(|labels| labels.voxel_um).unwrap_or([1.0; 3])
 }
 
 /// The class that is painted, put into the table where the user has made none yet.

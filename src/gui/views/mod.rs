@@ -2,6 +2,7 @@
 
 mod crosshair;
 pub(crate) mod dock;
+mod gestures;
 mod input;
 mod overlay;
 mod scale_bar;

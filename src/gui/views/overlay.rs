@@ -3,14 +3,14 @@
 use egui::{Align2, Painter, Rect, Stroke, vec2};
 
 use super::super::frame::Cx;
-use super::super::state::{self, Tool, ViewKind};
+use super::super::state::{self, ObjectAction, Tool, ViewKind};
 use super::super::theme::{self, Tokens};
 use super::scale_bar::halo_text;
 use super::slice_view::Geometry;
 
 /// The outline of the brush where the pointer is, in every plane that it cuts.
 pub(crate) fn brush(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx: &Cx<'_>, t: &Tokens) {
-    if !matches!(cx.view.tool, Tool::Brush | Tool::Eraser) {
+    if !cx.view.tool.has_brush() {
         return;
     }
     let Some(hover) = &cx.view.hover else { return };
@@ -63,6 +63,41 @@ fn disc_on_edge(
     let bar = Rect::from_center_size(at, size);
     if bar.intersects(geometry.rect) {
         painter.rect_stroke(bar, 0, Stroke::new(1.0, color.gamma_multiply(0.8)), egui::StrokeKind::Middle);
+    }
+}
+
+/// The outline or the line that is being drawn.
+pub(crate) fn gesture(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx: &Cx<'_>, t: &Tokens) {
+    let class = cx.session.project().classes.get(cx.view.class);
+    let color = |erase: bool| match class {
+        Some(class) if !erase => theme::class_color(class.color),
+        _ => t.on_canvas,
+    };
+    let line = |points: Vec<egui::Pos2>, color: egui::Color32| {
+        painter.line(points.clone(), Stroke::new(3.0, t.canvas_halo));
+        painter.line(points, Stroke::new(1.5, color));
+    };
+    if let Some(outline) = cx.view.outline.as_ref().filter(|outline| outline.view == kind) {
+        let color = color(outline.erase);
+        let mut points: Vec<_> = outline.corners_um.iter().map(|at| geometry.screen(*at)).collect();
+        let corners = points.clone();
+        if let Some(hover) = cx.view.hover.as_ref().filter(|hover| hover.view == kind && !outline.lasso) {
+            points.push(geometry.screen(hover.world_um));
+        }
+        if let (Some(first), Some(last)) = (points.first().copied(), points.last().copied()) {
+            let back = egui::Shape::dashed_line(&[last, first], Stroke::new(1.0, color), 4.0, 4.0);
+            painter.extend(back);
+        }
+        line(points, color);
+        if !outline.lasso {
+            for at in corners {
+                painter.circle(at, 3.0, t.canvas_halo, Stroke::new(1.5, color));
+            }
+        }
+    }
+    let cutting = cx.view.tool == Tool::Object && cx.view.brush.object == ObjectAction::Cut;
+    if let Some(pull) = cx.view.pull.filter(|pull| pull.view == kind && cutting) {
+        line(vec![geometry.screen(pull.from_um), geometry.screen(pull.to_um)], t.on_canvas);
     }
 }
 

@@ -6,8 +6,8 @@ use glam::DVec3;
 use super::super::draw::Drawer;
 use super::super::frame::Cx;
 use super::super::state::{self, Hover, Request, Stroke, Tool, ViewKind};
-use super::super::tools::{brush::Stamp, fill::FillAt, landmark};
-use super::{crosshair, input, overlay, scale_bar, snap};
+use super::super::tools::{brush::Stamp, landmark};
+use super::{crosshair, gestures, input, overlay, scale_bar, snap};
 use crate::gui::theme;
 use crate::project::{Display, Edit};
 use crate::render::scene::Plane;
@@ -90,6 +90,7 @@ pub(crate) fn show(
     }
     overlay::landmarks(&painter, &geometry, kind, cx, t);
     overlay::brush(&painter, &geometry, kind, cx, t);
+    overlay::gesture(&painter, &geometry, kind, cx, t);
 }
 
 fn geometry(rect: Rect, kind: ViewKind, plane: Plane, cx: &Cx<'_>) -> Geometry {
@@ -147,13 +148,11 @@ fn handle(ui: &egui::Ui, response: &Response, kind: ViewKind, geometry: &Geometr
     }
     match cx.view.tool {
         _ if space => {}
-        Tool::Brush | Tool::Eraser => stroke(ui, response, kind, geometry, cx),
-        Tool::Fill => {
-            let erase = response.clicked_by(PointerButton::Secondary);
-            if let Some(pos) = response.interact_pointer_pos().filter(|_| response.clicked() || erase) {
-                cx.queue.push(Request::Fill(FillAt { view: kind, at_um: geometry.world(pos), erase }));
-            }
-        }
+        Tool::Brush | Tool::Eraser | Tool::Regions => stroke(ui, response, kind, geometry, cx),
+        Tool::Polygon => gestures::outline(ui, response, kind, geometry, cx),
+        Tool::Fill => gestures::fill(response, kind, geometry, cx),
+        Tool::Wand => gestures::wand(ui, response, kind, geometry, cx),
+        Tool::Object => gestures::object(ui, response, kind, geometry, cx),
         Tool::Landmark => {
             if let Some(pos) = response.interact_pointer_pos().filter(|_| response.clicked()) {
                 let world = geometry.world(pos);
