@@ -4,22 +4,31 @@
 //! filtered back-projection reconstructs it, five slices are scribbled with short random strokes, two per class
 //! and slice, and the whole volume is segmented; several sets of strokes on each. Printed are the Dice coefficient
 //! of every class and the seconds of each stage.
-//! `cargo bench --no-default-features --bench segmentation -- [--size N] [--seeds K] [--strokes K] [--grid]`.
+//! `cargo bench --no-default-features --bench segmentation -- [--size N] [--seeds K] [--strokes K] [--grid]
+//! [--per-slice K] [--first K] [--keep DIR]`: cells, sets of strokes on each, the flat grid with its missing wedge,
+//! strokes per class and slice, the first seed, a folder that keeps volumes, truth and strokes (raw, little-endian).
+//! `--extras` adds, for every volume: calibration, validation, suggestions, megavoxels and the random field.
+//! `--electron DIR` instead compares supervoxels with a published over-segmentation: DIR holds the raw arrays `gray`
+//! (f32), `truth` and `over` (u32), cubes of 250 voxels.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot make its data stops")]
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use ndarray::Array3;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
-use waterwindow::base::{MemoryBudget, Progress};
+use waterwindow::base::{MemoryBudget, Progress, Unit};
 use waterwindow::phantom::{CellKind, CellParams, ScanKind, ScanParams, build_cell, scan};
 use waterwindow::prep::{NormalizeParams, normalize};
 use waterwindow::recon::{ReconstructParams, reconstruct};
-use waterwindow::segment::{FeatureCache, Scribbles, SegmentParams, supervoxels, train};
+use waterwindow::segment::{
+    Agglomeration, FeatureCache, Prediction, RandomField, Regions, Scribbles, SegmentParams, SlicParams,
+    Smoother, SupervoxelMethod, calibration_error, quality, suggest, supervoxels, train, validate,
+};
 use waterwindow::volume::{Alignment, Volume};
 
 /// Classes of a synthetic cell, and the first that is an organelle.
@@ -30,18 +39,51 @@ struct Options {
     size: usize,
     seeds: u64,
     strokes: u64,
+    first: u64,
+    per_slice: usize,
     scan: ScanKind,
+    keep: Option<PathBuf>,
+    confusion: bool,
+    extras: bool,
+    electron: Option<PathBuf>,
+    cells: Vec<CellKind>,
 }
 
 fn options() -> Options {
-    let mut options = Options { size: 256, seeds: 3, strokes: 2, scan: ScanKind::Full };
+    let mut options = Options {
+        size: 256,
+        seeds: 3,
+        strokes: 2,
+        first: 0,
+        per_slice: 4,
+        scan: ScanKind::Full,
+        keep: None,
+        confusion: false,
+        extras: false,
+        electron: None,
+        cells: vec![CellKind::Yeast, CellKind::Lymphocyte],
+    };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
+        if arg == "--keep" {
+            options.keep = args.next().map(PathBuf::from);
+            continue;
+        }
+        if arg == "--electron" {
+            options.electron = args.next().map(PathBuf::from);
+            continue;
+        }
         let mut number = || args.next().and_then(|text| text.parse::<usize>().ok());
         match arg.as_str() {
             "--size" => options.size = number().unwrap_or(options.size),
             "--seeds" => options.seeds = number().unwrap_or(3) as u64,
             "--strokes" => options.strokes = number().unwrap_or(2) as u64,
+            "--first" => options.first = number().unwrap_or(0) as u64,
+            "--per-slice" => options.per_slice = number().unwrap_or(options.per_slice),
+            "--extras" => options.extras = true,
+            "--confusion" => options.confusion = true,
+            "--yeast" => options.cells = vec![CellKind::Yeast],
+            "--lymphocyte" => options.cells = vec![CellKind::Lymphocyte],
             "--grid" => options.scan = ScanKind::Grid,
             // Cargo adds --bench; anything else is none of ours either.
             _ => {}
@@ -64,10 +106,36 @@ fn demo(options: &Options, kind: CellKind, seed: u64) -> (Volume<f32>, Array3<u1
     (volume, cell.labels.data)
 }
 
+/// Volume and truth from the folder that keeps them, or made and kept there.
+fn kept(options: &Options, kind: CellKind, seed: u64) -> (Volume<f32>, Array3<u16>) {
+    let Some(folder) = &options.keep else { return demo(options, kind, seed) };
+    let path = folder.join(format!("{kind:?}-{:?}-{}-{seed}", options.scan, options.size));
+    if let Some(read) = read_kept(&path, options.size) {
+        return read;
+    }
+    let (volume, truth) = demo(options, kind, seed);
+    let voxel = volume.voxel_um_or_one().map(|v| format!("{v}")).join(" ");
+    std::fs::create_dir_all(&path).expect("a folder that can be written");
+    std::fs::write(path.join("volume"), bytemuck::cast_slice(volume.values())).expect("room on the disk");
+    std::fs::write(path.join("truth"), bytemuck::cast_slice(truth.as_slice().expect("in order")))
+        .expect("room on the disk");
+    std::fs::write(path.join("voxel"), voxel).expect("room on the disk");
+    (volume, truth)
+}
+
+fn read_kept(path: &Path, size: usize) -> Option<(Volume<f32>, Array3<u16>)> {
+    let voxel = std::fs::read_to_string(path.join("voxel")).ok()?;
+    let voxel: Vec<f64> = voxel.split(' ').filter_map(|v| v.parse().ok()).collect();
+    let values = bytemuck::pod_collect_to_vec(&std::fs::read(path.join("volume")).ok()?);
+    let truth = bytemuck::pod_collect_to_vec(&std::fs::read(path.join("truth")).ok()?);
+    let data = Array3::from_shape_vec([size; 3], values).ok()?;
+    let truth = Array3::from_shape_vec([size; 3], truth).ok()?;
+    Some((Volume::new(data, Some(voxel.try_into().ok()?), Unit::PerUm), truth))
+}
+
 /// Short strokes inside each class on a few slices, as a person would paint them: class k becomes k + 1.
-fn scribble(labels: &Array3<u16>, seed: u64) -> Array3<u16> {
+fn scribble(labels: &Array3<u16>, per_slice: usize, seed: u64) -> Array3<u16> {
     const SLICES: usize = 5;
-    const STROKES: usize = 2;
     const LENGTH: usize = 10;
     let (nz, ny, nx) = labels.dim();
     let mut rng = Pcg64Mcg::seed_from_u64(seed);
@@ -92,7 +160,7 @@ fn scribble(labels: &Array3<u16>, seed: u64) -> Array3<u16> {
             if points.is_empty() {
                 continue;
             }
-            for _ in 0..STROKES {
+            for _ in 0..per_slice {
                 let (y, x) = points[rng.random_range(0..points.len())];
                 let angle = rng.random_range(0.0..std::f64::consts::TAU);
                 for step in 0..LENGTH {
@@ -113,7 +181,7 @@ fn scribble(labels: &Array3<u16>, seed: u64) -> Array3<u16> {
     map
 }
 
-fn dice(truth: &Array3<u16>, found: &Array3<u16>) -> [f64; N_CLASSES] {
+fn dice_of(truth: &Array3<u16>, found: &Array3<u16>) -> [f64; N_CLASSES] {
     let mut counts = [[0u64; 3]; N_CLASSES];
     for (t, f) in truth.iter().zip(found) {
         let f = f.wrapping_sub(1);
@@ -131,8 +199,16 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 /// One volume, one set of strokes: prints its row and gives the Dice of every class.
-fn row(name: &str, cache: &FeatureCache, truth: &Array3<u16>, seed: u64, before: &str) -> [f64; N_CLASSES] {
-    let map = scribble(truth, seed);
+fn row(
+    volume: &Volume<f32>,
+    name: &str,
+    cache: &FeatureCache,
+    truth: &Array3<u16>,
+    options: &Options,
+    seed: u64,
+    before: &str,
+) -> [f64; N_CLASSES] {
+    let map = scribble(truth, options.per_slice, seed);
     let strokes = Scribbles::from_map(map.view());
     let training = SegmentParams::default().training().expect("defaults");
     let start = Instant::now();
@@ -141,7 +217,7 @@ fn row(name: &str, cache: &FeatureCache, truth: &Array3<u16>, seed: u64, before:
     let start = Instant::now();
     let labels = prediction.labels(&cache.regions, Some(&strokes));
     let painted = start.elapsed();
-    let scores = dice(truth, &labels);
+    let scores = dice_of(truth, &labels);
     println!(
         "{name:<12} {seed:>7} {:>7} | {} | {:.3}      {:.3} | {before} {:.2}          {:.2}",
         strokes.voxels().len(),
@@ -151,18 +227,178 @@ fn row(name: &str, cache: &FeatureCache, truth: &Array3<u16>, seed: u64, before:
         trained.as_secs_f64(),
         painted.as_secs_f64(),
     );
+    if options.confusion {
+        print_confusion(truth, &labels);
+    }
+    if let Some(folder) = &options.keep {
+        let file = folder.join(format!(
+            "{}-{:?}-{}-strokes-{seed}",
+            name.replace(' ', "-"),
+            options.scan,
+            volume.shape()[0]
+        ));
+        std::fs::write(file, bytemuck::cast_slice(map.as_slice().expect("in order")))
+            .expect("room on the disk");
+    }
+    if options.extras {
+        extras(cache, truth, &strokes, &prediction, &labels, seed);
+    }
     scores
+}
+
+/// Calibration, validation, suggestions, megavoxels and the random field, on one line each.
+fn extras(
+    cache: &FeatureCache,
+    truth: &Array3<u16>,
+    strokes: &Scribbles,
+    prediction: &Prediction,
+    labels: &Array3<u16>,
+    seed: u64,
+) {
+    let progress = Progress::new();
+    let k = prediction.classes.len();
+    let top: Vec<f32> =
+        prediction.probabilities.chunks_exact(k).map(|p| p.iter().copied().fold(0.0, f32::max)).collect();
+    let voxels = || cache.regions.values().iter().zip(labels).zip(truth);
+    let said = |ice: bool| {
+        calibration_error(
+            voxels()
+                .filter(|((_, l), t)| ice || **t > 0 || **l > 1)
+                .map(|((id, l), t)| (top[*id as usize - 1], *l == t + 1)),
+        )
+    };
+    println!("  calibration error: {:.4} of all voxels, {:.4} without ice", said(true), said(false));
+    let training = SegmentParams::default().training().expect("defaults");
+    let start = Instant::now();
+    let checked = validate(&progress, cache, strokes, &training, seed).expect("good strokes");
+    println!(
+        "  validation: {:.2} s; balanced accuracy {:.3} by stroke, {:.3} by slab",
+        start.elapsed().as_secs_f64(),
+        checked.by_stroke.balanced_accuracy(),
+        checked.by_slab.map_or(f32::NAN, |v| v.balanced_accuracy()),
+    );
+    let start = Instant::now();
+    let found = suggest(&progress, cache, prediction, strokes, 5).expect("no cancel");
+    let first = found.first().map(|s| s.sentence(|c| format!("class {c}"))).unwrap_or_default();
+    println!("  suggestions: {:.2} s; {first}", start.elapsed().as_secs_f64());
+    let start = Instant::now();
+    let tree = Agglomeration::new(&progress, cache).expect("no cancel");
+    let built = start.elapsed();
+    let start = Instant::now();
+    let (groups, n) = tree.level(20_000);
+    let level = start.elapsed();
+    let dice = |group| {
+        let of_class = quality::achievable_dice(&cache.regions, group, truth.mapv(|c| c + 1).view());
+        mean(&of_class.iter().map(|d| d.1).skip(FIRST_ORGANELLE).collect::<Vec<_>>())
+    };
+    println!(
+        "  megavoxels: built in {:.2} s, a level in {:.3} s; achievable organelle Dice {:.3} with {} regions, {:.3} with {n}",
+        built.as_secs_f64(),
+        level.as_secs_f64(),
+        dice(None),
+        cache.regions.n,
+        dice(Some(&groups)),
+    );
+    let start = Instant::now();
+    let field = RandomField::new(cache, &prediction.probabilities, k, training.decision.smoothness, None);
+    let made = start.elapsed();
+    let start = Instant::now();
+    let solved = field.solve(&progress, &prediction.probabilities).expect("no cancel");
+    println!(
+        "  random field: made in {:.2} s, solved in {:.2} s, energy {} to {}",
+        made.as_secs_f64(),
+        start.elapsed().as_secs_f64(),
+        solved.energies[0],
+        solved.energies[solved.energies.len() - 1],
+    );
+    let params = SegmentParams { smoother: Smoother::RandomField, ..SegmentParams::default() };
+    let (_, other) =
+        train(&progress, cache, strokes, &params.training().expect("defaults"), seed).expect("good");
+    let scores = dice_of(truth, &other.labels(&cache.regions, Some(strokes)));
+    println!(
+        "  with the random field: organelles {:.3}, all {:.3}",
+        mean(&scores[FIRST_ORGANELLE..]),
+        mean(&scores)
+    );
+}
+
+/// Supervoxels against a published over-segmentation of the same electron micrograph, at like counts.
+fn electron(folder: &Path) -> Option<()> {
+    let read = |name: &str| std::fs::read(folder.join(name)).ok();
+    let gray = Array3::from_shape_vec([250; 3], bytemuck::pod_collect_to_vec(&read("gray")?)).ok()?;
+    let cube = |name: &str| Array3::from_shape_vec([250; 3], bytemuck::pod_collect_to_vec(&read(name)?)).ok();
+    let (truth, over): (Array3<u32>, Array3<u32>) = (cube("truth")?, cube("over")?);
+    let volume = Volume::new(gray, None, Unit::Arbitrary);
+    let progress = Progress::new();
+    let report = |name: &str, regions: &Regions, seconds: f64| {
+        println!(
+            "{name:<28} {:>7} regions | undersegmentation {:.4} | boundary recall {:.4} (1 voxel) {:.4} (2) | {seconds:.2} s",
+            regions.n,
+            quality::undersegmentation_error(regions, truth.view()),
+            quality::boundary_recall(regions, truth.view(), 1),
+            quality::boundary_recall(regions, truth.view(), 2),
+        );
+    };
+    let published = Regions::from_labels(&progress, over, None, 1).ok()?;
+    report("published", &published, 0.0);
+    let size = (250.0f32.powi(3) / published.n as f32).cbrt();
+    for method in [SupervoxelMethod::Slic, SupervoxelMethod::Watershed] {
+        for compactness in [0.1, 0.5] {
+            let params = SlicParams { method, size_voxels: size, compactness, ..SlicParams::default() };
+            let start = Instant::now();
+            let regions = supervoxels(&progress, &volume, None, &params).ok()?;
+            report(
+                &format!("{method:?}, compactness {compactness}"),
+                &regions,
+                start.elapsed().as_secs_f64(),
+            );
+        }
+        let fine = SlicParams { method, size_voxels: 5.0, compactness: 0.1, ..SlicParams::default() };
+        let start = Instant::now();
+        let regions = supervoxels(&progress, &volume, None, &fine).ok()?;
+        let places = regions.places(&progress).ok()?;
+        let adjacency = regions.adjacency(&progress).ok()?;
+        let mut sums = vec![0.0f64; regions.n as usize];
+        regions
+            .values()
+            .iter()
+            .zip(volume.values())
+            .for_each(|(id, v)| sums[*id as usize - 1] += f64::from(*v));
+        let means: Vec<f32> =
+            sums.iter().zip(&places).map(|(s, p)| (*s / f64::from(p.n_voxels)) as f32).collect();
+        let tree = Agglomeration::from_means(&progress, &adjacency, &places, &means).ok()?;
+        let (group, _) = tree.level(published.n as usize);
+        let joined = regions.ids.mapv(|id| group[id as usize - 1]);
+        let joined = Regions::from_labels(&progress, joined, None, 1).ok()?;
+        report(&format!("{method:?} of 5, joined"), &joined, start.elapsed().as_secs_f64());
+    }
+    Some(())
+}
+
+/// Voxels of every true class (rows) by the class that was found (columns), in thousands.
+fn print_confusion(truth: &Array3<u16>, found: &Array3<u16>) {
+    let mut counts = [[0u64; N_CLASSES]; N_CLASSES];
+    for (t, f) in truth.iter().zip(found) {
+        counts[*t as usize][f.saturating_sub(1) as usize] += 1;
+    }
+    for (class, row) in counts.iter().enumerate() {
+        println!("  true {class}: {}", row.map(|n| format!("{:>9.1}", n as f64 / 1000.0)).join(" "));
+    }
 }
 
 fn main() {
     let options = options();
+    if let Some(folder) = &options.electron {
+        electron(folder).expect("the folder holds gray, truth and over");
+        return;
+    }
     println!(
         "cell         strokes painted | ice   cyto  euchr heter nucle mito  lipid vacuo | organelles all   | SLIC   graph+features train+predict labels [s]"
     );
     let mut rows = Vec::new();
-    for kind in [CellKind::Yeast, CellKind::Lymphocyte] {
-        for seed in 0..options.seeds {
-            let (volume, truth) = demo(&options, kind, seed);
+    for kind in options.cells.clone() {
+        for seed in options.first..options.first + options.seeds {
+            let (volume, truth) = kept(&options, kind, seed);
             let progress = Progress::new();
             let recipe = SegmentParams::default().recipe();
             let start = Instant::now();
@@ -175,7 +411,7 @@ fn main() {
             let before = format!("{:<6.2} {:<14.2}", slic.as_secs_f64(), features.as_secs_f64());
             let name = format!("{kind:?} {seed}");
             for strokes in 0..options.strokes {
-                rows.push(row(&name, &cache, &truth, strokes, &before));
+                rows.push(row(&volume, &name, &cache, &truth, &options, strokes, &before));
             }
         }
     }

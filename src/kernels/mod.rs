@@ -5,6 +5,7 @@ pub mod distance;
 pub mod fft;
 pub mod filter;
 pub mod lanes;
+pub mod max_flow;
 pub mod projector;
 pub mod registration;
 pub mod resample;

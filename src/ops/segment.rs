@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::data::{Data, Inputs, Kind, LabelData, mask_of};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
-use super::param::{Param, ParamKind};
+use super::param::{Choice, Param, ParamKind};
 use crate::base::Unit;
-use crate::segment::{self, FeatureCache, SegmentParams, Segmentation};
+use crate::segment::{self, FeatureCache, SegmentParams, Segmentation, Smoother};
 use crate::volume::{Labels, Volume};
 
 /// The parameters of the pipeline and the seed.
@@ -18,6 +18,11 @@ use crate::volume::{Labels, Volume};
 #[serde(default, deny_unknown_fields)]
 struct SegmentOpParams {
     region_voxels: Option<f32>,
+    smooth: f32,
+    smoother: Smoother,
+    tilt_range_deg: Option<f32>,
+    lac_priors: String,
+    lac_weight: f32,
     trees: u32,
     context_rounds: u32,
     seed: u64,
@@ -25,8 +30,27 @@ struct SegmentOpParams {
 
 impl Default for SegmentOpParams {
     fn default() -> Self {
-        let SegmentParams { region_voxels, trees, context_rounds, .. } = SegmentParams::default();
-        Self { region_voxels, trees, context_rounds, seed: 0 }
+        let SegmentParams {
+            region_voxels,
+            trees,
+            context_rounds,
+            smooth,
+            smoother,
+            tilt_range_deg,
+            lac_priors,
+            lac_weight,
+        } = SegmentParams::default();
+        Self {
+            region_voxels,
+            smooth,
+            smoother,
+            tilt_range_deg,
+            lac_priors,
+            lac_weight,
+            trees,
+            context_rounds,
+            seed: 0,
+        }
     }
 }
 
@@ -36,6 +60,11 @@ impl SegmentOpParams {
             region_voxels: self.region_voxels,
             trees: self.trees,
             context_rounds: self.context_rounds,
+            smooth: self.smooth,
+            smoother: self.smoother,
+            tilt_range_deg: self.tilt_range_deg,
+            lac_priors: self.lac_priors.clone(),
+            lac_weight: self.lac_weight,
         }
     }
 }
@@ -47,15 +76,16 @@ pub(super) static OP: Op = Op {
     summary: "Labels every voxel from a few painted strokes",
     about: "\
 Supervoxels, features of each at several scales, a seeded random forest, and further rounds in which the forest \
-also sees what the neighbourhood was taken for. Classes that are common in the volume weigh more, neighbouring \
+also sees what the neighbourhood was taken for. Regions beside a stroke that absorb like it are samples too. Classes that are common in the volume weigh more, neighbouring \
 regions of like value agree, and voxels near a border are decided one by one by their own value. The program chooses \
 the region size. Every voxel gets one of the painted classes, 0 only outside the mask; a painted voxel keeps its \
-class. Where the two most probable classes of a region are close its uncertainty is near 1. The same strokes and seed \
+class. Probabilities are calibrated on regions whose stroke was left out; where the two most probable classes are close the \
+uncertainty is near 1. The same strokes and seed \
 give the same bits.
 
 Sources: random forests after Breiman (2001); extra trees after Geurts and others (2006); context after Tu and Bai \
-(2010); how common classes are after Saerens and others (2002); agreement after Krähenbühl and Koltun (2011); borders \
-after Chan and Vese (2001).",
+(2010); how common classes are after Saerens and others (2002); agreement after Krähenbühl and Koltun (2011); random field \
+after Boykov, Veksler and Zabih (2001); borders after Chan and Vese (2001); calibration after Guo and others (2017).",
     inputs: &[
         Input { name: "volume", kind: Kind::Volume, optional: false, doc: "What is segmented" },
         Input { name: "scribbles", kind: Kind::Labels, optional: false, doc: "Strokes: 0 unpainted, k is class k" },
@@ -75,6 +105,46 @@ after Chan and Vese (2001).",
         )
         .unit("voxels")
         .optional(),
+        Param::new(
+            "smooth",
+            "Smoothness",
+            ParamKind::Float { min: 0.0, max: 100.0 },
+            "How much neighbouring regions want the same class; 0 leaves every region to itself",
+        ),
+        Param::new(
+            "smoother",
+            "Smoothed by",
+            ParamKind::Choice(&[
+                Choice { value: "agreement", label: "Agreement of neighbours" },
+                Choice { value: "random-field", label: "Random field" },
+            ]),
+            "Neighbours are asked a few times over, or the labelling of least energy is found by least cuts",
+        )
+        .advanced(),
+        Param::new(
+            "tilt_range_deg",
+            "Tilt range",
+            ParamKind::Float { min: 10.0, max: 90.0 },
+            "Greatest tilt of the scan to either side: neighbours across the missing wedge count less; empty for a full rotation",
+        )
+        .unit("°")
+        .optional()
+        .advanced()
+        .only_with("smoother", &["random-field"]),
+        Param::new(
+            "lac_priors",
+            "Known LAC",
+            ParamKind::Text,
+            "What is known of classes as class:mean:sd in 1/µm, separated by commas, such as 1:0.1:0.02,3:0.35:0.05",
+        )
+        .advanced(),
+        Param::new(
+            "lac_weight",
+            "Weight of known LAC",
+            ParamKind::Float { min: 0.0, max: 10.0 },
+            "How much what is known of the LAC counts beside the strokes",
+        )
+        .advanced(),
         Param::new("trees", "Trees", ParamKind::Int { min: 1, max: 10_000 }, "Trees of each forest").advanced(),
         Param::new(
             "context_rounds",

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::data::{Data, Inputs, Kind, mask_of};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
-use super::param::{Param, ParamKind};
+use super::param::{Choice, Param, ParamKind};
 use crate::base::Unit;
 use crate::segment::{SlicParams, supervoxels};
 
@@ -19,13 +19,25 @@ pub(super) static OP: Op = Op {
 Simple linear iterative clustering in three dimensions: every voxel joins the nearest seed in value and place. \
 Regions are connected, the same for any number of threads, and as large as half the smallest thing to be told apart.
 
-Source: Achanta and others (2012), doi:10.1109/TPAMI.2012.120.",
+Or a watershed of the gradient: every cell of a grid has one seed at its flattest voxel, and regions meet where the \
+volume is steepest.
+
+Sources: Achanta and others (2012), doi:10.1109/TPAMI.2012.120; Neubert and Protzel (2014), doi:10.1109/ICPR.2014.181.",
     inputs: &[
         Input { name: "volume", kind: Kind::Volume, optional: false, doc: "What is cut" },
         Input { name: "mask", kind: Kind::Labels, optional: true, doc: "Only where this is labelled" },
     ],
     outputs: &[Output { name: "regions", kind: Kind::Regions }],
     params: &[
+        Param::new(
+            "method",
+            "Method",
+            ParamKind::Choice(&[
+                Choice { value: "slic", label: "Clusters (SLIC)" },
+                Choice { value: "watershed", label: "Snap to borders (watershed)" },
+            ]),
+            "Clusters of value and place, or a flood of the gradient from a grid of seeds whose regions meet on crests",
+        ),
         Param::new("size_voxels", "Size", ParamKind::Float { min: 2.0, max: 64.0 }, "Edge of a region")
             .unit("voxels"),
         Param::new(
@@ -35,7 +47,8 @@ Source: Achanta and others (2012), doi:10.1109/TPAMI.2012.120.",
             "How much a compact shape counts against an even value; larger makes cubes",
         ),
         Param::new("iterations", "Rounds", ParamKind::Int { min: 1, max: 50 }, "Rounds of assignment and update")
-            .advanced(),
+            .advanced()
+            .only_with("method", &["slic"]),
         Param::new(
             "smoothing_voxels",
             "Smoothing",

@@ -4,7 +4,8 @@
 //! neighbours. [`train`] and [`predict`] work on it and are quick, so that a window can run both after every
 //! stroke; [`segment`] does all of it once.
 //!
-//! 1. The painted voxels of a region become a training sample for each class painted there.
+//! 1. The painted voxels of a region become a training sample for each class painted there, and neighbours that
+//!    absorb alike join in (see [`super::grow`]).
 //! 2. A first forest votes for every region. Votes become probabilities (see [`super::decide`]): classes that
 //!    are common in the volume weigh more, and neighbours agree.
 //! 3. Each further round adds their smoothed neighbourhood (see [`super::context`]) to the features
@@ -20,11 +21,14 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::cache::mean_edge;
+use super::calibrate;
 use super::context::Spread;
-use super::decide::{DecisionParams, Votes, weigh};
+use super::decide::{DecisionParams, LacPrior, Smoother, Votes, heard, weigh};
 use super::forest::{Forest, ForestParams, Samples, Trained};
+use super::grow::grow;
 use super::polish::polish;
 use super::prediction::best_two;
+use super::random_field::RandomField;
 use super::{FeatureCache, Prediction, Recipe, RegionFeatures, Scribbles, SegmentError};
 use crate::base::{Cancelled, Progress, Unit};
 use crate::volume::Volume;
@@ -64,19 +68,37 @@ pub struct Classifier {
     /// How votes become classes.
     #[serde(default)]
     decision: DecisionParams,
+    /// What makes probabilities mean what they say (see [`super::calibrate`]).
+    #[serde(default = "one")]
+    temperature: f32,
     /// The forest of each round.
     forests: Vec<Forest>,
 }
 
-/// One painted region and class.
-struct Sample {
-    region: u32,
-    class: u16,
-    stroke: u32,
-    n: u32,
+fn one() -> f32 {
+    1.0
 }
 
-fn samples(cache: &FeatureCache, scribbles: &Scribbles) -> Result<(Vec<Sample>, Vec<u16>), SegmentError> {
+/// One painted region and class.
+pub(super) struct Sample {
+    pub(super) region: u32,
+    pub(super) class: u16,
+    pub(super) stroke: u32,
+    /// Painted voxels; 0 where a neighbour of a painted region stands in.
+    pub(super) n: u32,
+}
+
+impl Sample {
+    /// How much it counts in training: voxels of a region are no independent samples.
+    pub(super) fn weight(&self) -> f32 {
+        (self.n.max(1) as f32).sqrt()
+    }
+}
+
+pub(super) fn samples(
+    cache: &FeatureCache,
+    scribbles: &Scribbles,
+) -> Result<(Vec<Sample>, Vec<u16>), SegmentError> {
     let shape = cache.regions.shape();
     if scribbles.shape != shape {
         return Err(SegmentError::ShapeMismatch {
@@ -134,15 +156,18 @@ pub fn train(
 ) -> Result<(Classifier, Prediction), SegmentError> {
     let (samples, classes) = samples(cache, scribbles)?;
     let k = classes.len();
+    let samples = grow(cache, samples);
     let class: Vec<u16> = samples.iter().map(|s| s.class).collect();
-    let weight: Vec<f32> = samples.iter().map(|s| (s.n as f32).sqrt()).collect();
+    let weight: Vec<f32> = samples.iter().map(Sample::weight).collect();
     let stroke: Vec<u32> = samples.iter().map(|s| s.stroke).collect();
+    let is_painted: Vec<bool> = samples.iter().map(|s| s.n > 0).collect();
     let painted: Vec<u32> = samples.iter().map(|s| s.region).collect();
     let mut features =
         Rows { features: &cache.features, regions: &painted, context: &[] }.gather(0..painted.len());
     let mut forests = Vec::new();
-    let mut state = State::new(cache, k);
-    let mut held_out_accuracy = 0.0;
+    check_priors(&params.decision, cache.unit)?;
+    let mut state = State::new(cache, &classes);
+    let (mut held_out_accuracy, mut temperature) = (0.0, 1.0);
     progress.phase("Training and predicting", u64::from(params.context_rounds) + 1);
     for round in 0..=params.context_rounds {
         let training = Samples {
@@ -155,11 +180,16 @@ pub fn train(
         };
         let Trained { forest, mut held_out } =
             Forest::train(progress, &training, &params.forest, seed.wrapping_add(u64::from(round)))?;
-        held_out_accuracy = balanced_accuracy(&class, &held_out, k);
+        held_out_accuracy = balanced_accuracy(&class, &is_painted, &held_out, k);
         let weights = state.ask(progress, &forest, &params.decision)?;
         weigh(&mut held_out, &weights);
+        for (region, row) in painted.iter().zip(held_out.chunks_exact_mut(k)) {
+            params.decision.apply_priors(row, &classes, cache.features.row(*region as usize)[0]);
+        }
         forests.push(forest);
-        if round < params.context_rounds {
+        if round == params.context_rounds {
+            temperature = state.temperature(&samples, &held_out, params.decision.smoothness);
+        } else {
             for (region, held_out) in painted.iter().zip(held_out.chunks_exact(k)) {
                 state.probabilities[*region as usize * k..][..k].copy_from_slice(held_out);
             }
@@ -177,14 +207,24 @@ pub fn train(
         voxel_um: cache.voxel_um,
         held_out_accuracy,
         decision: params.decision.clone(),
+        temperature,
         forests,
     };
-    Ok((classifier, state.into_prediction(progress, classes, &params.decision)?))
+    Ok((classifier, state.into_prediction(progress, temperature, &params.decision)?))
+}
+
+fn check_priors(params: &DecisionParams, unit: Unit) -> Result<(), SegmentError> {
+    if params.lac_priors.is_empty() || unit == Unit::PerUm {
+        Ok(())
+    } else {
+        Err(SegmentError::PriorUnit { found: unit })
+    }
 }
 
 /// What is known of every region between two rounds.
 struct State<'a> {
     cache: &'a FeatureCache,
+    classes: &'a [u16],
     n_classes: usize,
     /// Regions that the next forest is asked about: all at first, then those that are not settled.
     open: Vec<u32>,
@@ -196,10 +236,12 @@ struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    fn new(cache: &'a FeatureCache, n_classes: usize) -> Self {
+    fn new(cache: &'a FeatureCache, classes: &'a [u16]) -> Self {
         let n = cache.features.n_regions;
+        let n_classes = classes.len();
         Self {
             cache,
+            classes,
             n_classes,
             open: (0..n as u32).collect(),
             context: Vec::new(),
@@ -229,6 +271,11 @@ impl<'a> State<'a> {
         let weights = Votes { values: &self.votes, n_classes }.weights(&cache.places, params.prior_strength);
         let mut weighted = self.votes.clone();
         weigh(&mut weighted, &weights);
+        if !params.lac_priors.is_empty() {
+            weighted.par_chunks_mut(n_classes).enumerate().for_each(|(r, row)| {
+                params.apply_priors(row, self.classes, cache.features.row(r)[0]);
+            });
+        }
         let weighted = Votes { values: &weighted, n_classes };
         if self.context.is_empty() {
             self.open = weighted.open(&cache.adjacency);
@@ -245,25 +292,72 @@ impl<'a> State<'a> {
         Ok(spread)
     }
 
+    /// The temperature that fits what is said of painted regions by trees that have not seen their stroke, after
+    /// their neighbours have been heard.
+    fn temperature(&self, samples: &[Sample], held_out: &[f32], smoothness: f32) -> f32 {
+        let k = self.n_classes;
+        let (mut said, mut classes) = (Vec::new(), Vec::new());
+        for (sample, row) in samples.iter().zip(held_out.chunks_exact(k)).filter(|(s, _)| s.n > 0) {
+            let from = said.len();
+            said.extend_from_slice(row);
+            let entries = self.cache.adjacency.entries_of(sample.region as usize);
+            heard(
+                &mut said[from..],
+                self.cache.adjacency.of(sample.region as usize),
+                &self.cache.affinity[entries],
+                &self.probabilities,
+                smoothness,
+            );
+            classes.push(sample.class);
+        }
+        calibrate::temperature(&said, &classes, k)
+    }
+
+    /// Puts the labelling of least energy on top of the probabilities.
+    fn settle(&mut self, progress: &Progress, params: &DecisionParams) -> Result<(), Cancelled> {
+        let k = self.n_classes;
+        let field =
+            RandomField::new(self.cache, &self.probabilities, k, params.smoothness, params.tilt_range_deg);
+        let found = field.solve(progress, &self.probabilities)?;
+        for (row, class) in self.probabilities.chunks_exact_mut(k).zip(&found.classes) {
+            if best_two(row).0 != *class as usize {
+                row.iter_mut().for_each(|p| *p *= 0.5);
+                row[*class as usize] += 0.5;
+            }
+        }
+        Ok(())
+    }
+
     fn into_prediction(
-        self,
+        mut self,
         progress: &Progress,
-        classes: Vec<u16>,
+        temperature: f32,
         params: &DecisionParams,
     ) -> Result<Prediction, Cancelled> {
+        if params.smoother == Smoother::RandomField {
+            self.settle(progress, params)?;
+        }
         let refined = if params.polish {
             polish(progress, self.cache, &self.probabilities, self.n_classes)?
         } else {
             Vec::new()
         };
-        Ok(Prediction { classes, probabilities: self.probabilities, refined })
+        let k = self.n_classes;
+        self.probabilities.par_chunks_mut(k).for_each(|row| {
+            // What is certain stays so; most regions are.
+            if row.iter().all(|p| *p < 0.9999) {
+                calibrate::apply(row, temperature);
+            }
+        });
+        Ok(Prediction { classes: self.classes.to_vec(), probabilities: self.probabilities, refined })
     }
 }
 
 /// Mean over the classes of the fraction of samples that are predicted as painted.
-fn balanced_accuracy(classes: &[u16], probabilities: &[f32], k: usize) -> f32 {
+fn balanced_accuracy(classes: &[u16], is_painted: &[bool], probabilities: &[f32], k: usize) -> f32 {
     let mut counts = vec![(0u32, 0u32); k];
-    for (class, p) in classes.iter().zip(probabilities.chunks_exact(k)) {
+    let samples = classes.iter().zip(probabilities.chunks_exact(k)).zip(is_painted);
+    for ((class, p), _) in samples.filter(|(_, is_painted)| **is_painted) {
         let (right, all) = &mut counts[*class as usize];
         *all += 1;
         *right += u32::from(best_two(p).0 == *class as usize);
@@ -308,8 +402,9 @@ pub fn predict(
     if classifier.unit != cache.unit {
         return Err(SegmentError::Unit { trained: classifier.unit, found: cache.unit });
     }
+    check_priors(&classifier.decision, cache.unit)?;
     let k = classifier.classes.len();
-    let mut state = State::new(cache, k);
+    let mut state = State::new(cache, &classifier.classes);
     progress.phase("Predicting", classifier.forests.len() as u64);
     for (round, forest) in classifier.forests.iter().enumerate() {
         if round > 0 {
@@ -323,7 +418,7 @@ pub fn predict(
         state.ask(progress, forest, &classifier.decision)?;
         progress.advance(1);
     }
-    Ok(state.into_prediction(progress, classifier.classes.clone(), &classifier.decision)?)
+    Ok(state.into_prediction(progress, classifier.temperature, &classifier.decision)?)
 }
 
 /// What the user may choose about a whole segmentation; the defaults are what the benchmarks found best.
@@ -336,13 +431,55 @@ pub struct SegmentParams {
     pub trees: u32,
     /// Rounds in which the forest also sees what the neighbourhood was taken for, 0 to 5.
     pub context_rounds: u32,
+    /// How much neighbouring regions want the same class, 0 (not) to 100.
+    pub smooth: f32,
+    /// How neighbours are brought to agree.
+    pub smoother: Smoother,
+    /// Greatest tilt of the scan to either side in degrees, 10 to 90; none where it was turned all the way.
+    pub tilt_range_deg: Option<f32>,
+    /// What is known of the absorption of classes: `class:mean:sd` in 1/µm, separated by commas.
+    pub lac_priors: String,
+    /// How much that counts, 0 (not) to 10.
+    pub lac_weight: f32,
 }
 
 impl Default for SegmentParams {
     fn default() -> Self {
         let train = TrainParams::default();
-        Self { region_voxels: None, trees: train.forest.trees, context_rounds: train.context_rounds }
+        Self {
+            region_voxels: None,
+            trees: train.forest.trees,
+            context_rounds: train.context_rounds,
+            smooth: train.decision.smoothness,
+            smoother: train.decision.smoother,
+            tilt_range_deg: None,
+            lac_priors: String::new(),
+            lac_weight: train.decision.lac_weight,
+        }
     }
+}
+
+/// Priors from text: `class:mean:sd` in 1/µm, separated by commas.
+fn parse_priors(text: &str) -> Result<Vec<LacPrior>, SegmentError> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let fields: Vec<f32> = part.split(':').filter_map(|field| field.trim().parse().ok()).collect();
+            let [class, mean_per_um, sd_per_um] = fields[..] else {
+                return Err(SegmentError::Prior { text: part.to_owned() });
+            };
+            let is_good = class.fract() == 0.0
+                && (1.0..=65535.0).contains(&class)
+                && mean_per_um.is_finite()
+                && sd_per_um > 0.0
+                && sd_per_um.is_finite();
+            if !is_good {
+                return Err(SegmentError::Prior { text: part.to_owned() });
+            }
+            Ok(LacPrior { class: class as u16, mean_per_um, sd_per_um })
+        })
+        .collect()
 }
 
 impl SegmentParams {
@@ -371,6 +508,22 @@ impl SegmentParams {
         range("context_rounds", self.context_rounds, 0, 5, "0 to 5")?;
         let mut params = TrainParams { context_rounds: self.context_rounds, ..TrainParams::default() };
         params.forest.trees = self.trees;
+        let bounded = |name, value: f32, low: f32, high: f32, range| {
+            if (low..=high).contains(&value) {
+                Ok(value)
+            } else {
+                Err(SegmentError::Parameter { name, value: f64::from(value), range })
+            }
+        };
+        let decision = &mut params.decision;
+        decision.smoothness = bounded("smooth", self.smooth, 0.0, 100.0, "0 to 100")?;
+        decision.smoother = self.smoother;
+        decision.tilt_range_deg = match self.tilt_range_deg {
+            Some(tilt) => Some(bounded("tilt_range_deg", tilt, 10.0, 90.0, "10 to 90 degrees")?),
+            None => None,
+        };
+        decision.lac_priors = parse_priors(&self.lac_priors)?;
+        decision.lac_weight = bounded("lac_weight", self.lac_weight, 0.0, 10.0, "0 to 10")?;
         Ok(params)
     }
 }
@@ -558,6 +711,38 @@ mod tests {
         next.unit = Unit::PerUm;
         next.voxel_um = Some([0.01; 3]);
         assert_eq!(classifier.recipe_for(&next).supervoxels.size_voxels, 7.0);
+    }
+
+    #[test]
+    fn priors_are_read_from_text_and_what_is_wrong_is_named() {
+        let priors = parse_priors("1:0.1:0.02, 3 : 0.35:0.05,").unwrap();
+        assert_eq!(priors[1], LacPrior { class: 3, mean_per_um: 0.35, sd_per_um: 0.05 });
+        assert_eq!(priors.len(), 2);
+        for wrong in ["1:0.1", "0:0.1:0.1", "2:x:0.1", "2:0.1:0", "1.5:0.1:0.1", "2:0.1:NaN"] {
+            let error = parse_priors(wrong).unwrap_err().to_string();
+            assert!(error.contains(wrong), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_random_field_smooths_and_priors_need_a_lac() {
+        let shape = [32; 3];
+        let (mut volume, truth) = (test_data::noisy_balls(shape, 3), test_data::balls(shape));
+        let map = strokes(&truth);
+        let run = |volume: &Volume<f32>, params: &SegmentParams| {
+            segment(&Progress::new(), volume, map.view(), None, params, 1)
+        };
+        let field = SegmentParams {
+            smoother: Smoother::RandomField,
+            tilt_range_deg: Some(65.0),
+            lac_priors: "1:0.1:0.03,2:0.25:0.03,3:0.5:0.05".to_owned(),
+            ..params()
+        };
+        let found = run(&volume, &field).unwrap();
+        assert!(dice(&found.labels, &truth.mapv(|c| c + 1), 2) > 0.9);
+        volume.unit = Unit::Absorbance;
+        let error = run(&volume, &field).unwrap_err();
+        assert_eq!(error, SegmentError::PriorUnit { found: Unit::Absorbance });
     }
 
     #[test]

@@ -31,6 +31,32 @@ const SURE: f32 = 0.98;
 /// Least share of a class in the estimate of how common it is.
 const LEAST_SHARE: f64 = 1e-5;
 
+/// How neighbours are brought to agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Smoother {
+    /// Each region asks its neighbours, a few times over; probabilities stay soft.
+    #[default]
+    Agreement,
+    /// Agreement between the rounds, and the labelling of least energy at the end.
+    RandomField,
+}
+
+/// What is known of the absorption of a class.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LacPrior {
+    /// Class id.
+    pub class: u16,
+    /// Mean LAC in 1/µm.
+    pub mean_per_um: f32,
+    /// Standard deviation in 1/µm, positive.
+    pub sd_per_um: f32,
+}
+
+/// What a region off the mean of a class by far costs at most, and what a class without a prior costs, in units of
+/// half squared standard deviations.
+const PRIOR_COSTS: [f32; 2] = [8.0, 0.5];
+
 /// How votes become classes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -39,13 +65,51 @@ pub struct DecisionParams {
     pub prior_strength: f32,
     /// How much neighbouring regions want the same class, 0 (not) to 100.
     pub smoothness: f32,
+    /// How they are brought to agree.
+    pub smoother: Smoother,
+    /// Greatest tilt of the scan to either side in degrees, which makes agreement across the missing wedge weaker;
+    /// none where it was turned all the way. Counts with the random field.
+    pub tilt_range_deg: Option<f32>,
+    /// What is known of the absorption of classes.
+    pub lac_priors: Vec<LacPrior>,
+    /// How much that counts, 0 (not) to 10.
+    pub lac_weight: f32,
     /// Whether voxels near the borders of classes are decided one by one.
     pub polish: bool,
 }
 
 impl Default for DecisionParams {
     fn default() -> Self {
-        Self { prior_strength: 0.3, smoothness: 4.0, polish: true }
+        Self {
+            prior_strength: 0.3,
+            smoothness: 6.0,
+            smoother: Smoother::Agreement,
+            tilt_range_deg: None,
+            lac_priors: Vec::new(),
+            lac_weight: 1.0,
+            polish: true,
+        }
+    }
+}
+
+impl DecisionParams {
+    /// Multiplies the probabilities of a region of mean value `mean` by what is known of the absorption of classes.
+    pub(super) fn apply_priors(&self, row: &mut [f32], classes: &[u16], mean: f32) {
+        if self.lac_priors.is_empty() || self.lac_weight <= 0.0 {
+            return;
+        }
+        let mut sum = 0.0;
+        for (p, class) in row.iter_mut().zip(classes) {
+            let cost =
+                self.lac_priors.iter().find(|prior| prior.class == *class).map_or(PRIOR_COSTS[1], |prior| {
+                    (0.5 * ((mean - prior.mean_per_um) / prior.sd_per_um).powi(2)).min(PRIOR_COSTS[0])
+                });
+            *p *= (-self.lac_weight * cost).exp();
+            sum += *p;
+        }
+        if sum > 0.0 {
+            row.iter_mut().for_each(|p| *p /= sum);
+        }
     }
 }
 
@@ -156,6 +220,24 @@ impl Votes<'_> {
     }
 }
 
+/// What one region says after its neighbours have been heard once.
+pub(super) fn heard(
+    row: &mut [f32],
+    neighbours: &[(u32, u32)],
+    weights: &[f32],
+    now: &[f32],
+    smoothness: f32,
+) {
+    let k = row.len();
+    row.iter_mut().for_each(|p| *p = (*p + 1e-3).ln());
+    for ((other, _), weight) in neighbours.iter().zip(weights) {
+        for (energy, p) in row.iter_mut().zip(&now[*other as usize * k..]) {
+            *energy += smoothness * weight * p;
+        }
+    }
+    softmax(row);
+}
+
 /// Multiplies every row by the weights of the classes and makes it sum to 1 again.
 pub(super) fn weigh(rows: &mut [f32], weights: &[f32]) {
     rows.par_chunks_mut(weights.len() * BLOCK).for_each(|rows| {
@@ -232,6 +314,26 @@ mod tests {
         assert_eq!(votes.agree(&progress, &adjacency, &affinity, &ALL, 0.0).unwrap(), values);
         progress.cancel();
         assert_eq!(votes.agree(&progress, &adjacency, &affinity, &ALL, 2.0), Err(Cancelled));
+    }
+
+    #[test]
+    fn a_known_absorption_turns_what_is_alike_and_says_nothing_without_priors() {
+        let prior = |class, mean_per_um| LacPrior { class, mean_per_um, sd_per_um: 0.03 };
+        let mut params =
+            DecisionParams { lac_priors: vec![prior(4, 0.23), prior(9, 0.35)], ..Default::default() };
+        let turned = |params: &DecisionParams, mean| {
+            let mut row = [0.3, 0.3, 0.4];
+            params.apply_priors(&mut row, &[4, 9, 12], mean);
+            row
+        };
+        let [light, dark, other] = turned(&params, 0.24);
+        assert!(light > 0.5 && dark < 0.01 && other < light, "{light} {dark} {other}");
+        assert!((light + dark + other - 1.0).abs() < 1e-6);
+        assert!(turned(&params, 0.35)[1] > 0.5);
+        // Far from both, the class without a prior is left.
+        assert!(turned(&params, 0.9)[2] > 0.99);
+        params.lac_weight = 0.0;
+        assert_eq!(turned(&params, 0.24), [0.3, 0.3, 0.4]);
     }
 
     #[test]

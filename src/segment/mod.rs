@@ -1,8 +1,10 @@
 //! Segmentation: supervoxels, features of regions, a random forest, and the pipeline that turns a few
 //! strokes into a label for every voxel.
 
+pub mod agglomerate;
 pub mod brush;
 mod cache;
+mod calibrate;
 pub mod classify;
 mod context;
 mod decide;
@@ -10,29 +12,40 @@ pub mod features;
 pub mod fill;
 mod flood;
 pub mod forest;
+mod grow;
 pub mod limits;
 pub mod object;
 mod polish;
 pub mod polygon;
 mod prediction;
+pub mod quality;
+pub mod random_field;
 pub mod region_brush;
 pub mod regions;
 mod scribbles;
 pub mod slic;
 pub mod smart;
+mod snap;
+pub mod suggest;
+pub mod validate;
 
 #[cfg(test)]
 mod test_data;
 
+pub use agglomerate::Agglomeration;
 pub use cache::{FeatureCache, Recipe};
+pub use calibrate::calibration_error;
 pub use classify::{Classifier, SegmentParams, Segmentation, TrainParams, predict, segment, train};
-pub use decide::DecisionParams;
+pub use decide::{DecisionParams, LacPrior, Smoother};
 pub use features::{FeatureParams, RegionFeatures, region_features};
 pub use forest::{Forest, ForestKind, ForestParams};
 pub use prediction::Prediction;
+pub use random_field::RandomField;
 pub use regions::{Adjacency, Place, Regions};
 pub use scribbles::Scribbles;
-pub use slic::{SlicParams, supervoxels};
+pub use slic::{SlicParams, SupervoxelMethod, supervoxels};
+pub use suggest::{Suggestion, suggest};
+pub use validate::{Validation, validate};
 
 use std::borrow::Cow;
 
@@ -118,6 +131,20 @@ pub enum SegmentError {
         expected: usize,
         /// Features there are.
         found: usize,
+    },
+    /// A LAC prior cannot be read.
+    #[error(
+        "the LAC prior {text:?} is not class:mean:sd with a class from 1 and both in 1/um, such as 3:0.35:0.05"
+    )]
+    Prior {
+        /// What was given.
+        text: String,
+    },
+    /// LAC priors were given for values that are no LAC.
+    #[error("LAC priors are in 1/um, the volume is in {}: leave them out or calibrate the volume", found.ascii())]
+    PriorUnit {
+        /// Unit of the volume.
+        found: Unit,
     },
     /// Stopped by its owner.
     #[error(transparent)]

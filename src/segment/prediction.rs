@@ -59,6 +59,17 @@ impl Prediction {
     }
 }
 
+impl Prediction {
+    /// Entropy of every region's probabilities as a fraction of the greatest possible, 0 (sure) to 1.
+    pub fn entropy(&self) -> Vec<f32> {
+        let most = (self.classes.len().max(2) as f32).ln();
+        self.probabilities
+            .chunks_exact(self.classes.len())
+            .map(|row| row.iter().filter(|p| **p > 0.0).map(|p| -p * p.ln()).sum::<f32>() / most)
+            .collect()
+    }
+}
+
 /// Gives every voxel the value of its region.
 fn spread_out(regions: &Regions, values: &[f32]) -> Array3<f32> {
     regions.ids.map(|id| id.checked_sub(1).and_then(|r| values.get(r as usize)).copied().unwrap_or(0.0))
@@ -75,4 +86,21 @@ pub(super) fn best_two(p: &[f32]) -> (usize, f32) {
         }
     }
     (best, if second.is_finite() { first - second } else { 1.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn margin_and_entropy_rank_what_is_sure_and_what_is_not() {
+        let prediction = Prediction {
+            classes: vec![1, 2, 3, 4],
+            probabilities: vec![1.0, 0.0, 0.0, 0.0, 0.5, 0.5, 0.0, 0.0, 0.25, 0.25, 0.25, 0.25],
+            refined: Vec::new(),
+        };
+        assert_eq!(prediction.uncertainty(), vec![0.0, 1.0, 1.0]);
+        let entropy = prediction.entropy();
+        assert!(entropy[0] == 0.0 && (entropy[1] - 0.5).abs() < 1e-6 && (entropy[2] - 1.0).abs() < 1e-6);
+    }
 }

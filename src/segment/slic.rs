@@ -28,6 +28,7 @@ use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::snap::Flood;
 use super::{Regions, SegmentError};
 use crate::base::{Cancelled, Progress};
 use crate::kernels::smooth;
@@ -37,10 +38,23 @@ use crate::volume::Volume;
 const BLOCK: [usize; 3] = [16, 32, 64];
 const LANES: usize = 8;
 
+/// How regions are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SupervoxelMethod {
+    /// Clustering of values and places.
+    #[default]
+    Slic,
+    /// Flooding of the gradient from a grid of seeds: regions that snap to borders.
+    Watershed,
+}
+
 /// What the user may choose about supervoxels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SlicParams {
+    /// How regions are found.
+    pub method: SupervoxelMethod,
     /// Edge of a supervoxel in voxels, 2 to 64. About half the smallest thing to be told apart.
     pub size_voxels: f32,
     /// How much a compact shape counts against an even value, 0.01 to 100; larger makes cubes.
@@ -55,7 +69,14 @@ pub struct SlicParams {
 
 impl Default for SlicParams {
     fn default() -> Self {
-        Self { size_voxels: 4.5, compactness: 0.5, iterations: 5, smoothing_voxels: 1.0, min_size: 0.35 }
+        Self {
+            method: SupervoxelMethod::Slic,
+            size_voxels: 4.5,
+            compactness: 0.5,
+            iterations: 5,
+            smoothing_voxels: 1.0,
+            min_size: 0.35,
+        }
     }
 }
 
@@ -100,6 +121,13 @@ pub fn supervoxels(
     let relative = voxel.map(|v| (mean_voxel / v) as f32);
     let smooth = smooth_inside(progress, volume, mask, relative.map(|r| r * params.smoothing_voxels))?;
     let spread = super::spread(&smooth, mask);
+    if params.method == SupervoxelMethod::Watershed {
+        let cell = relative.map(|r| r * params.size_voxels);
+        let flood = Flood { values: &smooth, mask, shape, cell, spread, compactness: params.compactness };
+        let labels = flood.run(progress)?;
+        let min_voxels = (params.min_size * cell.iter().product::<f32>()).round().max(1.0) as u32;
+        return Regions::from_labels(progress, labels, mask, min_voxels);
+    }
     let mut seeds = Seeds::on_grid(&smooth, shape, relative.map(|r| r * params.size_voxels));
     let problem = Problem {
         values: &smooth,
