@@ -41,6 +41,9 @@ fn bytes(data: &Data) -> Vec<u8> {
 /// Parameters that keep the work small.
 fn params(op: &Op) -> Value {
     match op.id {
+        "split" => json!({ "method": "shape" }),
+        "clean" => json!({ "operation": "close", "radius_nm": 400.0 }),
+        "threshold" => json!({ "method": "mixture", "classes": 3, "partial_volume": true }),
         "demo" => json!({ "size": SIZE, "views": 30, "jitter": 1.0 }),
         _ => Value::Null,
     }
@@ -94,7 +97,7 @@ fn run(op: &'static Op, inputs: &Inputs, threads: usize) -> Outcome {
 fn every_operation_cancels_forecasts_and_does_not_depend_on_threads() {
     let mut pool = Vec::new();
     for op in ops::registry() {
-        if op.id == "segment" {
+        if op.id == "segment" || op.id == "carve" {
             let strokes = scribbles(&pool);
             pool.push(strokes);
         }

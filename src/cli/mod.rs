@@ -15,6 +15,7 @@ mod results;
 mod scan;
 mod segment;
 mod shell;
+mod tools;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ fn subcommands() -> Vec<Subcommand> {
     all.extend(scan::subcommands());
     all.extend(reconstruct::subcommands());
     all.extend(segment::subcommands());
+    all.extend(tools::subcommands());
     all.extend(results::subcommands());
     all.extend(render::subcommands());
     all.extend(recipe::subcommands());

@@ -72,7 +72,11 @@ fn read_classes(file: &Path) -> anyhow::Result<ClassTable> {
 }
 
 /// Writes class ids with frame and classes.
-fn write_labels(shell: &Shell, file: &Path, data: &LabelData) -> anyhow::Result<serde_json::Value> {
+pub(super) fn write_labels(
+    shell: &Shell,
+    file: &Path,
+    data: &LabelData,
+) -> anyhow::Result<serde_json::Value> {
     let ids: Array3<u16> = data.labels.to_dense();
     let mut request = WriteRequest::new(&ids);
     request.voxel_um = data.voxel_um;
@@ -82,14 +86,14 @@ fn write_labels(shell: &Shell, file: &Path, data: &LabelData) -> anyhow::Result<
     write_array(shell, file, &request)
 }
 
-fn mask_input(shell: &Shell, matches: &ArgMatches, inputs: Inputs) -> anyhow::Result<Inputs> {
+pub(super) fn mask_input(shell: &Shell, matches: &ArgMatches, inputs: Inputs) -> anyhow::Result<Inputs> {
     Ok(match matches.get_one::<PathBuf>("mask") {
         Some(file) => inputs.with("mask", Data::Labels(Arc::new(read_labels(shell, file)?))),
         None => inputs,
     })
 }
 
-fn mask_option() -> clap::Arg {
+pub(super) fn mask_option() -> clap::Arg {
     path_option("mask", "FILE", "Only where this label volume is not 0")
 }
 

@@ -4,6 +4,7 @@ pub mod components;
 pub mod distance;
 pub mod fft;
 pub mod filter;
+pub mod flood;
 pub mod lanes;
 pub mod max_flow;
 pub mod projector;

@@ -6,12 +6,15 @@
 //! of this.
 
 mod align;
+mod carve;
 pub mod chain;
+mod clean;
 mod components;
 mod correlate;
 pub mod data;
 mod demo;
 pub mod docs;
+mod interpolate;
 mod measure;
 mod mesh;
 mod normalize;
@@ -21,7 +24,11 @@ mod predict;
 pub mod recipe;
 mod reconstruct;
 pub mod segment;
+mod split;
 mod supervoxels;
+mod surface;
+mod threshold;
+mod watershed;
 
 pub use data::{Data, Inputs, Kind, LabelData};
 pub use op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Provenance, Stage};
@@ -34,9 +41,16 @@ static REGISTRY: &[&Op] = &[
     &normalize::OP,
     &align::OP,
     &reconstruct::OP,
+    &threshold::OP,
+    &watershed::OP,
+    &surface::OP,
     &supervoxels::OP,
     &segment::OP,
     &predict::OP,
+    &carve::OP,
+    &interpolate::OP,
+    &clean::OP,
+    &split::OP,
     &components::OP,
     &measure::OP,
     &mesh::OP,

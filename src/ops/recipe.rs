@@ -8,12 +8,15 @@ use serde_json::Value;
 use super::op::{Context, Input, Op, OpError, Outcome};
 use super::{Data, Inputs, find};
 
+/// Optional inputs that restrict or steer the work: labels that happen to be there must not do that.
+const NEVER_BY_CHANCE: [&str; 4] = ["mask", "markers", "start", "membranes"];
+
 /// The inputs of an operation from a pool: for every slot the newest data of its kind.
 ///
 /// Several slots of one kind take the newest in the order they were made, and optional ones stay empty where
-/// there are too few. A mask restricts the work, so it is never taken by chance.
+/// there are too few. A mask or a marker restricts or steers the work, so it is never taken by chance.
 pub fn bind(op: &Op, pool: &[Data]) -> Inputs {
-    let is_mask = |slot: &Input| slot.optional && slot.name == "mask";
+    let is_mask = |slot: &Input| slot.optional && NEVER_BY_CHANCE.contains(&slot.name);
     op.inputs.iter().filter(|slot| !is_mask(slot)).fold(Inputs::default(), |inputs, slot| {
         let alike = || op.inputs.iter().filter(|other| other.kind == slot.kind && !is_mask(other));
         let after = alike().skip_while(|other| other.name != slot.name).skip(1).count();

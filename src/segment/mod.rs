@@ -5,15 +5,20 @@ pub mod agglomerate;
 pub mod brush;
 mod cache;
 mod calibrate;
+pub mod carve;
 pub mod classify;
+pub mod clean;
 mod context;
 mod decide;
+pub mod envelope;
 pub mod features;
 pub mod fill;
 mod flood;
 pub mod forest;
 mod grow;
+pub mod interpolate;
 pub mod limits;
+pub mod mixture;
 pub mod object;
 mod polish;
 pub mod polygon;
@@ -26,8 +31,11 @@ mod scribbles;
 pub mod slic;
 pub mod smart;
 mod snap;
+pub mod split;
 pub mod suggest;
+pub mod threshold;
 pub mod validate;
+pub mod watershed;
 
 #[cfg(test)]
 mod test_data;
@@ -35,17 +43,24 @@ mod test_data;
 pub use agglomerate::Agglomeration;
 pub use cache::{FeatureCache, Recipe};
 pub use calibrate::calibration_error;
+pub use carve::{CarveGraph, CarveParams, carve};
 pub use classify::{Classifier, SegmentParams, Segmentation, TrainParams, predict, segment, train};
+pub use clean::{CleanOperation, CleanParams, CleanPlane, clean};
 pub use decide::{DecisionParams, LacPrior, Smoother};
+pub use envelope::{EnvelopeParams, envelope};
 pub use features::{FeatureParams, RegionFeatures, region_features};
 pub use forest::{Forest, ForestKind, ForestParams};
+pub use interpolate::{InterpolateParams, PaintedAxis, interpolate};
 pub use prediction::Prediction;
 pub use random_field::RandomField;
 pub use regions::{Adjacency, Place, Regions};
 pub use scribbles::Scribbles;
 pub use slic::{SlicParams, SupervoxelMethod, supervoxels};
+pub use split::{SplitMethod, SplitParams, split};
 pub use suggest::{Suggestion, suggest};
+pub use threshold::{ThresholdMethod, ThresholdParams, threshold};
 pub use validate::{Validation, validate};
+pub use watershed::{WatershedOn, WatershedParams, watershed};
 
 use std::borrow::Cow;
 
@@ -146,6 +161,41 @@ pub enum SegmentError {
         /// Unit of the volume.
         found: Unit,
     },
+    /// A list of classes that is none.
+    #[error("{text:?} is no list of classes: give ids from 1 to 65535 such as 2,5-7")]
+    ClassList {
+        /// What was given.
+        text: String,
+    },
+    /// A length in nm or a volume in µm³ without a voxel size.
+    #[error("the voxel size is unknown: give lengths and sizes in voxels")]
+    VoxelSize,
+    /// A method needs values and got none.
+    #[error("splitting by intensity needs the volume of values: give it")]
+    NoVolume,
+    /// Flooding distances needs something to be inside of.
+    #[error("the watershed on distance needs a mask: give the labels whose parts are looked for")]
+    NoMask,
+    /// More basins than classes.
+    #[error(
+        "{n} basins, more than the 65535 that labels can number: raise the depth or the scale, or give markers"
+    )]
+    TooManyBasins {
+        /// How many there are.
+        n: u32,
+    },
+    /// A surface needs both sides.
+    #[error("the start {}", if *all { "covers everything: leave something outside" } else { "is empty: label something inside" })]
+    Start {
+        /// Whether it is full rather than empty.
+        all: bool,
+    },
+    /// Too many pieces to number.
+    #[error("{0}")]
+    Components(crate::kernels::components::ComponentsError),
+    /// The values do not part into classes.
+    #[error("{0}")]
+    Mixture(mixture::MixtureError),
     /// Stopped by its owner.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),

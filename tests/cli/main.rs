@@ -6,6 +6,7 @@
 mod bits;
 mod convert;
 mod refusals;
+mod tools;
 mod whole_way;
 
 use std::path::{Path, PathBuf};

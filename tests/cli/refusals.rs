@@ -198,13 +198,20 @@ fn work_over_the_memory_budget_is_refused_with_numbers_before_it_starts() {
 }
 
 /// Every command that writes, with its output last.
-const WRITERS: [&str; 11] = [
+const WRITERS: &[&str] = &[
     "convert {volume} {out}.npy",
     "normalize {scan} -o {out}.mrc",
     "align {scan} -o {out}.json",
     "reconstruct {scan} -o {out}.mrc",
+    "threshold {volume} -o {out}.mrc",
     "supervoxels {volume} -o {out}.mrc",
     "segment {volume} --scribbles {scribbles} -o {out}.mrc",
+    "watershed {volume} -o {out}.mrc",
+    "split {labels} -o {out}.mrc",
+    "surface {volume} -o {out}.mrc",
+    "carve {volume} --scribbles {scribbles} -o {out}.mrc",
+    "interpolate {labels} -o {out}.mrc",
+    "clean {labels} -o {out}.mrc",
     "components {labels} -o {out}.mrc",
     "measure {volume} {labels} -o {out}.csv",
     "mesh {labels} -o {out}.ply",

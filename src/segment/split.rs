@@ -1,0 +1,473 @@
+//! Objects that touch are parted: mitochondria, granules, droplets.
+//!
+//! - **distance**: the depth inside the class, by an exact distance transform, has a summit in every
+//!   object; two objects are kept apart where the neck between them is narrower than a share of the
+//!   smaller one (a watershed of the depth with shallow summits joined, see [`crate::kernels::flood`]).
+//! - **intensity**: the same on the blurred values, for objects that absorb more (or less) in their middle.
+//! - **shape**: parted at every neck by distance, then neighbours are put together again, best first, as long
+//!   as both together fill the ellipsoid of their moments nearly as well as each alone: long and bent
+//!   mitochondria stay whole, balls that touch do not.
+//!
+//! Classes never mix. Pieces below a size join the neighbour with the largest contact. Lengths follow
+//! the voxel's edges. [`cut`] is the hand tool: a plane through two clicks.
+//! Memory: 14 bytes a voxel.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array3, ArrayView3, s};
+use serde::{Deserialize, Serialize};
+
+use super::SegmentError;
+use super::clean::{ClassBox, class_boxes};
+use crate::base::{Cancelled, Progress};
+use crate::kernels::distance::distance_to;
+use crate::kernels::flood::{Basins, Pass, basins};
+use crate::kernels::smooth::gaussian;
+use crate::volume::Volume;
+
+/// What tells objects apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitMethod {
+    /// Necks of the class.
+    #[default]
+    Distance,
+    /// Values of a volume.
+    Intensity,
+    /// Whether parts make one convex body.
+    Shape,
+}
+
+/// Parameters of [`split`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SplitParams {
+    /// What tells objects apart.
+    pub method: SplitMethod,
+    /// Only objects of this class, 1 to 65 535; of every class where not given.
+    pub class: Option<u16>,
+    /// Widest neck that is cut, as a share of the smaller object's width (or of its height in value), 0 to 1.
+    pub neck: f64,
+    /// Standard deviation of the smoothing of the values, 0 to 20 voxels.
+    pub smoothing_voxels: f64,
+    /// Whether objects are darker in their middle.
+    pub dark: bool,
+    /// How much less well two parts may fill one ellipsoid and still be one object, 0 to 1.
+    pub convexity: f64,
+    /// Pieces of fewer voxels join a neighbour, 0 to 1 000 000 000.
+    pub min_voxels: u64,
+}
+
+impl Default for SplitParams {
+    fn default() -> Self {
+        Self {
+            method: SplitMethod::Distance,
+            class: None,
+            neck: 0.8,
+            smoothing_voxels: 1.0,
+            dark: false,
+            convexity: 0.92,
+            min_voxels: 8,
+        }
+    }
+}
+
+/// One object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SplitObject {
+    /// Its id in the map.
+    pub id: u32,
+    /// Its class.
+    pub class: u16,
+    /// Voxels.
+    pub voxels: u64,
+}
+
+/// What [`split`] gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// Id of the object of each voxel, in scan order from 1; 0 outside.
+    pub map: Array3<u32>,
+    /// The objects by id.
+    pub objects: Vec<SplitObject>,
+}
+
+/// Depth in voxels that a summit must have over its pass whatever the neck: the steps of a grid make that much.
+const GRID_NOISE: f32 = 0.75;
+/// Neck below which the shape method parts first.
+const ANY_NECK: f64 = 0.95;
+
+/// Parts touching objects of `labels`, shape (z, y, x), 0 unlabelled.
+///
+/// # Errors
+/// Values that are missing, of another shape or no numbers (for the intensity method); cancel.
+pub fn split(
+    progress: &Progress,
+    labels: &ArrayView3<'_, u16>,
+    voxel_um: Option<[f64; 3]>,
+    volume: Option<&Volume<f32>>,
+    params: &SplitParams,
+) -> Result<Split, SegmentError> {
+    let (nz, ny, nx) = labels.dim();
+    let shape = [nz, ny, nx];
+    let groups: Array3<u16> = match params.class {
+        Some(class) => labels.mapv(|id| if id == class { id } else { 0 }),
+        None => labels.as_standard_layout().into_owned(),
+    };
+    let um = voxel_um.unwrap_or([1.0; 3]);
+    let smallest = um.iter().copied().fold(f64::INFINITY, f64::min);
+    let spacing = um.map(|v| v / smallest);
+    let boxes = class_boxes(progress, &groups)?;
+    let heights = match params.method {
+        SplitMethod::Intensity => intensity_heights(progress, volume, shape, params)?,
+        _ => depth_heights(progress, &groups, &boxes, spacing)?,
+    };
+    let group_values = groups.as_slice().unwrap_or(&[]);
+    let height_values = heights.as_slice().unwrap_or(&[]);
+    let neck = if params.method == SplitMethod::Shape { params.neck.max(ANY_NECK) } else { params.neck };
+    let found = if params.method == SplitMethod::Intensity {
+        let floors = floors(&groups, &heights);
+        // The share of the height over the class's rim that is lost between two summits.
+        let is_shallow = |class: u16, p: Pass| {
+            let floor = floors.get(&class).copied().unwrap_or(p.pass);
+            f64::from(p.pass - p.bottom) < (1.0 - neck) * f64::from(floor - p.bottom)
+        };
+        basins(progress, height_values, group_values, shape, is_shallow)?
+    } else {
+        // The border lies half a voxel before the first voxel outside.
+        let width = |h: f32| f64::from(-h) - 0.5;
+        let is_shallow =
+            |_, p: Pass| p.pass - p.bottom < GRID_NOISE || width(p.pass) > neck * width(p.bottom);
+        basins(progress, height_values, group_values, shape, is_shallow)?
+    };
+    drop(heights);
+    let mut parts = Parts::new(progress, &found, group_values, shape, spacing)?;
+    if params.method == SplitMethod::Shape {
+        parts.join_convex(params.convexity);
+    }
+    parts.join_small(params.min_voxels);
+    Ok(parts.finish(found, &groups))
+}
+
+/// Minus the depth of each voxel inside its class, in units of the smallest edge.
+fn depth_heights(
+    progress: &Progress,
+    groups: &Array3<u16>,
+    boxes: &BTreeMap<u16, ClassBox>,
+    spacing: [f64; 3],
+) -> Result<Array3<f32>, Cancelled> {
+    let (nz, ny, nx) = groups.dim();
+    let mut heights = Array3::<f32>::zeros((nz, ny, nx));
+    for (class, own) in boxes {
+        // One voxel around, so that what is outside the class is seen.
+        let lo: [usize; 3] = std::array::from_fn(|a| own.lo[a].saturating_sub(1));
+        let hi: [usize; 3] = std::array::from_fn(|a| (own.hi[a] + 1).min([nz, ny, nx][a]));
+        let window = s![lo[0]..hi[0], lo[1]..hi[1], lo[2]..hi[2]];
+        let part = groups.slice(window);
+        let depth = distance_to(progress, &part, |id| id != *class, spacing)?;
+        // A class that fills everything is nowhere narrow.
+        let most = (nz + ny + nx) as f32;
+        ndarray::Zip::from(heights.slice_mut(window)).and(&part).and(&depth).for_each(|h, id, d| {
+            if id == class {
+                *h = -d.min(most);
+            }
+        });
+    }
+    Ok(heights)
+}
+
+fn intensity_heights(
+    progress: &Progress,
+    volume: Option<&Volume<f32>>,
+    shape: [usize; 3],
+    params: &SplitParams,
+) -> Result<Array3<f32>, SegmentError> {
+    let volume = volume.ok_or(SegmentError::NoVolume)?;
+    if volume.shape() != shape {
+        let (expected, found) = (shape, volume.shape());
+        return Err(SegmentError::ShapeMismatch { what: "the volume of values", expected, found });
+    }
+    let sigma = [params.smoothing_voxels as f32; 3];
+    let mut smooth = gaussian(progress, volume.data.view(), sigma)?;
+    if !params.dark {
+        smooth.mapv_inplace(|v| -v);
+    }
+    Ok(smooth)
+}
+
+/// The height that the rim of each class has: nineteen of twenty of its voxels are lower.
+fn floors(groups: &Array3<u16>, heights: &Array3<f32>) -> BTreeMap<u16, f32> {
+    let mut own: BTreeMap<u16, Vec<f32>> = BTreeMap::new();
+    for (class, height) in groups.iter().zip(heights).filter(|(class, h)| **class != 0 && h.is_finite()) {
+        own.entry(*class).or_default().push(*height);
+    }
+    own.into_iter()
+        .map(|(class, mut list)| {
+            let at = (list.len() * 19 / 20).min(list.len() - 1);
+            let (_, floor, _) = list.select_nth_unstable_by(at, f32::total_cmp);
+            (class, *floor)
+        })
+        .collect()
+}
+
+/// Volume, first and second moments of a part, in units of the smallest edge.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moments {
+    n: f64,
+    first: [f64; 3],
+    /// zz, yy, xx, zy, zx, yx.
+    second: [f64; 6],
+}
+
+impl Moments {
+    fn add(&mut self, at: [f64; 3]) {
+        let [z, y, x] = at;
+        self.n += 1.0;
+        (0..3).for_each(|a| self.first[a] += at[a]);
+        for (sum, v) in self.second.iter_mut().zip([z * z, y * y, x * x, z * y, z * x, y * x]) {
+            *sum += v;
+        }
+    }
+
+    fn join(mut self, other: &Self) -> Self {
+        self.n += other.n;
+        (0..3).for_each(|a| self.first[a] += other.first[a]);
+        (0..6).for_each(|a| self.second[a] += other.second[a]);
+        self
+    }
+
+    /// Volume over that of the ellipsoid with the same moments: 1 for an ellipsoid, less for anything else.
+    fn fill(&self, spacing: [f64; 3]) -> f64 {
+        let m = self.first.map(|v| v / self.n);
+        let [zz, yy, xx, zy, zx, yx] = self.second.map(|v| v / self.n);
+        // A voxel is a box, not a point.
+        let grain = spacing.map(|v| v * v / 12.0);
+        let (a, b, c) =
+            (zz - m[0] * m[0] + grain[0], yy - m[1] * m[1] + grain[1], xx - m[2] * m[2] + grain[2]);
+        let (d, e, f) = (zy - m[0] * m[1], zx - m[0] * m[2], yx - m[1] * m[2]);
+        let determinant = a * (b * c - f * f) - d * (d * c - f * e) + e * (d * f - b * e);
+        let ellipsoid = 4.0 / 3.0 * std::f64::consts::PI * 5.0f64.powf(1.5) * determinant.max(0.0).sqrt();
+        self.n * spacing.iter().product::<f64>() / ellipsoid.max(1e-12)
+    }
+}
+
+/// Basins, whom they touch and what they become.
+struct Parts {
+    /// Union-find over basins 1 to n; index 0 is unused.
+    parents: Vec<u32>,
+    moments: Vec<Moments>,
+    /// Faces that two basins share, lower id first.
+    contacts: BTreeMap<(u32, u32), u64>,
+    spacing: [f64; 3],
+}
+
+impl Parts {
+    fn new(
+        progress: &Progress,
+        found: &Basins,
+        groups: &[u16],
+        [nz, ny, nx]: [usize; 3],
+        spacing: [f64; 3],
+    ) -> Result<Self, Cancelled> {
+        let n = found.n as usize + 1;
+        let mut parts = Self {
+            parents: (0..n as u32).collect(),
+            moments: vec![Moments::default(); n],
+            contacts: BTreeMap::new(),
+            spacing,
+        };
+        for z in 0..nz {
+            progress.check()?;
+            for y in 0..ny {
+                for x in 0..nx {
+                    let i = (z * ny + y) * nx + x;
+                    let id = found.ids[i];
+                    if id == 0 {
+                        continue;
+                    }
+                    let place = [z as f64 * spacing[0], y as f64 * spacing[1], x as f64 * spacing[2]];
+                    parts.moments[id as usize].add(place);
+                    let ahead = [(z + 1 < nz, ny * nx), (y + 1 < ny, nx), (x + 1 < nx, 1)];
+                    for (_, step) in ahead.into_iter().filter(|(inside, _)| *inside) {
+                        let other = found.ids[i + step];
+                        if other != 0 && other != id && groups[i] == groups[i + step] {
+                            *parts.contacts.entry((id.min(other), id.max(other))).or_default() += 1;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(parts)
+    }
+
+    fn root(&self, mut id: u32) -> u32 {
+        while self.parents[id as usize] != id {
+            id = self.parents[id as usize];
+        }
+        id
+    }
+
+    /// Joins two roots; the lower stays.
+    fn unite(&mut self, a: u32, b: u32) {
+        let (a, b) = (a.min(b), a.max(b));
+        self.parents[b as usize] = a;
+        self.moments[a as usize] = self.moments[a as usize].join(&self.moments[b as usize]);
+        let moved: Vec<((u32, u32), u64)> =
+            self.contacts.iter().filter(|((p, q), _)| *p == b || *q == b).map(|(k, n)| (*k, *n)).collect();
+        for ((p, q), n) in moved {
+            self.contacts.remove(&(p, q));
+            let other = if p == b { q } else { p };
+            if other != a {
+                *self.contacts.entry((a.min(other), a.max(other))).or_default() += n;
+            }
+        }
+    }
+
+    /// Puts neighbours together, best first, that fill one ellipsoid nearly as well as each alone.
+    fn join_convex(&mut self, convexity: f64) {
+        loop {
+            let score = |(a, b): (u32, u32)| {
+                let (a, b) = (&self.moments[a as usize], &self.moments[b as usize]);
+                let alone = (a.n * a.fill(self.spacing) + b.n * b.fill(self.spacing)) / (a.n + b.n);
+                a.join(b).fill(self.spacing) / alone
+            };
+            let scored = self.contacts.keys().map(|pair| (*pair, score(*pair)));
+            let best = scored.reduce(|best, next| if next.1 > best.1 { next } else { best });
+            match best {
+                Some(((a, b), score)) if score >= convexity => self.unite(a, b),
+                _ => return,
+            }
+        }
+    }
+
+    /// Gives pieces that are too small to the neighbour with the largest contact, smallest pieces first.
+    fn join_small(&mut self, min_voxels: u64) {
+        loop {
+            let roots = (1..self.parents.len() as u32).filter(|id| self.parents[*id as usize] == *id);
+            let small = roots.filter(|id| self.moments[*id as usize].n < min_voxels as f64);
+            let mut small: Vec<u32> = small.collect();
+            small.sort_by(|a, b| self.moments[*a as usize].n.total_cmp(&self.moments[*b as usize].n));
+            let touching = |id: u32| {
+                let own = self.contacts.iter().filter(move |((a, b), _)| *a == id || *b == id);
+                own.max_by_key(|((a, b), n)| (**n, std::cmp::Reverse((*a, *b)))).map(|(pair, _)| *pair)
+            };
+            match small.into_iter().find_map(touching) {
+                Some((a, b)) => self.unite(a, b),
+                None => return,
+            }
+        }
+    }
+
+    fn finish(self, found: Basins, groups: &Array3<u16>) -> Split {
+        let mut numbers = vec![0u32; self.parents.len()];
+        let mut objects: Vec<SplitObject> = Vec::new();
+        let mut ids = found.ids;
+        for (id, class) in ids.iter_mut().zip(groups).filter(|(id, _)| **id != 0) {
+            let root = self.root(*id) as usize;
+            if numbers[root] == 0 {
+                numbers[root] = objects.len() as u32 + 1;
+                objects.push(SplitObject { id: numbers[root], class: *class, voxels: 0 });
+            }
+            *id = numbers[root];
+            objects[numbers[root] as usize - 1].voxels += 1;
+        }
+        let map = Array3::from_shape_vec(groups.dim(), ids).unwrap_or_else(|_| Array3::zeros(groups.dim()));
+        Split { map, objects }
+    }
+}
+
+/// A plane through two points along the direction that they are looked at from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CutPlane {
+    point: [f64; 3],
+    normal: [f64; 3],
+}
+
+impl CutPlane {
+    /// The plane through two clicks (z, y, x in voxels), seen along `view` (z, y, x, in µm or voxels).
+    ///
+    /// `None` where the clicks lie behind each other: they name no plane.
+    pub fn through(
+        first_zyx: [f64; 3],
+        second_zyx: [f64; 3],
+        view_zyx: [f64; 3],
+        voxel_um: Option<[f64; 3]>,
+    ) -> Option<Self> {
+        let um = voxel_um.unwrap_or([1.0; 3]);
+        let line: [f64; 3] = std::array::from_fn(|a| (second_zyx[a] - first_zyx[a]) * um[a]);
+        let [a, b] = [line, view_zyx];
+        let normal = [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+        let length = normal.iter().map(|v| v * v).sum::<f64>().sqrt();
+        let scale = line.iter().chain(&view_zyx).map(|v| v * v).sum::<f64>();
+        if !(length > 1e-9 * scale) {
+            return None;
+        }
+        // Back to steps of voxels: the sign of the product is all that counts.
+        let normal = std::array::from_fn(|k| normal[k] / length * um[k]);
+        Some(Self { point: first_zyx, normal })
+    }
+
+    /// Which side of the plane a voxel is on, as the sign; 0 on the plane.
+    pub fn side(&self, zyx: [usize; 3]) -> f64 {
+        (0..3).map(|a| (zyx[a] as f64 - self.point[a]) * self.normal[a]).sum()
+    }
+}
+
+/// The part of an object beyond a plane: voxels (z, y, x) on the positive side of the connected object of equal
+/// values that holds `seed_zyx`, corners included; empty where the plane misses it or all of it lies beyond.
+///
+/// Works on classes and on instances alike; only the object is visited.
+///
+/// # Errors
+/// Cancel.
+pub fn cut<T: Copy + PartialEq + Default>(
+    progress: &Progress,
+    array: &ArrayView3<'_, T>,
+    seed_zyx: [usize; 3],
+    plane: &CutPlane,
+) -> Result<Vec<[usize; 3]>, Cancelled> {
+    let Some(value) = array.get(seed_zyx).copied().filter(|v| *v != T::default()) else {
+        return Ok(Vec::new());
+    };
+    let (_, ny, nx) = array.dim();
+    let index = |at: [usize; 3]| (at[0] * ny + at[1]) * nx + at[2];
+    let mut seen = vec![0u64; array.len().div_ceil(64)];
+    let mut mark = |at: [usize; 3]| {
+        let (word, bit) = (index(at) / 64, 1u64 << (index(at) % 64));
+        let is_new = seen[word] & bit == 0;
+        seen[word] |= bit;
+        is_new
+    };
+    let mut open = vec![seed_zyx];
+    mark(seed_zyx);
+    let (mut beyond, mut here) = (Vec::new(), 0u64);
+    let mut steps = 0u32;
+    while let Some(at) = open.pop() {
+        steps += 1;
+        if steps.is_multiple_of(1 << 14) {
+            progress.check()?;
+        }
+        if plane.side(at) > 0.0 {
+            beyond.push(at)
+        } else {
+            here += 1
+        }
+        for step in 0..27usize {
+            let d = [step / 9, step / 3 % 3, step % 3];
+            let next: [usize; 3] = std::array::from_fn(|a| (at[a] + d[a]).wrapping_sub(1));
+            if array.get(next) == Some(&value) && mark(next) {
+                open.push(next);
+            }
+        }
+    }
+    progress.check()?;
+    if here == 0 {
+        beyond.clear();
+    }
+    beyond.sort_unstable();
+    Ok(beyond)
+}
+
+#[cfg(test)]
+#[path = "split_tests.rs"]
+mod tests;
