@@ -269,6 +269,14 @@ fn extras(
     };
     println!("  calibration error: {:.4} of all voxels, {:.4} without ice", said(true), said(false));
     let training = SegmentParams::default().training().expect("defaults");
+    let mut bare = training.clone();
+    bare.decision.polish = false;
+    for (name, rounds) in [("without the polish", bare.context_rounds), ("without polish and context", 0)] {
+        bare.context_rounds = rounds;
+        let start = Instant::now();
+        train(&progress, cache, strokes, &bare, seed).expect("good strokes");
+        println!("  train and predict {name}: {:.2} s", start.elapsed().as_secs_f64());
+    }
     let start = Instant::now();
     let checked = validate(&progress, cache, strokes, &training, seed).expect("good strokes");
     println!(
