@@ -131,6 +131,17 @@ struct Run<T> {
     value: T,
 }
 
+/// How many values at the start of a row are `value`.
+fn run_len<T: Copy + PartialEq>(row: &[T], value: T) -> usize {
+    /// Values compared at once, without a branch between them.
+    const WIDTH: usize = 32;
+    let same = row
+        .chunks_exact(WIDTH)
+        .take_while(|part| part.iter().fold(0u32, |others, v| others + u32::from(*v != value)) == 0);
+    let len = same.count() * WIDTH;
+    len + row[len..].iter().position(|v| *v != value).unwrap_or(row.len() - len)
+}
+
 /// The runs of a few slices, with what touches inside of them united.
 struct Slab<T> {
     runs: Vec<Run<T>>,
@@ -148,7 +159,7 @@ impl<T: Copy + PartialEq + Default> Slab<T> {
             let mut rest = row;
             let mut x = 0;
             while let Some(&value) = rest.first() {
-                let len = rest.iter().position(|v| *v != value).unwrap_or(rest.len());
+                let len = run_len(rest, value);
                 if value != background {
                     slab.parents.push(slab.runs.len() as u32);
                     slab.runs.push(Run { start: x as u32, end: (x + len) as u32, value });

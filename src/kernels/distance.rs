@@ -106,6 +106,8 @@ struct Envelope {
     n: usize,
     /// Squared spacing of the samples of a column.
     step_sq: f64,
+    /// `1 / (2 k · step_sq)` for every distance k of two samples.
+    shares: Vec<f64>,
     /// Columns one after the other, transposed from the volume.
     tile: Vec<f32>,
     /// Vertex and height of the parabolas in the envelope, and where each begins to be the lowest.
@@ -119,6 +121,7 @@ impl Envelope {
         Self {
             n,
             step_sq: spacing * spacing,
+            shares: (0..n.max(1)).map(|k| 0.5 / (k.max(1) as f64 * spacing * spacing)).collect(),
             tile: vec![0.0; n * TILE],
             vertices: vec![0; n],
             heights: vec![0.0; n],
@@ -157,6 +160,10 @@ impl Envelope {
 
     fn solve_column(&mut self, c: usize, finish: fn(f32) -> f32) {
         let column = &mut self.tile[c * self.n..(c + 1) * self.n];
+        // Among sites alone there is nothing to do; most columns of a sparse volume are such.
+        if column.iter().fold(0u32, |far, d| far + u32::from(*d != 0.0)) == 0 {
+            return;
+        }
         let mut len = 0;
         for (q, height) in column.iter().enumerate() {
             if !height.is_finite() {
@@ -165,10 +172,10 @@ impl Envelope {
             let height = f64::from(*height);
             let mut begin = f64::NEG_INFINITY;
             while len > 0 {
-                let p = f64::from(self.vertices[len - 1]);
-                let rise = (height - self.heights[len - 1]) / self.step_sq;
+                let p = self.vertices[len - 1] as usize;
+                let rise = height - self.heights[len - 1];
                 // Where the parabola of q gets below that of p, in samples.
-                begin = f64::midpoint(rise / (q as f64 - p), q as f64 + p);
+                begin = rise * self.shares[q - p] + 0.5 * (q + p) as f64;
                 if begin > self.begins[len - 1] {
                     break;
                 }

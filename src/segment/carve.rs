@@ -225,7 +225,7 @@ pub fn carve(
     mask: Option<ArrayView3<'_, bool>>,
     params: &CarveParams,
 ) -> Result<Array3<u16>, SegmentError> {
-    check_inputs(progress, volume, mask.clone())?;
+    check_inputs(progress, volume, mask)?;
     let (z, y, x) = strokes.dim();
     if [z, y, x] != volume.shape() {
         let (expected, found) = (volume.shape(), [z, y, x]);

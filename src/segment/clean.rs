@@ -571,9 +571,7 @@ impl Job<'_> {
                 .and(self.labels.slice(window))
                 .and(&share)
                 .for_each(|out, best, was, share| {
-                    let may = *was == *class
-                        || *was == 0 && is_chosen(*class)
-                        || overwrite && *was != 0 && (is_chosen(*class) || is_chosen(*was) && *was == *class);
+                    let may = *was == *class || is_chosen(*class) && (*was == 0 || overwrite);
                     // Where it is even, a voxel keeps its class.
                     if may && (*share > *best || *share == *best && *was == *class) {
                         *out = *class;
@@ -581,6 +579,12 @@ impl Job<'_> {
                     }
                 });
         }
+        // A class that is not chosen gives voxels to others, where asked, but to nothing it gives none.
+        ndarray::Zip::from(&mut out).and(self.labels).for_each(|out, was| {
+            if *out == 0 && *was != 0 && !is_chosen(*was) {
+                *out = *was;
+            }
+        });
         Ok(out)
     }
 }

@@ -182,8 +182,10 @@ fn smoothing_evens_bumps_out_and_leaves_junctions_without_holes() {
     flat[[3, 3, 5]] = 0;
     let smooth = run(&flat, &params(CleanOperation::Smooth));
     assert_eq!((smooth[[6, 6, 6]], smooth[[3, 3, 5]], smooth[[9, 9, 5]]), (0, 1, 1));
-    let other = CleanParams { classes: "7".to_owned(), ..params(CleanOperation::Smooth) };
-    assert_eq!(run(&flat, &other), flat);
+    for overwrite in [false, true] {
+        let other = CleanParams { classes: "7".to_owned(), overwrite, ..params(CleanOperation::Smooth) };
+        assert_eq!(run(&flat, &other), flat, "nothing was asked of class 1");
+    }
 }
 
 #[test]

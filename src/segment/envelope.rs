@@ -155,7 +155,9 @@ fn finished(
         crate::kernels::components::ComponentsError::Cancelled(cancelled) => {
             SegmentError::Cancelled(cancelled)
         }
-        other => SegmentError::Components(other),
+        other @ crate::kernels::components::ComponentsError::TooMany { .. } => {
+            SegmentError::Components(other)
+        }
     })?;
     let mut holds_start = vec![false; parts.len() + 1];
     parts.map.iter().zip(started).filter(|(_, s)| **s).for_each(|(id, _)| holds_start[*id as usize] = true);
@@ -183,7 +185,9 @@ fn start_by_value(
         crate::kernels::components::ComponentsError::Cancelled(cancelled) => {
             SegmentError::Cancelled(cancelled)
         }
-        other => SegmentError::Components(other),
+        other @ crate::kernels::components::ComponentsError::TooMany { .. } => {
+            SegmentError::Components(other)
+        }
     })?;
     let largest = (0..parts.len()).rev().max_by_key(|k| parts.sizes[*k]).map_or(0, |k| k as u32 + 1);
     Ok(parts.map.iter().map(|id| *id == largest && largest != 0).collect())
@@ -224,7 +228,7 @@ fn limit_reach(
     reach: f32,
     may_move: &mut [bool],
 ) -> Result<(), SegmentError> {
-    let array = ArrayView3::from_shape(shape, state).map_err(|_| SegmentError::EmptyMask)?;
+    let Ok(array) = ArrayView3::from_shape(shape, state) else { return Err(SegmentError::EmptyMask) };
     for side in [true, false] {
         let distance = distance_to(progress, &array, |s| s == side, [1.0; 3])?;
         may_move.iter_mut().zip(&distance).filter(|(_, d)| **d > reach).for_each(|(m, _)| *m = false);
@@ -348,9 +352,9 @@ impl Front {
         let mut grows = params.seed;
         loop {
             if grows {
-                self.learn_histograms()
+                self.learn_histograms();
             } else {
-                self.learn_means(progress)?
+                self.learn_means(progress)?;
             }
             let mut open: Vec<u32> = (0..n).filter(|i| self.is_border(*i)).map(|i| i as u32).collect();
             let mut changed = 0usize;

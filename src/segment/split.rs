@@ -448,9 +448,9 @@ pub fn cut<T: Copy + PartialEq + Default>(
             progress.check()?;
         }
         if plane.side(at) > 0.0 {
-            beyond.push(at)
+            beyond.push(at);
         } else {
-            here += 1
+            here += 1;
         }
         for step in 0..27usize {
             let d = [step / 9, step / 3 % 3, step % 3];

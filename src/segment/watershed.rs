@@ -178,7 +178,7 @@ fn heights(
     };
     if params.on == WatershedOn::Distance {
         let mask = inside.ok_or(SegmentError::NoMask)?;
-        let array = ArrayView3::from_shape(shape, mask).map_err(|_| SegmentError::EmptyMask)?;
+        let Ok(array) = ArrayView3::from_shape(shape, mask) else { return Err(SegmentError::EmptyMask) };
         let depth = distance_to(progress, &array, |m| !m, spacing)?;
         return Ok(depth.into_iter().map(|d| -d).collect());
     }
@@ -354,7 +354,7 @@ mod tests {
             Err(SegmentError::NonFinite { n: 1, .. })
         ));
         // Left out by the mask it does no harm.
-        let mask = volume.data.mapv(|v| v.is_finite());
+        let mask = volume.data.mapv(f32::is_finite);
         assert!(watershed(&Progress::new(), &volume, None, Some(mask.view()), &params).is_ok());
         volume.voxel_um = None;
         volume.values_mut()[77] = 0.1;
