@@ -30,8 +30,9 @@ beyond its first and last slice, within one step of painting.
 Source: shape-based interpolation after Raya and Udupa (1990), doi:10.1109/42.52980.",
     inputs: &[Input { name: "labels", kind: Kind::Labels, optional: false, doc: "Painted slices" }],
     outputs: &[
-        Output { name: "interpolated", kind: Kind::Labels },
+        // The whole comes last: the next step of a recipe takes the newest.
         Output { name: "new voxels", kind: Kind::Labels },
+        Output { name: "interpolated", kind: Kind::Labels },
     ],
     params: &[
         Param::new(
@@ -97,7 +98,7 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     };
     Ok(Outcome {
         details: json!({ "classes": found.classes, "new_voxels": n }),
-        data: vec![("interpolated", of(&whole)), ("new voxels", of(&found.new))],
+        data: vec![("new voxels", of(&found.new)), ("interpolated", of(&whole))],
         notes,
     })
 }
