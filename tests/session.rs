@@ -454,6 +454,24 @@ fn where_every_label_comes_from_is_kept_undone_and_read_back() {
     assert!((all.shares.iter().map(|(_, share)| share).sum::<f32>() - 1.0).abs() < 1e-3);
     assert_eq!(all.surer.last(), Some(&1.0), "everything is at most 100 % uncertain");
 
+    // What was learnt is kept, written, and read back in another project.
+    go(&mut session, Command::KeepClassifier);
+    let classifier = layer(&session, |layer| layer.name == "classifier");
+    let (what, file) = (ExportKind::Classifier, folder.path().join("model.json"));
+    go(&mut session, Command::Export { what, layer: classifier, path: file.clone() });
+    let mut other = Session::new(Settings::default());
+    go(&mut other, Command::Open(file));
+    let read = layer(&other, |layer| layer.source.is_some());
+    let of = |session: &Session, id| {
+        let layer = session.project().layer(id).unwrap();
+        let Content::Other(waterwindow::ops::Data::Classifier(found)) = &layer.content else {
+            panic!("{:?} is no classifier", layer.content.words())
+        };
+        serde_json::to_string(found.as_ref()).unwrap()
+    };
+    assert_eq!(of(&other, read), of(&session, classifier));
+    assert_eq!(other.project().classes.name(1), "inside");
+
     // The sure part of one class becomes a layer.
     let sure = Acceptance { class: Some(1), max_uncertainty: 0.3, into: None };
     go(&mut session, Command::AcceptPrediction(sure));
@@ -472,7 +490,7 @@ fn where_every_label_comes_from_is_kept_undone_and_read_back() {
     assert_eq!(Mark::from_code(marks(&session).get([z, 10, 15])), Some(Mark::Painted));
     assert_eq!(marks(&session).get([z, 24, 24]), 0);
     let base = session.project().layer(accepted).unwrap().base_mark();
-    assert_eq!(base, Mark::Accepted);
+    assert_eq!(base, Mark::Predicted);
 
     // More of the prediction into the same layer: the painted voxels stay, the rest is accepted.
     classify(&mut session, volume, strokes, false);
@@ -482,6 +500,12 @@ fn where_every_label_comes_from_is_kept_undone_and_read_back() {
     assert_eq!(full.get([z, 10, 15]), 2);
     assert!(!full.ids().contains(&0));
     assert_eq!(Mark::from_code(marks(&session).get([z, 10, 15])), Some(Mark::Painted));
+
+    let (what, file) = (ExportKind::Marks, folder.path().join("origin.mrc"));
+    go(&mut session, Command::Export { what, layer: accepted, path: file.clone() });
+    let (codes, _) = io::read_labels(&file, &Progress::new(), MemoryBudget::from_system()).unwrap();
+    assert_eq!(Mark::from_code(codes.data[[z, 10, 15]]), Some(Mark::Painted));
+    assert_eq!(Mark::from_code(codes.data[[z, 40, 40]]), Some(Mark::Predicted));
 
     let kept = (full, marks(&session));
     let path = folder.path().join("cell.waterwindow");
@@ -501,4 +525,53 @@ fn where_every_label_comes_from_is_kept_undone_and_read_back() {
     go(&mut session, Command::Redo);
     go(&mut session, Command::Redo);
     assert_eq!(now(&session), kept);
+}
+
+#[test]
+fn ten_thousand_strokes_survive_a_crash_and_are_undone_one_by_one() {
+    const STROKES: usize = 10_000;
+    let folder = tempfile::tempdir().unwrap();
+    let mut session = Session::at(folder.path());
+    let grid = waterwindow::volume::Volume::new(
+        ndarray::Array3::<f32>::zeros((40, 40, 40)),
+        Some([0.02; 3]),
+        waterwindow::base::Unit::PerUm,
+    );
+    let made = Provenance::new("test".to_owned(), Value::Null, Vec::new(), Vec::new());
+    let volume = Box::new(Layer::new("volume".to_owned(), Content::Volume(grid.into()), made));
+    let edit = Edit::AddLayer { index: 0, layer: volume };
+    go(&mut session, Command::Edit { label: "Open".to_owned(), edit });
+    let volume = layer(&session, |layer| layer.volume().is_some());
+    let labels = label_layer(&mut session, volume);
+    let place = |n: usize| [n % 40, n / 40 % 40, n / 1600 * 5 % 40];
+    let class = |n: usize| (n % 3) as u16 + 1;
+    for n in 0..STROKES {
+        let paint = |map: &mut Labels| map.update_box(place(n), place(n).map(|i| i + 1), |_, _| class(n));
+        session.paint(labels, None, |map, _, _| paint(map)).unwrap();
+        session.end_stroke("Paint");
+        session.poll();
+    }
+    let painted = session.project().labels(labels).unwrap().labels.clone();
+    session.wait_idle();
+    drop(session);
+
+    let mut session = Session::at(folder.path());
+    let path = session.recoverable().first().unwrap().path.clone();
+    go(&mut session, Command::Open(path));
+    assert_eq!(session.project().labels(labels).unwrap().labels, painted);
+    let mut n = STROKES;
+    while session.undo_label() == Some("Paint") {
+        session.apply(Command::Undo);
+        session.poll();
+        n -= 1;
+        if n.is_multiple_of(1000) {
+            // What was painted first is there, what was painted last is not.
+            let now = &session.project().labels(labels).unwrap().labels;
+            let there = (0..40 * 40 * 40).filter(|i| now.get([i / 1600, i / 40 % 40, i % 40]) != 0).count();
+            let places: std::collections::BTreeSet<_> = (0..n).map(place).collect();
+            assert_eq!(there, places.len(), "after {n} strokes");
+        }
+    }
+    assert_eq!(n, 0, "every stroke is a step");
+    assert!(session.project().labels(labels).unwrap().labels.is_empty());
 }

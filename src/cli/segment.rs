@@ -15,7 +15,7 @@ use super::shell::Shell;
 use crate::base::Unit;
 use crate::io::{self, WriteRequest};
 use crate::ops::{self, Data, Inputs, LabelData, Outcome};
-use crate::segment::{Classifier, Segmentation};
+use crate::segment::Segmentation;
 use crate::volume::{Class, ClassTable, Labels, Volume};
 
 /// The subcommands of this group.
@@ -175,10 +175,7 @@ fn segment(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     if let (Some(file), Some(Data::Classifier(model))) =
         (matches.get_one::<PathBuf>("model-out"), outcome.get("classifier"))
     {
-        io::write_json(
-            file,
-            &ModelFile { version: 1, classes: scribbles.classes.clone(), classifier: model },
-        )?;
+        io::write_model(file, model, &scribbles.classes)?;
     }
     write_prediction(shell, matches, &outcome)
 }
@@ -230,23 +227,6 @@ fn write_probabilities(
     Ok(())
 }
 
-/// A classifier on disk with the names of its classes.
-#[derive(serde::Serialize)]
-struct ModelFile<'a> {
-    #[serde(rename = "waterwindow_classifier")]
-    version: u32,
-    classes: ClassTable,
-    classifier: &'a Classifier,
-}
-
-#[derive(serde::Deserialize)]
-struct ReadModel {
-    #[serde(rename = "waterwindow_classifier")]
-    version: u32,
-    classes: ClassTable,
-    classifier: Classifier,
-}
-
 fn predict_command() -> Command {
     command_of(op("predict"), &[])
         .arg(path_arg("volume", "What is labelled"))
@@ -258,25 +238,16 @@ fn predict_command() -> Command {
 
 fn predict(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     check_outputs(matches, &[])?;
-    let file = path(matches, "model")?;
-    let model: ReadModel = serde_json::from_str(&io::read_text(file)?)
-        .with_context(|| format!("not a classifier of this program ({})", file.display()))?;
-    anyhow::ensure!(
-        model.version == 1,
-        "classifier of version {}, this program reads version 1",
-        model.version
-    );
+    let (classifier, classes) = io::read_model(path(matches, "model")?)?;
     let inputs = Inputs::default()
         .with("volume", Data::Volume(read_volume(shell, path(matches, "volume")?)?))
-        .with("classifier", Data::Classifier(Arc::new(model.classifier)));
+        .with("classifier", Data::Classifier(Arc::new(classifier)));
     let inputs = mask_input(shell, matches, inputs)?;
     let mut outcome = shell.execute(op("predict"), &inputs, &json!({}))?;
     for (_, data) in &mut outcome.data {
         if let Data::Labels(labels) = data {
-            let named = LabelData {
-                classes: model.classes.clone().with_ids(labels.labels.ids()),
-                ..(**labels).clone()
-            };
+            let named =
+                LabelData { classes: classes.clone().with_ids(labels.labels.ids()), ..(**labels).clone() };
             *labels = Arc::new(named);
         }
     }

@@ -96,13 +96,22 @@ impl App {
     pub fn frame(&mut self, ui: &mut egui::Ui) {
         let ctx = ui.ctx().clone();
         self.derived.ctx.get_or_insert_with(|| ctx.clone());
+        commands::presets::Preset::of_id(&self.session.settings().keymap).use_it();
         self.take_events(&ctx);
         self.take_dropped_files(&ctx);
         self.take_system_dialog();
         let mut facts = self.facts();
         if !self.palette.is_open() && self.view.dialog.is_none() {
             super::tools::outline::keys(&ctx, &mut self.view, &mut self.queue);
+            // Tab belongs to whatever has the focus; only where nothing has, it leads to the next place.
+            facts.places &= ctx.memory(|memory| memory.focused().is_none());
             let pressed = commands::pressed(&ctx, &facts);
+            if pressed
+                .iter()
+                .any(|id| matches!(id, commands::CommandId::NextPlace | commands::CommandId::PreviousPlace))
+            {
+                ctx.memory_mut(|memory| memory.move_focus(egui::FocusDirection::None));
+            }
             if !pressed.is_empty() {
                 pressed.into_iter().for_each(|id| self.run(&ctx, id));
                 facts = self.facts();
@@ -113,7 +122,13 @@ impl App {
         }
         self.draw(ui, facts);
         if self.view.key_overlay {
-            self.view.key_overlay = keymap::show(&ctx);
+            let (open, preset) = keymap::show(&ctx);
+            self.view.key_overlay = open;
+            if let Some(preset) = preset {
+                let keymap = preset.id().to_owned();
+                let settings = crate::session::Settings { keymap, ..self.session.settings().clone() };
+                self.queue.session(Command::SetSettings(Box::new(settings)));
+            }
         }
         if let Some(id) = self.palette.show(&ctx, &facts) {
             self.queue.run(id);
@@ -139,6 +154,9 @@ impl App {
             prediction: self.session.live().prediction.is_some(),
             undo: self.session.undo_label().is_some(),
             redo: self.session.redo_label().is_some(),
+            places: self.session.advice().is_some_and(|advice| !advice.places.is_empty()),
+            objects: self.view.review.open && self.session.review().is_some(),
+            object: self.view.review.open && self.view.review.chosen.is_some(),
             jobs: self.session.jobs().iter().any(|job| !job.state.is_over()),
         }
     }
@@ -194,6 +212,14 @@ impl App {
                 .frame(side)
                 .show(ui, |ui| panels::measure::results(ui, &mut cx));
         }
+        if cx.view.stage == Stage::Segment && cx.view.review.open {
+            egui::Panel::bottom("proofreading")
+                .default_size(220.0)
+                .size_range(130.0..=520.0)
+                .resizable(true)
+                .frame(side)
+                .show(ui, |ui| panels::proofread::show(ui, &mut cx));
+        }
         egui::CentralPanel::default().frame(egui::Frame::new().fill(t.ground)).show(ui, |ui| {
             views::show(ui, &mut cx, &mut self.dock, self.drawer.as_mut());
         });
@@ -217,6 +243,8 @@ impl App {
                     let form = dialogs::OpenForm::again(&path, &options, &problem);
                     self.view.dialog = Some(Dialog::Open(form));
                 }
+                // Other strokes, other advice.
+                Event::PredictionChanged if self.session.advice().is_none() => self.view.suggestion = None,
                 Event::LayerAdded(id) => self.welcome_layer(id),
                 Event::LayerChanged(id, bricks) => {
                     if let Some(drawer) = &mut self.drawer {

@@ -7,7 +7,7 @@ use super::messages::Level;
 use super::state::{AfterSave, Dialog, OpenWhat, Request, Tool, ViewKind};
 use super::{panels, state, tools};
 use crate::project::Edit;
-use crate::session::{Command, LiveRequest, Settings, Theme};
+use crate::session::{Command, LiveRequest, Settings, Theme, Verdict};
 
 impl App {
     /// Applies everything that was asked for in this frame.
@@ -118,6 +118,8 @@ impl App {
                     view.choose_class(view.other_class);
                 }
             }
+            C::NextClass => step_class(&self.session, view, 1),
+            C::PreviousClass => step_class(&self.session, view, -1),
             C::PickClass => {
                 if let Some(class) = state::class_under_pointer(self.session.project(), view) {
                     view.choose_class(class);
@@ -150,7 +152,29 @@ impl App {
                 Some(command) => self.session.apply(command),
                 None => self.messages.push(Level::Warning, "Paint a class in a few slices first"),
             },
+            C::NextPlace => panels::segment::step_place(&self.session, view, 1),
+            C::PreviousPlace => panels::segment::step_place(&self.session, view, -1),
+            C::Proofread => match panels::proofread::start(&self.session, view) {
+                Some(command) => {
+                    view.stage = crate::ops::Stage::Segment;
+                    view.review =
+                        state::ReviewView { open: true, order: view.review.order, ..Default::default() };
+                    self.session.apply(command);
+                }
+                None => self
+                    .messages
+                    .push(Level::Warning, "There are no labels on the grid of the volume to proofread"),
+            },
+            C::NextObject => panels::proofread::step(&self.session, view, 1, false),
+            C::PreviousObject => panels::proofread::step(&self.session, view, -1, false),
+            C::AcceptObject => panels::proofread::judge(&mut self.session, view, Verdict::Accept),
+            C::RemoveObject => panels::proofread::judge(&mut self.session, view, Verdict::Remove),
+            C::RelabelObject => {
+                let verdict = Verdict::Relabel(view.class);
+                panels::proofread::judge(&mut self.session, view, verdict);
+            }
             C::ShowMarks => view.show_marks = !view.show_marks,
+            C::KeepClassifier => self.session.apply(Command::KeepClassifier),
             C::DiscardPrediction => self.session.apply(Command::DiscardPrediction),
             C::Uncertainty => view.show_uncertainty = !view.show_uncertainty,
             C::ToggleLabels => view.show_labels = !view.show_labels,
@@ -329,5 +353,15 @@ impl App {
         ctx.set_theme(theme_preference(theme));
         let settings = Settings { theme, ..self.session.settings().clone() };
         self.session.apply(Command::SetSettings(Box::new(settings)));
+    }
+}
+
+/// Chooses the class so many rows below in the list.
+fn step_class(session: &crate::session::Session, view: &mut state::ViewState, by: isize) {
+    let rows = session.project().classes.tree();
+    let at = rows.iter().position(|(class, _)| class.id == view.class);
+    let next = at.map_or(Some(0), |at| at.checked_add_signed(by));
+    if let Some((class, _)) = next.and_then(|place| rows.get(place)) {
+        view.choose_class(class.id);
     }
 }

@@ -8,7 +8,7 @@ use crate::project::{Layer, LayerId, Project};
 use crate::render::scene::LabelColors;
 use crate::volume::histogram::automatic_window;
 use crate::volume::marks::codes_of;
-use crate::volume::{ClassTable, Histogram, Labels, Scan, Volume};
+use crate::volume::{ClassTable, Histogram, Labels, Mark, Scan, Volume};
 
 /// Bins of a layer's histogram.
 const BINS: usize = 512;
@@ -31,6 +31,7 @@ pub(crate) struct Derived {
     stats: BTreeMap<LayerId, Background<u64, VolumeStats>>,
     curves: Background<(LayerId, u64, LayerId, u64), ClassCurves>,
     marks: Background<(LayerId, u64), Labels>,
+    coverage: Background<(LayerId, u64), Vec<Option<f32>>>,
     colors: Option<(ClassTable, LabelColors)>,
     /// What asks for a frame when something made beside the window is there.
     pub(crate) ctx: Option<egui::Context>,
@@ -86,6 +87,16 @@ impl Derived {
         self.marks.get(&key, at_once, self.ctx.as_ref(), move || codes_of(&ids, &marks, base))
     }
 
+    /// The part of the labels of each slice z that was painted or accepted; `None` for slices without labels.
+    pub(crate) fn coverage(&mut self, layer: &Layer) -> Option<&[Option<f32>]> {
+        let labels = layer.labels()?;
+        let at_once = labels.labels.n_bricks() <= AT_ONCE / crate::volume::labels::BRICK_LEN;
+        let (ids, marks, base) = (labels.labels.clone(), labels.marks.clone(), layer.base_mark().code());
+        let key = (layer.id, layer.revision);
+        let work = move || coverage_of(&ids, &marks, base);
+        self.coverage.get(&key, at_once, self.ctx.as_ref(), work).map(Vec::as_slice)
+    }
+
     /// A view of the scan as a picture, from the darkest to the brightest per cent.
     pub(crate) fn projection(
         &mut self,
@@ -138,6 +149,31 @@ fn curves_of(volume: &Volume<f32>, labels: &Labels, range: &Histogram) -> ClassC
         });
     }
     curves
+}
+
+/// The part of the labelled voxels of each slice z that a person has painted or accepted.
+fn coverage_of(ids: &Labels, marks: &Labels, base: u16) -> Vec<Option<f32>> {
+    let mut counts = vec![(0u32, 0u32); ids.shape()[0]];
+    for at in 0..ids.n_bricks() {
+        if matches!(ids.brick(at), crate::volume::labels::Brick::Uniform(0)) {
+            continue;
+        }
+        ids.for_each_in_brick(at, |zyx, id| {
+            if id == 0 {
+                return;
+            }
+            let code = match marks.get(zyx) {
+                0 => base,
+                code => code,
+            };
+            let seen = matches!(Mark::from_code(code), Some(Mark::Painted | Mark::Accepted));
+            if let Some((labelled, by_hand)) = counts.get_mut(zyx[0]) {
+                *labelled += 1;
+                *by_hand += u32::from(seen);
+            }
+        });
+    }
+    counts.into_iter().map(|(n, seen)| (n > 0).then(|| seen as f32 / n as f32)).collect()
 }
 
 /// A view of the scan in grey.

@@ -2,11 +2,13 @@
 
 use egui::vec2;
 
+use super::commands::presets::Preset;
 use super::commands::{COMMANDS, CommandId, Entry, Group, MOUSE, format_shortcut};
 use super::{theme, widgets};
 
-/// Draws the overlay; false once it should close.
-pub(crate) fn show(ctx: &egui::Context) -> bool {
+/// Draws the overlay; false once it should close, and the set of shortcuts where another one was chosen.
+pub(crate) fn show(ctx: &egui::Context) -> (bool, Option<Preset>) {
+    let mut chosen = None;
     let content = ctx.content_rect();
     let tokens = theme::of_visuals(&ctx.global_style().visuals);
     let modal = egui::Modal::new(egui::Id::unique("key-overlay"))
@@ -25,18 +27,42 @@ pub(crate) fn show(ctx: &egui::Context) -> bool {
         .show(ctx, |ui| {
             let width = (content.width() - 96.0).min(1080.0);
             ui.set_width(width);
-            ui.label(
-                egui::RichText::new("Keyboard and mouse")
-                    .font(theme::semibold(16.0))
-                    .color(tokens.text_strong),
-            );
+            ui.horizontal(|ui| {
+                ui.label(
+                    egui::RichText::new("Keyboard and mouse")
+                        .font(theme::semibold(16.0))
+                        .color(tokens.text_strong),
+                );
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    chosen = preset_choice(ui);
+                });
+            });
             ui.add_space(8.0);
             egui::ScrollArea::vertical().max_height(content.height() - 150.0).show(ui, |ui| {
                 let n = if width > 900.0 { 3 } else { 2 };
                 ui.columns(n, columns_ui);
             });
         });
-    !modal.should_close()
+    (!modal.should_close(), chosen)
+}
+
+/// The set of shortcuts; the one that was chosen now.
+fn preset_choice(ui: &mut egui::Ui) -> Option<Preset> {
+    let mut chosen = None;
+    egui::ComboBox::from_id_salt("shortcuts")
+        .selected_text(Preset::in_force().label())
+        .width(150.0)
+        .show_ui(ui, |ui| {
+            for preset in Preset::ALL {
+                if ui.selectable_label(preset == Preset::in_force(), preset.label()).clicked() {
+                    chosen = Some(preset);
+                }
+            }
+        })
+        .response
+        .accessible_name("Shortcuts as in");
+    ui.label("Shortcuts as in");
+    chosen
 }
 
 /// Fills the columns from left to right, each group in the shortest one.
@@ -62,7 +88,7 @@ fn columns_ui(columns: &mut [egui::Ui]) {
             match entry.id {
                 CommandId::Class(_) => pair(ui, &["1".to_owned(), "9".to_owned()], "Paint with class 1 to 9"),
                 _ => {
-                    let keys: Vec<_> = entry.keys.iter().map(format_shortcut).collect();
+                    let keys: Vec<_> = entry.keys_in_force().iter().map(format_shortcut).collect();
                     pair(ui, &keys, entry.label.trim_end_matches('…'));
                 }
             }
@@ -72,7 +98,7 @@ fn columns_ui(columns: &mut [egui::Ui]) {
 }
 
 fn shown(entry: &Entry) -> bool {
-    !entry.keys.is_empty() && !matches!(entry.id, CommandId::Class(n) if n > 1)
+    !entry.keys_in_force().is_empty() && !matches!(entry.id, CommandId::Class(n) if n > 1)
 }
 
 fn pair(ui: &mut egui::Ui, keys: &[String], what: &str) {

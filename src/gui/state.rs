@@ -112,7 +112,7 @@ pub(crate) enum ObjectAction {
 }
 
 /// The brush and the other hand tools.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "switches that a user sets one by one")]
 pub(crate) struct Brush {
     /// Radius in voxels of the labels.
@@ -137,6 +137,10 @@ pub(crate) struct Brush {
     pub(crate) depth: usize,
     /// What is done with an object.
     pub(crate) object: ObjectAction,
+    /// How far supervoxels are joined: 0 as they are, 1 all of them.
+    pub(crate) joining: f32,
+    /// The group of every region at that level, and of which volume.
+    pub(crate) groups: Option<(LayerId, std::sync::Arc<Vec<u32>>)>,
     /// Fill in the plane only.
     pub(crate) fill_in_plane: bool,
 }
@@ -155,6 +159,8 @@ impl Default for Brush {
             tolerance: 0.04,
             depth: 0,
             object: ObjectAction::Relabel,
+            joining: 0.0,
+            groups: None,
             fill_in_plane: true,
         }
     }
@@ -296,6 +302,31 @@ pub(crate) struct Method {
     pub(crate) in_place: bool,
 }
 
+/// The order of the list of objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum ReviewOrder {
+    /// The most doubtful first.
+    #[default]
+    Doubt,
+    /// The largest first.
+    Size,
+    /// The brightest first.
+    Lac,
+}
+
+/// Proofreading as the window shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct ReviewView {
+    /// The list is open.
+    pub(crate) open: bool,
+    /// Its order.
+    pub(crate) order: ReviewOrder,
+    /// The chosen object: its place in the list as it was made.
+    pub(crate) chosen: Option<usize>,
+    /// The list is to scroll there.
+    pub(crate) scroll: bool,
+}
+
 /// Which part of a prediction is accepted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Accept {
@@ -346,6 +377,10 @@ pub(crate) struct ViewState {
     pub(crate) accept: Accept,
     /// The method of the registry that is being set up.
     pub(crate) method: Method,
+    /// The suggestion that was looked at last.
+    pub(crate) suggestion: Option<usize>,
+    /// Proofreading.
+    pub(crate) review: ReviewView,
     /// The labels that are painted on are coloured by where they come from.
     pub(crate) show_marks: bool,
     /// Labels and prediction are drawn.
@@ -415,6 +450,8 @@ impl Default for ViewState {
             class: 1,
             accept: Accept { one_class: false, max_uncertainty: 1.0, into: None },
             method: Method::default(),
+            suggestion: None,
+            review: ReviewView::default(),
             show_marks: false,
             show_labels: true,
             show_crosshair: true,

@@ -8,6 +8,7 @@
 
 mod instances;
 mod objects;
+pub mod review;
 
 use std::collections::BTreeMap;
 use std::f64::consts::PI;

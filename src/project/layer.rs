@@ -254,8 +254,7 @@ impl Layer {
         match &*self.provenance.op {
             "painted" => Mark::Painted,
             "import" => Mark::Imported,
-            "predict" => Mark::Predicted,
-            "segment" => Mark::Accepted,
+            "segment" | "predict" => Mark::Predicted,
             "interpolate" => Mark::Interpolated,
             _ => Mark::Computed,
         }

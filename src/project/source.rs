@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::layer::{Content, LabelLayer};
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::io::{self, IoError, TiltAxis};
+use crate::ops::Data;
 use crate::volume::{ClassTable, Labels};
 
 /// Bytes at each end of a file that its checksum covers.
@@ -27,6 +28,8 @@ pub enum Role {
     Volume,
     /// Class ids.
     Labels,
+    /// A trained classifier.
+    Classifier,
 }
 
 /// What the user says about a scan where its files do not.
@@ -177,6 +180,11 @@ impl SourceFile {
                 let classes = classes.unwrap_or_default().with_ids(labels.ids());
                 let (voxel_um, origin_um) = (volume.voxel_um, volume.origin_um);
                 let content = Content::Labels(LabelLayer::new(labels, voxel_um, origin_um));
+                SourceContent { content, classes: Some(classes), warnings: Vec::new() }
+            }
+            Role::Classifier => {
+                let (classifier, classes) = io::read_model(path)?;
+                let content = Content::Other(Data::Classifier(Arc::new(classifier)));
                 SourceContent { content, classes: Some(classes), warnings: Vec::new() }
             }
         })

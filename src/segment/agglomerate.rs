@@ -107,6 +107,11 @@ impl Agglomeration {
         Ok(Self { n_regions: n, joins })
     }
 
+    /// How many regions there are.
+    pub fn n_regions(&self) -> usize {
+        self.n_regions
+    }
+
     /// How few groups can be left: 1 where all regions hang together.
     pub fn fewest(&self) -> usize {
         self.n_regions - self.joins.len()

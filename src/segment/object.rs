@@ -81,6 +81,11 @@ impl Object {
         self.flood.bounds
     }
 
+    /// Whether a voxel inside [`Object::bounds`] belongs to it.
+    pub fn has(&self, zyx: [usize; 3]) -> bool {
+        self.flood.has(zyx)
+    }
+
     /// Gives all of it another class (0 erases); returns the bricks that changed as they were.
     ///
     /// # Errors

@@ -11,13 +11,15 @@ use super::brush::{Brush, BrushShape, Capsule};
 
 /// Paints every region that the stroke touches: with a ball the whole region, with a disc its part in the slice.
 ///
-/// `regions` has one id per voxel (z, y, x) on the grid of the labels; 0 is no region. Positions are
+/// `regions` has one id per voxel (z, y, x) on the grid of the labels; 0 is no region. Where `group_of` is given,
+/// regions `r` and `s` count as one where `group_of[r - 1] == group_of[s - 1]`: megavoxels. Positions are
 /// fractional voxel indices. Returns the bricks that changed as they were; nothing is painted where the
 /// shapes differ.
 pub fn paint_regions(
     labels: &mut Labels,
     volume: Option<&Volume<f32>>,
     regions: ArrayView3<'_, u32>,
+    group_of: Option<&[u32]>,
     from_zyx: [f64; 3],
     to_zyx: [f64; 3],
     brush: &Brush,
@@ -34,8 +36,7 @@ pub fn paint_regions(
     for z in lo[0]..hi[0] {
         for y in lo[1]..hi[1] {
             for x in capsule.row(z, y) {
-                let id = regions[[z, y, x]];
-                if id != 0 {
+                if let Some(id) = group(regions[[z, y, x]], group_of) {
                     touched.insert(id);
                     seeds.push([z, y, x]);
                 }
@@ -44,10 +45,17 @@ pub fn paint_regions(
     }
     let axis = brush.plane.normal_axis();
     let flat = (brush.shape == BrushShape::Disc).then_some(axis);
-    let reached = Reached::from(&regions, seeds, &touched, flat);
+    let inside = |id: u32| group(id, group_of).is_some_and(|id| touched.contains(&id));
+    let reached = Reached::from(&regions, seeds, inside, flat);
     let (lo, hi) = reached.bounds;
     let mut guard = brush.limits.guard(brush.class, volume);
     labels.update_box(lo, hi, |zyx, old| if reached.has(zyx) { guard.painted(zyx, old) } else { old })
+}
+
+/// The group of a region; `None` for 0, which is no region.
+fn group(id: u32, group_of: Option<&[u32]>) -> Option<u32> {
+    let place = id.checked_sub(1)?;
+    group_of.map_or(Some(place), |groups| groups.get(place as usize).copied())
 }
 
 /// Voxels of regions that hang together with seeds.
@@ -64,7 +72,7 @@ impl Reached {
     fn from(
         regions: &ArrayView3<'_, u32>,
         mut open: Vec<[usize; 3]>,
-        touched: &BTreeSet<u32>,
+        inside: impl Fn(u32) -> bool,
         flat: Option<usize>,
     ) -> Self {
         let (nz, ny, nx) = regions.dim();
@@ -77,7 +85,7 @@ impl Reached {
                     let mut next = at;
                     let Some(place) = at[axis].checked_add_signed(step) else { continue };
                     next[axis] = place;
-                    if regions.get(next).is_some_and(|id| touched.contains(id)) && reached.add(next) {
+                    if regions.get(next).is_some_and(|id| inside(*id)) && reached.add(next) {
                         open.push(next);
                     }
                 }
@@ -124,15 +132,27 @@ mod tests {
         let at = [5.0, 5.0, 9.0];
         let brush = Brush { shape: BrushShape::Ball, radius_voxels: 0.0, ..Brush::default() };
         let mut labels = Labels::new([12, 12, 16]);
-        let delta = paint_regions(&mut labels, None, regions.view(), at, at, &brush);
+        let delta = paint_regions(&mut labels, None, regions.view(), None, at, at, &brush);
         assert_eq!(labels.to_dense().iter().filter(|id| **id == 1).count(), 64);
         labels.swap_bricks(delta);
         assert!(labels.is_empty());
         let disc = Brush { shape: BrushShape::Disc, ..brush.clone() };
-        paint_regions(&mut labels, None, regions.view(), at, [5.0, 5.0, 13.0], &disc);
+        paint_regions(&mut labels, None, regions.view(), None, at, [5.0, 5.0, 13.0], &disc);
         let dense = labels.to_dense();
         assert_eq!(dense.iter().filter(|id| **id == 1).count(), 32);
         assert!(dense.indexed_iter().all(|((z, ..), id)| *id == 0 || z == 5));
+    }
+
+    #[test]
+    fn joined_regions_are_painted_together() {
+        let regions = blocks();
+        let at = [5.0, 5.0, 9.0];
+        let brush = Brush { shape: BrushShape::Ball, radius_voxels: 0.0, ..Brush::default() };
+        let mut labels = Labels::new([12, 12, 16]);
+        // Blocks in pairs along x: 0 and 1, 3 and 4, and so on; the third of a row stays alone.
+        let groups: Vec<u32> = (0..27).map(|r| if r % 3 == 1 { r - 1 } else { r }).collect();
+        paint_regions(&mut labels, None, regions.view(), Some(&groups), at, at, &brush);
+        assert_eq!(labels.to_dense().iter().filter(|id| **id == 1).count(), 128);
     }
 
     #[test]
@@ -141,10 +161,12 @@ mod tests {
         let mut labels = Labels::new([12, 12, 16]);
         let brush = Brush { radius_voxels: 1.0, ..Brush::default() };
         let at = [5.0, 5.0, 1.0];
-        assert!(paint_regions(&mut labels, None, regions.view(), at, at, &brush).is_empty());
+        assert!(paint_regions(&mut labels, None, regions.view(), None, at, at, &brush).is_empty());
         let mut small = Labels::new([3, 3, 3]);
-        assert!(paint_regions(&mut small, None, regions.view(), at, at, &brush).is_empty());
+        assert!(paint_regions(&mut small, None, regions.view(), None, at, at, &brush).is_empty());
         let locked = Brush { limits: Limits { locked: vec![1], ..Limits::default() }, ..brush };
-        assert!(paint_regions(&mut labels, None, regions.view(), [5.0; 3], [5.0; 3], &locked).is_empty());
+        assert!(
+            paint_regions(&mut labels, None, regions.view(), None, [5.0; 3], [5.0; 3], &locked).is_empty()
+        );
     }
 }

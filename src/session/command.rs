@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::live::{Acceptance, LiveRequest};
 use super::refine::Refinement;
+use super::review::Verdict;
 use super::settings::Settings;
 use crate::jobs::JobId;
 use crate::ops::chain::Chain;
@@ -39,6 +40,10 @@ pub enum ExportKind {
     Meshes(MeshFormat),
     /// A table as CSV.
     Table,
+    /// Where every label comes from, as labels of their own.
+    Marks,
+    /// A classifier as JSON, for other volumes.
+    Classifier,
 }
 
 /// A request to the session.
@@ -112,10 +117,26 @@ pub enum Command {
     },
     /// Stops following the strokes; the prediction stays.
     StopLive,
+    /// Lists the objects of a label layer, the most doubtful first.
+    Review {
+        /// The label layer.
+        layer: LayerId,
+        /// The volume on the same grid.
+        volume: LayerId,
+    },
+    /// Decides about an object of that list: one step.
+    Judge {
+        /// A voxel of it (z, y, x).
+        seed_zyx: [usize; 3],
+        /// What is decided.
+        verdict: Verdict,
+    },
     /// Changes a label layer by an operation: one step, nothing painted meanwhile is lost.
     Refine(Refinement),
     /// Makes the prediction, or the part of it that is wanted, labels of the document.
     AcceptPrediction(Acceptance),
+    /// Keeps the classifier of the prediction as a layer, for other volumes.
+    KeepClassifier,
     /// Throws the prediction away.
     DiscardPrediction,
     /// Stops a job.

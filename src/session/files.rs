@@ -15,6 +15,8 @@ use crate::ops::{Context, Data, Outcome};
 use crate::project::{
     Content, History, Layer, LayerId, Opened, Project, Role, ScanOptions, SourceFile, Store, open, store,
 };
+use crate::volume::marks::codes_of;
+use crate::volume::{ClassTable, Mark};
 
 /// Any error as the sentence of a failed job.
 fn failed(error: impl std::fmt::Display) -> JobError {
@@ -24,6 +26,9 @@ fn failed(error: impl std::fmt::Display) -> JobError {
 
 /// What a file holds, by what it says about itself.
 fn role_of(path: &Path) -> Result<Role, io::IoError> {
+    if io::is_model(path) {
+        return Ok(Role::Classifier);
+    }
     let beside = ["rawtlt", "tlt"].iter().any(|extension| path.with_extension(extension).is_file());
     let header = io::read_header(path)?;
     Ok(match header.kind {
@@ -114,6 +119,8 @@ impl Session {
                 ExportKind::Layer => export_layer(progress, &layer, &classes, &path)?,
                 ExportKind::Meshes(format) => export_meshes(progress, &layer, &classes, &path, format)?,
                 ExportKind::Table => export_table(&layer, &path)?,
+                ExportKind::Marks => export_marks(progress, &layer, &path)?,
+                ExportKind::Classifier => export_classifier(&layer, &classes, &path)?,
             };
             Ok(Done::Exported { path, notes })
         });
@@ -263,7 +270,7 @@ fn read_source(
 fn export_layer(
     progress: &Progress,
     layer: &Layer,
-    classes: &crate::volume::ClassTable,
+    classes: &ClassTable,
     path: &Path,
 ) -> Result<Vec<String>, JobError> {
     let written = match &layer.content {
@@ -291,7 +298,7 @@ fn export_layer(
 fn export_meshes(
     progress: &Progress,
     layer: &Layer,
-    classes: &crate::volume::ClassTable,
+    classes: &ClassTable,
     path: &Path,
     format: MeshFormat,
 ) -> Result<Vec<String>, JobError> {
@@ -320,6 +327,33 @@ fn export_meshes(
             io::write_meshes(&file, &[mesh]).map_err(failed)?;
         }
     }
+    Ok(Vec::new())
+}
+
+/// Where every label comes from, as a label volume of its own with the names of the sources.
+fn export_marks(progress: &Progress, layer: &Layer, path: &Path) -> Result<Vec<String>, JobError> {
+    let Some(labels) = layer.labels() else {
+        return Err(failed("only labels know where they come from; choose a label layer"));
+    };
+    let codes = codes_of(&labels.labels, &labels.marks, layer.base_mark().code()).to_dense();
+    let classes = ClassTable { classes: Mark::classes() };
+    let request = WriteRequest {
+        voxel_um: labels.voxel_um,
+        origin_um: labels.origin_um,
+        unit: Some(crate::base::Unit::Label),
+        classes: Some(&classes),
+        ..WriteRequest::new(&codes)
+    };
+    io::write_array(path, &request, progress).map_err(failed)
+}
+
+fn export_classifier(layer: &Layer, classes: &ClassTable, path: &Path) -> Result<Vec<String>, JobError> {
+    let Content::Other(Data::Classifier(classifier)) = &layer.content else {
+        return Err(failed("the layer holds no classifier"));
+    };
+    let known = classes.classes.iter().filter(|class| classifier.classes.contains(&class.id)).cloned();
+    let known = ClassTable { classes: known.collect() };
+    io::write_model(path, classifier, &known).map_err(failed)?;
     Ok(Vec::new())
 }
 

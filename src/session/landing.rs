@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::advice::Advice;
 use super::live::{Accepted, CacheKey, Predicted};
 use super::refine::Refined;
+use super::review::Review;
 use super::{Event, Level, Session};
 use crate::jobs::{Finished, JobError};
 use crate::ops::{Data, Outcome, Provenance};
 use crate::project::{
     Content, Display, Edit, Layer, LayerId, Opened, Project, Saved, ScanOptions, SourceContent, SourceFile,
 };
-use crate::segment::FeatureCache;
+use crate::segment::agglomerate::Agglomeration;
+use crate::segment::{Classifier, FeatureCache};
 use crate::volume::histogram::automatic_window;
 use crate::volume::{Class, ClassTable, Labels};
 
@@ -33,8 +36,14 @@ pub(super) enum Done {
     Predicted(Box<Predicted>),
     /// A change of a label layer.
     Refined(Box<Refined>),
+    /// The objects of a label layer.
+    Reviewed(Review),
     /// A part of a prediction as a new layer.
     Accepted(Box<Accepted>),
+    /// What the strokes are worth.
+    Advised(Box<Advice>),
+    /// Megavoxels of a volume's regions.
+    Agglomerated(LayerId, u64, Arc<Agglomeration>),
     /// A scan does not say enough about itself.
     Unclear { path: PathBuf, options: Box<ScanOptions>, problem: String },
     /// New layers.
@@ -51,6 +60,8 @@ pub(super) struct Landing {
     source: Option<SourceFile>,
     /// Outputs of another operation that ran on the way: slot, operation, its parameters.
     on_the_way: Vec<(&'static str, String, Value)>,
+    /// Names of the classes that a file with a classifier knows.
+    classes: Option<ClassTable>,
 }
 
 impl Landing {
@@ -67,7 +78,7 @@ impl Landing {
             .map(|layer| (layer.name.clone(), layer.id, layer.revision))
             .collect();
         let on_the_way = Vec::new();
-        Self { op: op.to_owned(), params, name, inputs, source: None, on_the_way }
+        Self { op: op.to_owned(), params, name, inputs, source: None, on_the_way, classes: None }
     }
 
     /// Says that an output is the result of an operation that ran on the way; it is named after its slot.
@@ -93,6 +104,7 @@ impl Landing {
             inputs: Vec::new(),
             source: Some(source),
             on_the_way: Vec::new(),
+            classes: Some(classes),
         };
         landing.with(outcome)
     }
@@ -188,6 +200,9 @@ impl Session {
             Ok(Done::Features(key, cache)) => self.land_features(key, cache),
             Ok(Done::Predicted(predicted)) => self.land_prediction(*predicted),
             Ok(Done::Refined(refined)) => self.land_refined(*refined),
+            Ok(Done::Reviewed(review)) => self.land_review(review),
+            Ok(Done::Advised(advice)) => self.land_advice(*advice),
+            Ok(Done::Agglomerated(volume, revision, tree)) => self.land_agglomeration(volume, revision, tree),
             Ok(Done::Accepted(accepted)) => self.land_accepted(*accepted),
             Ok(Done::Unclear { path, options, problem }) => {
                 self.events.push(Event::ScanUnclear { path, options, problem });
@@ -222,6 +237,16 @@ impl Session {
             if let (Content::Labels(layer), Some(classes)) = (&mut content, classes) {
                 let (class_edits, renamed) = merge_classes(&self.project.classes, classes);
                 with_ids_renamed(&mut layer.labels, &renamed);
+                edits.extend(class_edits);
+            }
+            if let (Content::Other(Data::Classifier(classifier)), Some(classes)) =
+                (&mut content, &landing.classes)
+            {
+                let (class_edits, renamed) = merge_classes(&self.project.classes, classes.clone());
+                let new_id = |id: u16| renamed.iter().find(|(old, _)| *old == id).map_or(id, |(_, new)| *new);
+                let mut known = Classifier::clone(classifier);
+                known.classes.iter_mut().for_each(|id| *id = new_id(*id));
+                *classifier = Arc::new(known);
                 edits.extend(class_edits);
             }
             let on_the_way = landing.on_the_way.iter().find(|(part, ..)| *part == slot);

@@ -13,14 +13,16 @@ use ndarray::Array3;
 use rayon::prelude::*;
 use serde_json::Value;
 
+use super::advice::{Advice, AdviceInputs};
 use super::landing::Done;
 use super::refine::Refined;
 use super::{Event, Level, Session};
 use crate::base::{Cancelled, MemoryBudget, Progress, Unit};
-use crate::jobs::{JobError, JobSpec, Lane, Policy};
-use crate::ops::{self, OpError, Provenance};
+use crate::jobs::{JobError, JobId, JobSpec, Lane, Policy};
+use crate::ops::{self, Data, OpError, Provenance};
 use crate::project::{Content, Display, Edit, LabelLayer, Layer, LayerId};
-use crate::segment::{self, FeatureCache, Scribbles, SegmentParams};
+use crate::segment::agglomerate::Agglomeration;
+use crate::segment::{self, Classifier, FeatureCache, Scribbles, SegmentParams};
 use crate::volume::labels::BRICK;
 use crate::volume::{Labels, Mark, Volume};
 
@@ -42,6 +44,8 @@ pub struct LiveRequest {
 pub struct Prediction {
     /// Predicted class ids; painted voxels keep theirs.
     pub labels: Labels,
+    /// What was trained.
+    pub classifier: Arc<Classifier>,
     /// Uncertainty from 0 (sure) to 1, on the grid of the volume.
     pub uncertainty: Arc<Volume<f32>>,
     /// Fraction of painted regions that trees which have not seen their stroke label as painted, 0 to 1.
@@ -98,6 +102,8 @@ pub struct LiveState {
     pub prediction: Option<Arc<Prediction>>,
     /// What it does or waits for, in one sentence; empty where there is nothing to say.
     pub status: String,
+    /// Parameters of `segment` that it follows the strokes with.
+    pub params: Value,
 }
 
 /// What regions and features rest on.
@@ -124,17 +130,26 @@ pub(super) struct Live {
     cache: Option<(CacheKey, Arc<FeatureCache>)>,
     building: Option<CacheKey>,
     n_predictions: u64,
+    /// What the classifier last said of its certainty, and of which volume: it outlives the prediction.
+    pub(super) last_uncertainty: Option<(LayerId, Arc<Volume<f32>>)>,
+    /// Advice on the strokes of a prediction, and the job that makes the next.
+    pub(super) advice: Option<Advice>,
+    pub(super) advising: Option<JobId>,
+    /// How the regions of a volume join into larger ones: layer, revision.
+    agglomeration: Option<(LayerId, u64, Arc<Agglomeration>)>,
 }
 
 /// A prediction as the worker hands it over.
 pub(super) struct Predicted {
     labels: Labels,
+    classifier: Arc<Classifier>,
     uncertainty: Volume<f32>,
     accuracy: f32,
     shares: Vec<(u16, f32)>,
     surer: Vec<f32>,
     seconds: f32,
     request: LiveRequest,
+    advice: AdviceInputs,
 }
 
 impl Session {
@@ -148,6 +163,32 @@ impl Session {
         let revision = self.project.layer(volume)?.revision;
         let (key, cache) = self.live.cache.as_ref()?;
         ((key.volume, key.revision) == (volume, revision)).then(|| Arc::clone(cache))
+    }
+
+    /// How the regions of a volume join into megavoxels, where that has been found.
+    pub fn agglomeration(&self, volume: LayerId) -> Option<Arc<Agglomeration>> {
+        let revision = self.project.layer(volume)?.revision;
+        let (of, at, tree) = self.live.agglomeration.as_ref()?;
+        ((*of, *at) == (volume, revision)).then(|| Arc::clone(tree))
+    }
+
+    /// Finds how the regions join, once they are there.
+    fn submit_agglomeration(&mut self, volume: LayerId, revision: u64, cache: Arc<FeatureCache>) {
+        self.jobs.submit(JobSpec {
+            label: "Join supervoxels".to_owned(),
+            key: "agglomeration".to_owned(),
+            lane: Lane::Work,
+            policy: Policy::Latest,
+            work: Box::new(move |progress| {
+                let tree = Agglomeration::new(progress, &cache)?;
+                Ok(Done::Agglomerated(volume, revision, Arc::new(tree)))
+            }),
+        });
+    }
+
+    /// Takes in how the regions join.
+    pub(super) fn land_agglomeration(&mut self, volume: LayerId, revision: u64, tree: Arc<Agglomeration>) {
+        self.live.agglomeration = Some((volume, revision, tree));
     }
 
     /// Makes regions and features of a volume, where they are not there or being made.
@@ -175,6 +216,7 @@ impl Session {
     /// Classifies now, and after every further stroke where that is asked for.
     pub(super) fn classify(&mut self, request: LiveRequest) {
         self.live.state.on = request.follow;
+        self.live.state.params = request.params.clone();
         self.live.request = Some(request);
         self.predict_again();
     }
@@ -281,6 +323,10 @@ impl Session {
         params: SegmentParams,
         seed: u64,
     ) {
+        // Advice on the strokes before these is no longer wanted, and must not keep the worker.
+        if let Some(id) = self.live.advising.take() {
+            self.jobs.cancel(id);
+        }
         let id = self.jobs.submit(JobSpec {
             label: "Classify".to_owned(),
             key: "classify".to_owned(),
@@ -297,6 +343,7 @@ impl Session {
     /// Regions and features are there: on to the forest.
     pub(super) fn land_features(&mut self, key: CacheKey, cache: Arc<FeatureCache>) {
         self.live.building = None;
+        self.submit_agglomeration(key.volume, key.revision, Arc::clone(&cache));
         self.live.cache = Some((key, cache));
         self.predict_again();
     }
@@ -304,13 +351,18 @@ impl Session {
     /// Takes in what the classifier says.
     pub(super) fn land_prediction(&mut self, predicted: Predicted) {
         self.live.n_predictions += 1;
-        let Predicted { labels, uncertainty, accuracy, shares, surer, seconds, request } = predicted;
+        let Predicted { labels, classifier, uncertainty, accuracy, shares, surer, seconds, request, advice } =
+            predicted;
+        self.submit_advice(advice, request.volume, self.live.n_predictions);
         let name = |id| self.project.layer(id).map_or_else(String::new, |layer: &Layer| layer.name.clone());
         let inputs = vec![name(request.volume), name(request.strokes)];
         self.live.state.status = format!("the whole volume in {seconds:.2} s");
+        let uncertainty = Arc::new(uncertainty);
+        self.live.last_uncertainty = Some((request.volume, Arc::clone(&uncertainty)));
         self.live.state.prediction = Some(Arc::new(Prediction {
             labels,
-            uncertainty: Arc::new(uncertainty),
+            classifier,
+            uncertainty,
             accuracy,
             shares,
             surer,
@@ -384,7 +436,7 @@ impl Session {
                     }
                 });
                 let label = "Accept prediction".to_owned();
-                let refined = Refined::of(layer, label, Mark::Accepted, labels, &after, Vec::new());
+                let refined = Refined::of(layer, label, Mark::Predicted, labels, &after, Vec::new());
                 Ok(Done::Refined(Box::new(refined)))
             }),
         });
@@ -419,9 +471,31 @@ impl Session {
         }
     }
 
+    /// Keeps the classifier of the prediction as a layer of its own.
+    pub(super) fn keep_classifier(&mut self) {
+        let Some(prediction) = self.live.state.prediction.clone() else {
+            return self.say(Level::Warning, "there is no classifier to keep; classify first");
+        };
+        let params = ops::find("segment")
+            .and_then(|op| op.complete(&prediction.request.params).ok())
+            .unwrap_or(Value::Null);
+        let content = Content::Other(Data::Classifier(Arc::clone(&prediction.classifier)));
+        let provenance = Provenance::new("segment", params, prediction.inputs.clone(), Vec::new());
+        let layer = Layer::new(self.project.free_name("classifier"), content, provenance);
+        let edit = Edit::AddLayer { index: usize::MAX, layer: Box::new(layer) };
+        match self.edit("Keep classifier".to_owned(), edit) {
+            Ok(()) => self.say(
+                Level::Info,
+                "The classifier is a layer now: apply it with Predict under More methods, or export it for other projects",
+            ),
+            Err(error) => self.say(Level::Error, format!("the classifier was not kept: {error}")),
+        }
+    }
+
     /// Forgets everything about the project that was open.
     pub(super) fn reset_live(&mut self) {
         self.live = Live::default();
+        self.review = None;
         self.events.push(Event::PredictionChanged);
     }
 }
@@ -429,7 +503,7 @@ impl Session {
 fn predict(
     progress: &Progress,
     request: LiveRequest,
-    cache: &FeatureCache,
+    cache: &Arc<FeatureCache>,
     volume: &Volume<f32>,
     strokes: &Labels,
     params: &SegmentParams,
@@ -450,8 +524,10 @@ fn predict(
         labels: Labels::from_dense(&labels),
         uncertainty,
         accuracy: classifier.held_out_accuracy,
+        classifier: Arc::new(classifier),
         seconds: began.elapsed().as_secs_f32(),
         request,
+        advice: AdviceInputs { cache: Arc::clone(cache), prediction, scribbles, training, seed },
     })
 }
 

@@ -3,12 +3,14 @@
 //! A session holds the project, its history, the jobs and the settings. Nothing here blocks for
 //! long: what takes time becomes a job, and its result lands in [`Session::poll`].
 
+mod advice;
 mod command;
 mod files;
 mod home;
 mod landing;
 mod live;
 mod refine;
+mod review;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -18,9 +20,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use crate::project::{Recoverable, Role, ScanOptions};
+pub use advice::Advice;
 pub use command::{Command, Event, ExportKind, Level, MeshFormat};
 pub use live::{Acceptance, LiveRequest, LiveState, Prediction};
 pub use refine::Refinement;
+pub use review::{Review, Standing, Verdict};
 pub use settings::{Recent, Settings, Theme};
 
 use crate::base::Progress;
@@ -47,6 +51,7 @@ pub struct Session {
     events: Vec<Event>,
     stroke: Option<(LayerId, Gesture)>,
     live: live::Live,
+    review: Option<Review>,
     path: Option<PathBuf>,
     dirty: bool,
     read_only: Option<String>,
@@ -88,6 +93,7 @@ impl Session {
             events: Vec::new(),
             stroke: None,
             live: live::Live::default(),
+            review: None,
             path: None,
             dirty: false,
             read_only: None,
@@ -176,8 +182,11 @@ impl Session {
             Command::Classify(request) => self.classify(request),
             Command::PrepareRegions { volume, params } => self.prepare_regions(volume, &params),
             Command::StopLive => self.stop_live(),
+            Command::Review { layer, volume } => self.start_review(layer, volume),
+            Command::Judge { seed_zyx, verdict } => self.judge(seed_zyx, verdict),
             Command::Refine(refinement) => self.refine(refinement),
             Command::AcceptPrediction(acceptance) => self.accept_prediction(&acceptance),
+            Command::KeepClassifier => self.keep_classifier(),
             Command::DiscardPrediction => self.discard_prediction(),
             Command::Cancel(id) => self.jobs.cancel(id),
             Command::ClearFinishedJobs => self.jobs.clear_finished(),

@@ -71,7 +71,8 @@ impl Session {
             work: Box::new(move |progress| {
                 let context = Context { progress: progress.clone(), budget };
                 let outcome = op.execute(&context, &inputs, &params)?;
-                let after = outcome.data.iter().find_map(|(_, data)| match data {
+                // The whole comes last, after what only says what is new.
+                let after = outcome.data.iter().rev().find_map(|(_, data)| match data {
                     Data::Labels(data) => Some(data.labels.clone()),
                     _ => None,
                 });

@@ -17,9 +17,9 @@ pub enum Mark {
     Painted,
     /// Filled in between painted slices.
     Interpolated,
-    /// Said by the classifier and not looked at yet.
+    /// Said by the classifier, and not looked at object by object.
     Predicted,
-    /// Said by the classifier and accepted.
+    /// Looked at and found right.
     Accepted,
     /// Read from a file.
     Imported,

@@ -2,12 +2,12 @@
 
 use egui::{Event, Key, Modifiers, PointerButton, Pos2};
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use ndarray::Array3;
 use waterwindow::base::Unit;
 use waterwindow::gui::App;
 use waterwindow::ops::Provenance;
-use waterwindow::project::{Content, Display, Edit, Layer};
+use waterwindow::project::{Content, Display, Edit, LabelLayer, Layer};
 use waterwindow::session::{Command, Session, Settings};
 use waterwindow::volume::{ClassTable, Labels, Mark, Volume};
 
@@ -262,4 +262,112 @@ fn a_child_stays_inside_its_parent_where_that_is_wanted_and_marks_say_who_painte
     key(&mut harness, Key::X);
     tap(&mut harness, [6.0, 6.0], PointerButton::Primary);
     assert_eq!(labels(&harness).get([24, 6, 6]), 2);
+}
+
+#[test]
+fn objects_are_proofread_from_the_list_and_every_decision_is_a_step() {
+    let mut harness = ball();
+    let mut map = Labels::new([N; 3]);
+    let middle = (N as f64 - 1.0) / 2.0;
+    map.update_box([0; 3], [N; 3], |zyx, _| {
+        let r = zyx.map(|i| (i as f64 - middle).powi(2)).iter().sum::<f64>().sqrt();
+        u16::from(r < RADIUS) * 2
+    });
+    // Five crumbs of buffer, one of them bright.
+    for (k, at) in [[3, 3, 3], [3, 3, 40], [3, 40, 3], [40, 3, 3], [24, 24, 24]].into_iter().enumerate() {
+        let hi = at.map(|i| i + 2 + usize::from(k == 0));
+        map.update_box(at, hi, |_, _| 1);
+    }
+    let content = Content::Labels(LabelLayer::new(map, Some([0.03; 3]), [0.0; 3]));
+    let provenance = Provenance::new("segment", serde_json::Value::Null, Vec::new(), Vec::new());
+    let layer = Box::new(Layer::new("segmentation", content, provenance));
+    let edit = Edit::AddLayer { index: usize::MAX, layer };
+    harness.state_mut().session_mut().apply(Command::Edit { label: "Add labels".to_owned(), edit });
+    settle(&mut harness);
+    key(&mut harness, Key::M);
+    settle(&mut harness);
+    harness.get_by_label_contains("0 of 6 objects decided");
+    assert!(harness.query_all_by_label_contains("above its class").next().is_some());
+    key(&mut harness, Key::Period);
+    look(&mut harness, "proofread");
+    let session = harness.state().session();
+    let first = session.review().unwrap().findings[0].clone();
+    assert_eq!((first.class, first.seed_zyx), (1, [24, 24, 24]), "the bright one is the most doubtful");
+    key(&mut harness, Key::Delete);
+    assert_eq!(labels(&harness).get([24, 24, 24]), 0);
+    harness.get_by_label_contains("1 of 6 objects decided");
+    harness.key_press_modifiers(Modifiers::SHIFT, Key::Enter);
+    (0..3).for_each(|_| harness.step());
+    harness.get_by_label_contains("2 of 6 objects decided");
+    let marks = |harness: &Harness<'_, App>| {
+        let project = harness.state().session().project();
+        let layer = project.from_top().find_map(|layer| layer.labels()).unwrap();
+        layer.marks.to_dense().iter().filter(|code| **code == Mark::Accepted.code()).count()
+    };
+    let accepted = marks(&harness);
+    assert!(accepted > 0, "an accepted object is marked");
+    look(&mut harness, "proofread_two");
+    click(&mut harness, "Undo");
+    assert_eq!(marks(&harness), 0);
+    click(&mut harness, "Undo");
+    assert_eq!(labels(&harness).get([24, 24, 24]), 1);
+    harness.get_by_label_contains("0 of 6 objects decided");
+}
+
+#[test]
+fn what_lies_between_painted_slices_is_filled_in_and_marked() {
+    let mut harness = ball();
+    click(&mut harness, "Class nucleus");
+    key(&mut harness, Key::P);
+    let square = [[16.0, 16.0], [16.0, 32.0], [32.0, 32.0], [32.0, 16.0], [16.0, 16.0]];
+    drag(&mut harness, &square, PointerButton::Primary);
+    let one = count(&harness, 2);
+    (0..6).for_each(|_| key(&mut harness, Key::PageUp));
+    drag(&mut harness, &square, PointerButton::Primary);
+    assert_eq!(count(&harness, 2), 2 * one, "the same outline in another slice");
+    key(&mut harness, Key::I);
+    settle(&mut harness);
+    near(count(&harness, 2), 7 * one, one / 2);
+    look(&mut harness, "interpolated");
+    let project = harness.state().session().project();
+    let layer = project.from_top().find(|layer| layer.labels().is_some()).unwrap();
+    let codes = layer.labels().unwrap().marks.to_dense();
+    let marked = codes.iter().filter(|code| **code == Mark::Interpolated.code()).count();
+    near(marked, 5 * one, one / 2);
+    click(&mut harness, "Undo");
+    assert_eq!(count(&harness, 2), 2 * one, "one step");
+}
+
+#[test]
+fn the_classifier_says_how_good_the_strokes_are_and_where_to_paint_next() {
+    let mut harness = ball();
+    key(&mut harness, Key::B);
+    let strokes =
+        [("Class buffer", [[5.0, 8.0], [5.0, 40.0]]), ("Class nucleus", [[22.0, 18.0], [26.0, 30.0]])];
+    for (class, line) in strokes {
+        click(&mut harness, class);
+        drag(&mut harness, &line, PointerButton::Primary);
+    }
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
+    (0..3).for_each(|_| harness.step());
+    settle(&mut harness);
+    settle(&mut harness);
+    let advice = harness.state().session().advice().unwrap().clone();
+    assert_eq!(advice.validation.classes, [1, 2]);
+    assert!(advice.places.len() > 2, "{} places", advice.places.len());
+    harness.get_by_label_contains("Paint next:");
+    look(&mut harness, "advice");
+    let said = |harness: &Harness<'_, App>| {
+        let node = harness.get_by_label_contains("Paint next:").accesskit_node();
+        node.label().or_else(|| node.value()).unwrap_or_default()
+    };
+    let names = |id| harness.state().session().project().classes.name(id);
+    let sentences: Vec<_> = advice.places.iter().map(|place| place.sentence(names)).collect();
+    assert!(said(&harness).contains(&sentences[0]));
+    key(&mut harness, Key::Tab);
+    key(&mut harness, Key::Tab);
+    assert!(said(&harness).contains(&sentences[1]), "the second Tab leads to the second place");
+    harness.key_press_modifiers(Modifiers::SHIFT, Key::Tab);
+    (0..3).for_each(|_| harness.step());
+    assert!(said(&harness).contains(&sentences[0]));
 }

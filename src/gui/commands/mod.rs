@@ -3,8 +3,11 @@
 //! Menus, the palette, shortcuts, tooltips, the key overlay and docs/shortcuts.md are made from
 //! it, so that none of them can say something else.
 
+use presets::Preset;
+
 use egui::{Key, KeyboardShortcut, Modifiers};
 
+pub(crate) mod presets;
 mod table;
 
 pub(crate) use table::{COMMANDS, MOUSE};
@@ -36,9 +39,19 @@ pub(crate) enum CommandId {
     BallBrush,
     SmartBrush,
     SwapClass,
+    NextClass,
+    PreviousClass,
     LockClass,
     PickClass,
     Interpolate,
+    NextPlace,
+    PreviousPlace,
+    Proofread,
+    NextObject,
+    PreviousObject,
+    AcceptObject,
+    RemoveObject,
+    RelabelObject,
     ShowMarks,
     SmallerBrush,
     LargerBrush,
@@ -49,6 +62,7 @@ pub(crate) enum CommandId {
     Live,
     AcceptPrediction,
     DiscardPrediction,
+    KeepClassifier,
     Uncertainty,
     ToggleLabels,
     Measure,
@@ -118,6 +132,12 @@ pub(crate) struct Facts {
     pub(crate) undo: bool,
     /// Something can be redone.
     pub(crate) redo: bool,
+    /// Places that are worth a stroke are known, and no field has the focus.
+    pub(crate) places: bool,
+    /// A list of objects to proofread is open.
+    pub(crate) objects: bool,
+    /// One of them is chosen.
+    pub(crate) object: bool,
     /// A job runs or waits.
     pub(crate) jobs: bool,
 }
@@ -154,9 +174,14 @@ impl Entry {
         self
     }
 
+    /// The shortcuts in the set that the user has chosen.
+    pub(crate) fn keys_in_force(&self) -> Vec<KeyboardShortcut> {
+        Preset::in_force().keys(self)
+    }
+
     /// The first shortcut as it is printed on keys; empty where there is none.
     pub(crate) fn shortcut(&self) -> String {
-        self.keys.first().map(format_shortcut).unwrap_or_default()
+        self.keys_in_force().first().map(format_shortcut).unwrap_or_default()
     }
 
     /// The tooltip with the shortcut behind it.
@@ -203,8 +228,10 @@ pub(crate) fn pressed(ctx: &egui::Context, facts: &Facts) -> Vec<CommandId> {
     let mut found = Vec::new();
     ctx.input_mut(|input| {
         // The longest combinations first, so that Ctrl+Shift+Z is not taken for Ctrl+Z.
-        let mut keys: Vec<_> =
-            COMMANDS.iter().flat_map(|entry| entry.keys.iter().map(move |key| (entry, key))).collect();
+        let mut keys: Vec<_> = COMMANDS
+            .iter()
+            .flat_map(|entry| entry.keys_in_force().into_iter().map(move |key| (entry, key)))
+            .collect();
         keys.sort_by_key(|(_, key)| {
             let m = key.modifiers;
             std::cmp::Reverse(u8::from(m.shift) + u8::from(m.command) + u8::from(m.alt))
@@ -214,7 +241,7 @@ pub(crate) fn pressed(ctx: &egui::Context, facts: &Facts) -> Vec<CommandId> {
             if (plain && typing) || !(entry.enabled)(facts) {
                 continue;
             }
-            if consume(input, key) && !found.contains(&entry.id) {
+            if consume(input, &key) && !found.contains(&entry.id) {
                 found.push(entry.id);
             }
         }
@@ -254,6 +281,19 @@ pub fn shortcuts_page() -> String {
         for entry in COMMANDS.iter().filter(|entry| entry.group == group) {
             let keys: Vec<_> = entry.keys.iter().map(format_shortcut).collect();
             let _ = writeln!(page, "| {} | {} | {} |", entry.label, keys.join(", "), entry.tooltip);
+        }
+    }
+    page.push_str(
+        "\n## As in other programs\n\nThe overlay of shortcuts (**?**) offers these sets. Only what differs is listed; a key that is taken from another command is its key with Shift, where that is free.\n\n| set | command | keys |\n|---|---|---|\n",
+    );
+    for preset in Preset::ALL.into_iter().skip(1) {
+        for entry in COMMANDS {
+            let keys = preset.keys(entry);
+            if keys != entry.keys {
+                let keys: Vec<_> = keys.iter().map(format_shortcut).collect();
+                let keys = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
+                let _ = writeln!(page, "| {} | {} | {keys} |", preset.label(), entry.label);
+            }
         }
     }
     page

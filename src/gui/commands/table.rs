@@ -256,6 +256,24 @@ pub(crate) static COMMANDS: &[Entry] = {
         )
         .when(|f| f.volume),
         entry(
+            C::NextClass,
+            G::Paint,
+            icons::CARET_DOWN,
+            "Next class",
+            &[key(Key::Equals)],
+            "Paints with the class below in the list",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::PreviousClass,
+            G::Paint,
+            icons::CARET_UP,
+            "Class above",
+            &[key(Key::Minus)],
+            "Paints with the class above in the list",
+        )
+        .when(|f| f.volume),
+        entry(
             C::PickClass,
             G::Paint,
             icons::EYEDROPPER,
@@ -282,6 +300,78 @@ pub(crate) static COMMANDS: &[Entry] = {
             "Fills in what lies between painted slices, into unlabelled voxels only",
         )
         .when(|f| f.labels),
+        entry(
+            C::NextPlace,
+            G::Paint,
+            icons::LIGHTBULB,
+            "Next place to paint",
+            &[key(Key::Tab)],
+            "Goes to the place where a stroke would teach the classifier most",
+        )
+        .when(|f| f.places),
+        entry(
+            C::PreviousPlace,
+            G::Paint,
+            icons::LIGHTBULB,
+            "Previous place to paint",
+            &[shift(Key::Tab)],
+            "Goes back to the place before",
+        )
+        .when(|f| f.places),
+        entry(
+            C::Proofread,
+            G::Paint,
+            icons::LIST_CHECKS,
+            "Proofread objects",
+            &[key(Key::M)],
+            "Lists the objects of the labels, the most doubtful first, to accept, remove or change them",
+        )
+        .when(|f| f.volume && f.labels),
+        entry(
+            C::NextObject,
+            G::Paint,
+            icons::CARET_DOWN,
+            "Next object",
+            &[key(Key::Period)],
+            "Goes to the next object of the list",
+        )
+        .when(|f| f.objects),
+        entry(
+            C::PreviousObject,
+            G::Paint,
+            icons::CARET_UP,
+            "Previous object",
+            &[key(Key::Comma)],
+            "Goes to the object before in the list",
+        )
+        .when(|f| f.objects),
+        entry(
+            C::AcceptObject,
+            G::Paint,
+            icons::CHECK,
+            "Accept object",
+            &[shift(Key::Enter)],
+            "Marks the chosen object as looked at and right, and goes to the next",
+        )
+        .when(|f| f.object),
+        entry(
+            C::RemoveObject,
+            G::Paint,
+            icons::TRASH,
+            "Remove object",
+            &[key(Key::Delete)],
+            "Takes the chosen object's labels away and goes to the next",
+        )
+        .when(|f| f.object),
+        entry(
+            C::RelabelObject,
+            G::Paint,
+            icons::SWAP,
+            "Give object the chosen class",
+            &[shift(Key::R)],
+            "The object of the list gets the class that is painted, and the next one is shown",
+        )
+        .when(|f| f.object),
         entry(
             C::NewClass,
             G::Paint,
@@ -407,6 +497,15 @@ pub(crate) static COMMANDS: &[Entry] = {
             "Discard prediction",
             &[],
             "Throws the prediction away; what is painted stays",
+        )
+        .when(|f| f.prediction),
+        entry(
+            C::KeepClassifier,
+            G::Paint,
+            icons::FLOPPY_DISK,
+            "Keep classifier",
+            &[],
+            "Keeps what was learnt as a layer, to apply it to other volumes or to write it to a file",
         )
         .when(|f| f.prediction),
         entry(

@@ -11,6 +11,9 @@ use crate::project::Edit;
 use crate::volume::classes::{ONTOLOGY, palette_color};
 use crate::volume::{Class, ClassTable};
 
+/// Height of a row.
+const ROW: f32 = 26.0;
+
 /// Draws the list.
 pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     widgets::heading_row(ui, "Classes", |ui| {
@@ -38,17 +41,26 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         return;
     }
     ui.spacing_mut().item_spacing.y = 1.0;
-    let height = (classes.classes.len() as f32 * 27.0).min(270.0);
-    egui::ScrollArea::vertical().id_salt("classes").max_height(height + 2.0).show(ui, |ui| {
-        for (place, (class, depth)) in classes.tree().into_iter().enumerate() {
-            row(ui, place, class, depth.min(5), cx);
-        }
-    });
+    let rows = classes.tree();
+    let height = (rows.len() as f32 * (ROW + 1.0)).min(270.0);
+    // Only the rows that are seen are drawn: there may be a thousand classes.
+    egui::ScrollArea::vertical().id_salt("classes").max_height(height + 2.0).show_rows(
+        ui,
+        ROW,
+        rows.len(),
+        |ui, seen| {
+            for place in seen {
+                if let Some((class, depth)) = rows.get(place) {
+                    row(ui, place, class, (*depth).min(5), cx);
+                }
+            }
+        },
+    );
 }
 
 fn row(ui: &mut egui::Ui, place: usize, class: &Class, depth: usize, cx: &mut Cx<'_>) {
     let t = theme::of(ui);
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 26.0), Sense::click());
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
     let chosen = cx.view.class == class.id;
     response.widget_info(|| {
         egui::WidgetInfo::selected(egui::Role::ListItem, true, chosen, format!("Class {}", class.name))

@@ -4,6 +4,7 @@ use super::super::frame::Cx;
 use super::super::state::{Dialog, ViewKind};
 use super::super::widgets::{self, Button};
 use super::super::{dialogs, icons};
+use crate::ops::Data;
 use crate::project::{Content, Layer, Project};
 use crate::session::{ExportKind, MeshFormat};
 
@@ -38,10 +39,17 @@ pub(crate) fn layer_form(layer: &Layer) -> Dialog {
             ("The ending says the format: .mrc, .tif, .npy, or .zarr for OME-Zarr labels", ".mrc")
         }
         Content::Alignment(_) => ("A JSON file with the shift of every view", ".json"),
+        Content::Other(Data::Classifier(_)) => {
+            ("A JSON file for Predict, here or on the command line", ".json")
+        }
         Content::Other(_) => ("A CSV file", ".csv"),
         _ => ("The ending says the format: .mrc, .tif, .npy, or .zarr for OME-Zarr", ".mrc"),
     };
-    let kind = if matches!(layer.content, Content::Other(_)) { ExportKind::Table } else { ExportKind::Layer };
+    let kind = match &layer.content {
+        Content::Other(Data::Classifier(_)) => ExportKind::Classifier,
+        Content::Other(_) => ExportKind::Table,
+        _ => ExportKind::Layer,
+    };
     form(layer, kind, &format!("Export {}", layer.name), hint, extension)
 }
 
@@ -74,6 +82,23 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
             icons::SHAPES,
             "Export labels",
             || layer_form(layer),
+            cx,
+        );
+        item(
+            ui,
+            &format!("{}: origin of labels", layer.name),
+            "Which voxels were painted, interpolated, predicted, accepted, imported or computed, as labels",
+            icons::FINGERPRINT,
+            "Export origin of labels",
+            || {
+                form(
+                    layer,
+                    ExportKind::Marks,
+                    "Export origin of labels",
+                    "1 painted, 2 interpolated, 3 predicted, 4 accepted, 5 imported, 6 computed",
+                    "_origin.mrc",
+                )
+            },
             cx,
         );
         item(
@@ -116,7 +141,9 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         .filter(|l| {
             matches!(
                 l.content,
-                Content::Volume(_) | Content::Alignment(_) | Content::Other(crate::ops::Data::Table(_))
+                Content::Volume(_)
+                    | Content::Alignment(_)
+                    | Content::Other(Data::Table(_) | Data::Classifier(_))
             )
         })
         .collect();
@@ -124,7 +151,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         return;
     }
     widgets::divider(ui);
-    widgets::heading(ui, "Volumes and tables");
+    widgets::heading(ui, "Volumes, tables, classifiers");
     for layer in others {
         let name = format!("Export {}", layer.name);
         item(ui, &layer.name, &layer.content.words(), icons::CUBE, &name, || layer_form(layer), cx);

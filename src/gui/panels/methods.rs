@@ -23,8 +23,11 @@ fn offered() -> impl Iterator<Item = &'static Op> {
 
 /// Whether an operation can change a label layer in place.
 pub(crate) fn refines(op: &Op) -> bool {
-    let takes = op.inputs.iter().any(|slot| slot.kind == Kind::Labels && !slot.optional);
-    takes && op.outputs.first().is_some_and(|output| output.kind == Kind::Labels)
+    // What takes strokes besides a volume gives something else than better strokes.
+    let takes = op.inputs.iter().all(|slot| slot.optional || slot.name == "labels");
+    takes
+        && op.inputs.iter().any(|slot| slot.name == "labels")
+        && op.outputs.iter().any(|output| output.kind == Kind::Labels)
 }
 
 /// Draws it.

@@ -7,7 +7,7 @@ use super::super::widgets::{self, Button};
 use super::super::{icons, theme};
 use super::{classes, methods, operation};
 use crate::ops;
-use crate::session::Prediction;
+use crate::session::{Advice, Prediction};
 use crate::volume::ClassTable;
 
 /// Draws the inspector.
@@ -22,6 +22,10 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     paint(ui, cx);
     widgets::divider(ui);
     classify(ui, cx);
+    if super::proofread::start(cx.session, cx.view).is_some() {
+        widgets::divider(ui);
+        proofread(ui, cx);
+    }
     widgets::divider(ui);
     methods::show(ui, cx);
 }
@@ -50,6 +54,15 @@ fn paint(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     }
 }
 
+fn proofread(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+    widgets::heading(ui, "Proofread");
+    let entry = find(CommandId::Proofread);
+    let button = Button::new("List objects").icon(entry.icon).shortcut(entry.shortcut());
+    if button.show(ui).on_hover_text(entry.tooltip).clicked() {
+        cx.queue.run(CommandId::Proofread);
+    }
+}
+
 /// How many classes have been painted.
 fn n_painted(cx: &Cx<'_>) -> usize {
     let labels = state::strokes_layer(cx.session.project(), cx.view).and_then(|layer| layer.labels());
@@ -69,7 +82,11 @@ fn classify(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         return;
     }
     if let Some(op) = ops::find("segment") {
-        operation::form(ui, op, &[], cx);
+        let params = operation::form(ui, op, &[], cx);
+        // While it follows the strokes it follows the form as well.
+        if state.on && params != state.params && !ui.ctx().text_edit_focused() {
+            cx.queue.run(CommandId::Classify);
+        }
     }
     let mut on = state.on;
     let entry = find(CommandId::Live);
@@ -90,7 +107,10 @@ fn classify(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
 
 fn show_prediction(ui: &mut egui::Ui, prediction: &Prediction, cx: &mut Cx<'_>) {
     widgets::heading(ui, "Prediction");
-    operation::fact(ui, "Held-out accuracy", &format!("{:.0} %", prediction.accuracy * 100.0));
+    match cx.session.advice() {
+        Some(advice) => advised(ui, advice, cx),
+        None => operation::fact(ui, "Held-out accuracy", &format!("{:.0} %", prediction.accuracy * 100.0)),
+    }
     let entry = find(CommandId::Uncertainty);
     widgets::switch(ui, &mut cx.view.show_uncertainty, "Show uncertainty", &entry.tooltip_with_key());
     let session = cx.session;
@@ -109,6 +129,58 @@ fn show_prediction(ui: &mut egui::Ui, prediction: &Prediction, cx: &mut Cx<'_>) 
             cx.queue.run(CommandId::DiscardPrediction);
         }
     });
+    let entry = find(CommandId::KeepClassifier);
+    if Button::new(entry.label).icon(entry.icon).quiet().show(ui).on_hover_text(entry.tooltip).clicked() {
+        cx.queue.run(CommandId::KeepClassifier);
+    }
+}
+
+/// What the strokes are worth, and where to paint next.
+fn advised(ui: &mut egui::Ui, advice: &Advice, cx: &mut Cx<'_>) {
+    let t = theme::of(ui);
+    let session = cx.session;
+    let classes = &session.project().classes;
+    let percent = |part: f32| format!("{:.0} %", part * 100.0);
+    let (strokes, slabs) = (&advice.validation.by_stroke, advice.validation.by_slab.as_ref());
+    let tooltip = "How much of each class is told right by what has not seen it, every class weighing the same: strokes left out one by one, and slabs of painted slices";
+    widgets::row(ui, "Told right", tooltip, |ui, _| {
+        let by_slab =
+            slabs.map_or_else(String::new, |v| format!(", slabs {}", percent(v.balanced_accuracy())));
+        let text = format!("strokes {}{by_slab}", percent(strokes.balanced_accuracy()));
+        ui.add(egui::Label::new(egui::RichText::new(text).color(t.text_strong)).truncate());
+    });
+    widgets::fold(ui, "confusion", "Which class is taken for which", false, |ui| {
+        for (row, (class, recall)) in advice.validation.classes.iter().zip(strokes.recall()).enumerate() {
+            let taken = strokes.confusion.get(row).into_iter().flatten().enumerate();
+            let worst = taken.filter(|(column, n)| *column != row && **n > 0).max_by_key(|(_, n)| **n);
+            let worst = worst.and_then(|(column, _)| advice.validation.classes.get(column));
+            let for_what = worst.map_or_else(String::new, |id| format!(", else {}", classes.name(*id)));
+            let text = format!("{}{for_what}", percent(recall));
+            operation::fact(ui, &classes.name(*class), &text);
+        }
+    });
+    let Some(next) = advice.places.get(cx.view.suggestion.unwrap_or(0)) else { return };
+    let entry = find(CommandId::NextPlace);
+    widgets::hint(ui, &format!("Paint next: {}", next.sentence(|id| classes.name(id))));
+    let label = if cx.view.suggestion.is_some() { "Next place" } else { "Show place" };
+    let button = Button::new(label).icon(entry.icon).shortcut(entry.shortcut()).name(entry.label);
+    if button.show(ui).on_hover_text(entry.tooltip).clicked() {
+        cx.queue.run(CommandId::NextPlace);
+    }
+    ui.add_space(4.0);
+}
+
+/// Goes to another place that is worth a stroke.
+pub(crate) fn step_place(session: &crate::session::Session, view: &mut state::ViewState, by: isize) {
+    let Some(advice) = session.advice().filter(|advice| !advice.places.is_empty()) else { return };
+    let n = advice.places.len() as isize;
+    let at = view.suggestion.map_or(if by > 0 { 0 } else { n - 1 }, |at| (at as isize + by).rem_euclid(n));
+    let Some(place) = advice.places.get(at as usize) else { return };
+    let Some(map) = session.project().layer(advice.volume).and_then(state::world_from_voxel) else { return };
+    let [z, y, x] = place.centre_zyx.map(|v| f64::from(v.round()));
+    view.suggestion = Some(at as usize);
+    view.cursor_um = map.transform_point3(glam::DVec3::new(x, y, z));
+    view.center_um = view.cursor_um;
 }
 
 /// Which part is accepted, and where to.

@@ -31,7 +31,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     });
     match cx.view.tool {
         Tool::Brush | Tool::Eraser => brush(ui, cx, true),
-        Tool::Regions => brush(ui, cx, false),
+        Tool::Regions => regions(ui, cx),
         Tool::Polygon => polygon(ui, cx),
         Tool::Fill => fill(ui, cx, false),
         Tool::Wand => fill(ui, cx, true),
@@ -67,6 +67,31 @@ fn brush(ui: &mut egui::Ui, cx: &mut Cx<'_>, edges: bool) {
         }
     }
     limits(ui, cx);
+}
+
+/// The supervoxel brush: also how far supervoxels are joined.
+fn regions(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+    let session = cx.session;
+    let main = state::main_volume(session.project(), cx.view).map(|layer| layer.id);
+    let tree = main.and_then(|volume| Some((volume, session.agglomeration(volume)?)));
+    if let Some((volume, tree)) = tree {
+        let (fewest, all) = (tree.fewest().max(1), tree.n_regions().max(1));
+        // Every tenth of the slider joins the same part of what is left.
+        let level =
+            |joining: f32| (all as f64 * (fewest as f64 / all as f64).powf(f64::from(joining))) as usize;
+        let tooltip = "Joins supervoxels that are alike into larger ones";
+        widgets::row(ui, "Join", tooltip, |ui, _| {
+            let joining = &mut cx.view.brush.joining;
+            if widgets::fraction(ui, joining, "How far supervoxels are joined", 110.0).changed() {
+                let groups = (*joining > 0.0).then(|| tree.level(level(*joining)).0);
+                cx.view.brush.groups = groups.map(|groups| (volume, std::sync::Arc::new(groups)));
+            }
+        });
+        if cx.view.brush.joining > 0.0 {
+            widgets::hint(ui, &format!("{} pieces of {all} supervoxels", level(cx.view.brush.joining)));
+        }
+    }
+    brush(ui, cx, false);
 }
 
 fn polygon(ui: &mut egui::Ui, cx: &mut Cx<'_>) {

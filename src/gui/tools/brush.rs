@@ -29,7 +29,7 @@ pub(crate) fn apply(session: &mut Session, view: &mut ViewState, stamp: &Stamp) 
     let (Some(from), Some(to)) = (index_at(layer, stamp.from_um), index_at(layer, stamp.to_um)) else {
         return Ok(());
     };
-    let settings = view.brush;
+    let settings = view.brush.clone();
     let brush = Brush {
         shape: if settings.ball { BrushShape::Ball } else { BrushShape::Disc },
         radius_voxels: settings.radius,
@@ -86,7 +86,11 @@ fn regions(
         session.apply(Command::PrepareRegions { volume: guide, params });
         return Err("Making the supervoxels, once for this volume; paint again in a moment".to_owned());
     };
-    let painted = session
-        .paint(target, Some(guide), |labels, volume, _| paint_regions(labels, volume, ids, from, to, brush));
+    // Megavoxels join the classifier's regions, not those of a layer.
+    let groups = view.brush.groups.as_ref().filter(|groups| shown.is_none() && groups.0 == guide);
+    let groups = groups.map(|(_, of_region)| of_region.as_slice());
+    let painted = session.paint(target, Some(guide), |labels, volume, _| {
+        paint_regions(labels, volume, ids, groups, from, to, brush)
+    });
     painted.map_err(|error| error.to_string())
 }

@@ -66,6 +66,30 @@ fn disc_on_edge(
     }
 }
 
+/// The box around the object that is being proofread, where this slice cuts it.
+pub(crate) fn reviewed(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx: &Cx<'_>, t: &Tokens) {
+    let session = cx.session;
+    let chosen = cx.view.review.chosen.filter(|_| cx.view.review.open);
+    let Some(review) = session.review() else { return };
+    let Some(finding) = chosen.and_then(|row| review.findings.get(row)) else { return };
+    let map = session.project().layer(review.layer).and_then(state::world_from_voxel);
+    let Some(map) = map else { return };
+    let corner = |zyx: [usize; 3]| {
+        let [z, y, x] = zyx.map(|i| i as f64 - 0.5);
+        map.transform_point3(glam::DVec3::new(x, y, z))
+    };
+    let (lo, hi) = (corner(finding.bounds.0), corner(finding.bounds.1));
+    let normal = kind.axes()[2];
+    let along = |p: glam::DVec3| p.to_array().get(normal).copied().unwrap_or(0.0);
+    let at = along(cx.view.cursor_um);
+    if at < along(lo).min(along(hi)) || at > along(lo).max(along(hi)) {
+        return;
+    }
+    let rect = Rect::from_two_pos(geometry.screen(lo), geometry.screen(hi)).expand(4.0);
+    painter.rect_stroke(rect, 3, Stroke::new(3.0, t.canvas_halo), egui::StrokeKind::Outside);
+    painter.rect_stroke(rect, 3, Stroke::new(1.25, t.on_canvas), egui::StrokeKind::Outside);
+}
+
 /// The outline or the line that is being drawn.
 pub(crate) fn gesture(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx: &Cx<'_>, t: &Tokens) {
     let class = cx.session.project().classes.get(cx.view.class);

@@ -90,6 +90,7 @@ pub(crate) fn show(
     }
     overlay::landmarks(&painter, &geometry, kind, cx, t);
     overlay::brush(&painter, &geometry, kind, cx, t);
+    overlay::reviewed(&painter, &geometry, kind, cx, t);
     overlay::gesture(&painter, &geometry, kind, cx, t);
 }
 

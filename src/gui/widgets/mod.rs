@@ -427,9 +427,19 @@ pub(crate) fn segmented<T: PartialEq + Copy>(
     value: &mut T,
     choices: &[(T, &str, &str)],
 ) -> bool {
+    let width = ui.available_width();
+    segmented_sized(ui, value, choices, width)
+}
+
+/// As [`segmented`], of a given width.
+pub(crate) fn segmented_sized<T: PartialEq + Copy>(
+    ui: &mut Ui,
+    value: &mut T,
+    choices: &[(T, &str, &str)],
+    width: f32,
+) -> bool {
     let t = theme::of(ui);
     let mut changed = false;
-    let width = ui.available_width();
     let (rect, _) = ui.allocate_exact_size(vec2(width, theme::ROW), Sense::hover());
     ui.painter().rect_filled(rect, theme::RADIUS, t.inset);
     let each = width / choices.len().max(1) as f32;
