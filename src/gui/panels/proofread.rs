@@ -173,7 +173,7 @@ fn coverage(ui: &mut egui::Ui, layer: &Layer, cx: &mut Cx<'_>) {
     let n = parts.len().max(1) as f32;
     let x = |slice: f32| rect.left() + slice / n * rect.width();
     for (slice, part) in parts.iter().enumerate() {
-        let Some(part) = part else { continue };
+        let Some(part) = part.filter(|part| *part > 0.0) else { continue };
         let bar = egui::Rect::from_min_max(
             egui::pos2(x(slice as f32), rect.bottom() - 1.0 - part * (rect.height() - 1.0)),
             egui::pos2(x(slice as f32 + 1.0).max(x(slice as f32) + 1.0), rect.bottom()),

@@ -142,13 +142,15 @@ fn advised(ui: &mut egui::Ui, advice: &Advice, cx: &mut Cx<'_>) {
     let classes = &session.project().classes;
     let percent = |part: f32| format!("{:.0} %", part * 100.0);
     let (strokes, slabs) = (&advice.validation.by_stroke, advice.validation.by_slab.as_ref());
-    let tooltip = "How much of each class is told right by what has not seen it, every class weighing the same: strokes left out one by one, and slabs of painted slices";
-    widgets::row(ui, "Told right", tooltip, |ui, _| {
-        let by_slab =
-            slabs.map_or_else(String::new, |v| format!(", slabs {}", percent(v.balanced_accuracy())));
-        let text = format!("strokes {}{by_slab}", percent(strokes.balanced_accuracy()));
-        ui.add(egui::Label::new(egui::RichText::new(text).color(t.text_strong)).truncate());
-    });
+    let tooltip =
+        "How much of each class is told right by what has not seen it, every class weighing the same";
+    for (name, verdict) in [("Left-out strokes", Some(strokes)), ("Left-out slabs", slabs)] {
+        let Some(verdict) = verdict else { continue };
+        widgets::row(ui, name, tooltip, |ui, _| {
+            let text = format!("{} right", percent(verdict.balanced_accuracy()));
+            ui.add(egui::Label::new(egui::RichText::new(text).color(t.text_strong)).truncate());
+        });
+    }
     widgets::fold(ui, "confusion", "Which class is taken for which", false, |ui| {
         for (row, (class, recall)) in advice.validation.classes.iter().zip(strokes.recall()).enumerate() {
             let taken = strokes.confusion.get(row).into_iter().flatten().enumerate();
