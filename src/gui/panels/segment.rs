@@ -113,8 +113,6 @@ fn show_prediction(ui: &mut egui::Ui, prediction: &Prediction, cx: &mut Cx<'_>) 
     }
     let entry = find(CommandId::Uncertainty);
     widgets::switch(ui, &mut cx.view.show_uncertainty, "Show uncertainty", &entry.tooltip_with_key());
-    let session = cx.session;
-    legend(ui, &session.project().classes, cx);
     accept_what(ui, prediction, cx);
     ui.add_space(4.0);
     ui.horizontal(|ui| {
@@ -133,6 +131,9 @@ fn show_prediction(ui: &mut egui::Ui, prediction: &Prediction, cx: &mut Cx<'_>) 
     if Button::new(entry.label).icon(entry.icon).quiet().show(ui).on_hover_text(entry.tooltip).clicked() {
         cx.queue.run(CommandId::KeepClassifier);
     }
+    // Last, so that however many classes there are, what is decided is seen without scrolling.
+    let session = cx.session;
+    legend(ui, &session.project().classes, cx);
 }
 
 /// What the strokes are worth, and where to paint next.
