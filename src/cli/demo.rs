@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Subcommand;
 use super::files::{check_folder, write_array};
 use super::options::{command_of, op, params_of};
+use super::segment::write_labels;
 use super::shell::Shell;
 use crate::base::Unit;
 use crate::io::{self, WriteRequest};
@@ -50,13 +51,7 @@ fn write_all(shell: &Shell, folder: &Path, outcome: &Outcome) -> anyhow::Result<
         write_array(shell, &folder.join("truth.mrc"), &WriteRequest::volume(truth))?;
     }
     if let Some(Data::Labels(labels)) = outcome.get("true labels") {
-        let ids = labels.labels.to_dense();
-        let mut request = WriteRequest::new(&ids);
-        request.voxel_um = labels.voxel_um;
-        request.origin_um = labels.origin_um;
-        request.unit = Some(Unit::Label);
-        request.classes = Some(&labels.classes);
-        write_array(shell, &folder.join("labels.mrc"), &request)?;
+        write_labels(shell, &folder.join("labels.mrc"), labels)?;
     }
     io::write_json(&folder.join("truth.json"), &outcome.details)?;
     Ok(())

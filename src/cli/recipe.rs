@@ -9,9 +9,8 @@ use serde_json::json;
 
 use super::Subcommand;
 use super::files::{check_folder, path, path_arg, write_array};
-use super::segment::{read_labels, read_volume};
+use super::segment::{read_labels, read_volume, write_labels};
 use super::shell::Shell;
-use crate::base::Unit;
 use crate::io::{self, ScanOptions, WriteRequest};
 use crate::ops::recipe::Recipe;
 use crate::ops::{Data, Outcome};
@@ -101,13 +100,7 @@ fn write_outcome(
                 file("mrc")
             }
             Data::Labels(labels) => {
-                let ids = labels.labels.to_dense();
-                let mut request = WriteRequest::new(&ids);
-                request.voxel_um = labels.voxel_um;
-                request.origin_um = labels.origin_um;
-                request.unit = Some(Unit::Label);
-                request.classes = Some(&labels.classes);
-                write_array(shell, &file("mrc"), &request)?;
+                write_labels(shell, &file("mrc"), labels)?;
                 file("mrc")
             }
             Data::Alignment(alignment) => {

@@ -78,12 +78,7 @@ pub(super) fn write_labels(
     data: &LabelData,
 ) -> anyhow::Result<serde_json::Value> {
     let ids: Array3<u16> = data.labels.to_dense();
-    let mut request = WriteRequest::new(&ids);
-    request.voxel_um = data.voxel_um;
-    request.origin_um = data.origin_um;
-    request.unit = Some(Unit::Label);
-    request.classes = Some(&data.classes);
-    write_array(shell, file, &request)
+    write_array(shell, file, &WriteRequest::labels(&ids, data.voxel_um, data.origin_um, Some(&data.classes)))
 }
 
 pub(super) fn mask_input(shell: &Shell, matches: &ArgMatches, inputs: Inputs) -> anyhow::Result<Inputs> {

@@ -93,7 +93,7 @@ impl Derived {
         let at_once = labels.labels.n_bricks() <= AT_ONCE / crate::volume::labels::BRICK_LEN;
         let (ids, marks, base) = (labels.labels.clone(), labels.marks.clone(), layer.base_mark().code());
         let key = (layer.id, layer.revision);
-        let work = move || coverage_of(&ids, &marks, base);
+        let work = move || coverage_of(&codes_of(&ids, &marks, base));
         self.coverage.get(&key, at_once, self.ctx.as_ref(), work).map(Vec::as_slice)
     }
 
@@ -151,25 +151,17 @@ fn curves_of(volume: &Volume<f32>, labels: &Labels, range: &Histogram) -> ClassC
     curves
 }
 
-/// The part of the labelled voxels of each slice z that a person has painted or accepted.
-fn coverage_of(ids: &Labels, marks: &Labels, base: u16) -> Vec<Option<f32>> {
-    let mut counts = vec![(0u32, 0u32); ids.shape()[0]];
-    for at in 0..ids.n_bricks() {
-        if matches!(ids.brick(at), crate::volume::labels::Brick::Uniform(0)) {
+/// The part of the labelled voxels of each slice z that a person has painted or accepted, from the codes of their marks.
+fn coverage_of(codes: &Labels) -> Vec<Option<f32>> {
+    let mut counts = vec![(0u32, 0u32); codes.shape()[0]];
+    for at in 0..codes.n_bricks() {
+        if matches!(codes.brick(at), crate::volume::labels::Brick::Uniform(0)) {
             continue;
         }
-        ids.for_each_in_brick(at, |zyx, id| {
-            if id == 0 {
-                return;
-            }
-            let code = match marks.get(zyx) {
-                0 => base,
-                code => code,
-            };
-            let seen = matches!(Mark::from_code(code), Some(Mark::Painted | Mark::Accepted));
-            if let Some((labelled, by_hand)) = counts.get_mut(zyx[0]) {
+        codes.for_each_in_brick(at, |zyx, code| {
+            if let Some((labelled, by_hand)) = counts.get_mut(zyx[0]).filter(|_| code != 0) {
                 *labelled += 1;
-                *by_hand += u32::from(seen);
+                *by_hand += u32::from(Mark::from_code(code).is_some_and(Mark::is_by_hand));
             }
         });
     }

@@ -169,6 +169,16 @@ impl<'a> WriteRequest<'a> {
         }
     }
 
+    /// Class ids with their frame and, where there are any, the names of the classes.
+    pub fn labels(
+        ids: &'a Array3<u16>,
+        voxel_um: Option<[f64; 3]>,
+        origin_um: [f64; 3],
+        classes: Option<&'a ClassTable>,
+    ) -> Self {
+        Self { voxel_um, origin_um, unit: Some(Unit::Label), classes, ..Self::new(ids) }
+    }
+
     /// What was read, to be written again as it is.
     pub fn loaded(loaded: &'a Loaded) -> Self {
         let header = &loaded.header;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MeasureError;
 use crate::base::Progress;
-use crate::kernels::components::{ComponentsError, Connectivity, components};
+use crate::kernels::components::{Connectivity, components};
 
 /// What becomes an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,10 +62,7 @@ pub fn instances(
     labels: &ArrayView3<'_, u16>,
     params: &InstancesParams,
 ) -> Result<Instances, MeasureError> {
-    let found = components(progress, labels, params.connectivity).map_err(|error| match error {
-        ComponentsError::Cancelled(cancelled) => MeasureError::Cancelled(cancelled),
-        error @ ComponentsError::TooMany { .. } => MeasureError::Components(error),
-    })?;
+    let found = components(progress, labels, params.connectivity)?;
     let of_class = |class: u16| params.class.is_none_or(|wanted| wanted == class);
     let mut objects = Vec::new();
     // New id of each component: its own, or 0 where it is left out.

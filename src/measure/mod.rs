@@ -76,9 +76,18 @@ pub enum MeasureError {
     #[error("the voxel size {voxel_um:?} µm is not a positive number on each axis")]
     VoxelSize { voxel_um: [f64; 3] },
     #[error(transparent)]
-    Components(#[from] ComponentsError),
+    Components(ComponentsError),
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+impl From<ComponentsError> for MeasureError {
+    fn from(error: ComponentsError) -> Self {
+        match error {
+            ComponentsError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            error @ ComponentsError::TooMany { .. } => Self::Components(error),
+        }
+    }
 }
 
 /// Measures every class, or every object with `instances`.
@@ -103,10 +112,7 @@ pub fn measure(
     if !voxel_um.iter().all(|edge| *edge > 0.0 && edge.is_finite()) {
         return Err(MeasureError::VoxelSize { voxel_um });
     }
-    let found = components(progress, &input.labels, Connectivity::Corners).map_err(|error| match error {
-        ComponentsError::Cancelled(cancelled) => MeasureError::Cancelled(cancelled),
-        error @ ComponentsError::TooMany { .. } => MeasureError::Components(error),
-    })?;
+    let found = components(progress, &input.labels, Connectivity::Corners)?;
     let values = input.volume.map(Volume::values);
     let tallies = tally(progress, &found.map, found.len(), values)?;
     let kept: Vec<usize> = (0..found.len()).filter(|k| tallies[*k].n >= params.min_voxels).collect();

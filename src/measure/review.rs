@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::MeasureError;
 use super::objects::{Tally, tally};
 use crate::base::Progress;
-use crate::kernels::components::{ComponentsError, Connectivity, components};
+use crate::kernels::components::{Connectivity, components};
 use crate::kernels::distance::distance_to;
 use crate::volume::Volume;
 
@@ -111,10 +111,7 @@ pub fn review(
             return Err(MeasureError::Shape { volume: grid.shape(), labels: shape });
         }
     }
-    let found = components(progress, labels, Connectivity::Faces).map_err(|error| match error {
-        ComponentsError::Cancelled(cancelled) => MeasureError::Cancelled(cancelled),
-        error @ ComponentsError::TooMany { .. } => MeasureError::Components(error),
-    })?;
+    let found = components(progress, labels, Connectivity::Faces)?;
     let tallies = tally(progress, &found.map, found.len(), Some(volume.values()))?;
     let unsure = match uncertainty {
         Some(uncertainty) => Some(tally(progress, &found.map, found.len(), Some(uncertainty.values()))?),
@@ -242,11 +239,7 @@ fn neck(
         if n < NECK_VOXELS / 4 {
             return Ok(None);
         }
-        let pieces =
-            components(progress, &eroded.view(), Connectivity::Faces).map_err(|error| match error {
-                ComponentsError::Cancelled(cancelled) => MeasureError::Cancelled(cancelled),
-                error @ ComponentsError::TooMany { .. } => MeasureError::Components(error),
-            })?;
+        let pieces = components(progress, &eroded.view(), Connectivity::Faces)?;
         let large = pieces.sizes.iter().filter(|size| **size as f64 >= NECK_PART * n as f64).count();
         if large > 1 {
             return Ok(Some(f64::from(radius) * 2.0));

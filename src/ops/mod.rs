@@ -18,6 +18,7 @@ mod interpolate;
 mod measure;
 mod mesh;
 mod normalize;
+mod objects;
 pub mod op;
 pub mod param;
 mod predict;

@@ -1,15 +1,12 @@
 //! Touching objects into instances.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
-use super::data::{Data, Inputs, Kind};
+use super::data::{Inputs, Kind};
+use super::objects;
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Choice, Param, ParamKind};
-use crate::base::Unit;
 use crate::segment::{SplitMethod, SplitParams, split};
-use crate::volume::{Cell, Column, Table, Volume};
 
 const fn choice(value: &'static str, label: &'static str) -> Choice {
     Choice { value, label }
@@ -106,29 +103,9 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     let volume = inputs.find_volume("volume").filter(|_| params.method == SplitMethod::Intensity);
     let found = split(&context.progress, &ids.view(), data.voxel_um, volume.map(AsRef::as_ref), &params)
         .map_err(OpError::method)?;
-    let mut notes = Vec::new();
-    if let Some(class) = params.class.filter(|class| !data.labels.ids().contains(class)) {
-        notes.push(format!("No voxel has class {class}"));
-    }
-    let rows = found.objects.iter().map(|object| {
-        vec![
-            Cell::from(u64::from(object.id)),
-            Cell::from(u64::from(object.class)),
-            Cell::Text(data.classes.name(object.class)),
-            Cell::from(object.voxels),
-        ]
-    });
-    let table = Table {
-        columns: ["object", "class", "name", "voxels"].map(|name| Column::new(name, "")).into(),
-        rows: rows.collect(),
-        ..Table::default()
-    };
+    let notes: Vec<_> = objects::missing_class(data, params.class).into_iter().collect();
     let details = json!({ "objects": found.objects.len() });
-    let mut map = Volume::new(found.map, data.voxel_um, Unit::Label);
-    map.origin_um = data.origin_um;
-    Ok(Outcome {
-        data: vec![("instances", Data::Regions(Arc::new(map))), ("objects", Data::Table(Arc::new(table)))],
-        notes,
-        details,
-    })
+    let each = found.objects.iter().map(|object| (object.id, object.class, object.voxels));
+    let data = objects::outputs(data, found.map, each);
+    Ok(Outcome { data, notes, details })
 }

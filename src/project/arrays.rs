@@ -65,13 +65,7 @@ impl Arrays {
         let Some(layer) = layer.labels() else { return Ok(()) };
         let write = |key: &str, labels: &Labels| {
             let dense = labels.to_dense();
-            let request = WriteRequest {
-                voxel_um: layer.voxel_um,
-                origin_um: layer.origin_um,
-                unit: Some(crate::base::Unit::Label),
-                ..WriteRequest::new(&dense)
-            };
-            self.write(key, &request, progress)
+            self.write(key, &WriteRequest::labels(&dense, layer.voxel_um, layer.origin_um, None), progress)
         };
         write(key, &layer.labels)?;
         if layer.marks.is_empty() { Ok(()) } else { write(&marks_key(key), &layer.marks) }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SegmentError;
 use crate::base::{Cancelled, Progress};
-use crate::kernels::components::{Components, ComponentsError, Connectivity, components};
+use crate::kernels::components::{Components, Connectivity, components};
 use crate::kernels::distance::distance_to;
 use crate::kernels::smooth::{TRUNCATE, gaussian};
 
@@ -594,10 +594,7 @@ fn numbered(
     values: &Array3<u32>,
     connectivity: Connectivity,
 ) -> Result<Components<u32>, SegmentError> {
-    components(progress, &values.view(), connectivity).map_err(|error| match error {
-        ComponentsError::Cancelled(cancelled) => SegmentError::Cancelled(cancelled),
-        error @ ComponentsError::TooMany { .. } => SegmentError::Components(error),
-    })
+    Ok(components(progress, &values.view(), connectivity)?)
 }
 
 #[cfg(test)]

@@ -151,14 +151,7 @@ fn finished(
 ) -> Result<Envelope, SegmentError> {
     let dim = (shape[0], shape[1], shape[2]);
     let array = Array3::from_shape_vec(dim, state).unwrap_or_else(|_| Array3::from_elem(dim, false));
-    let parts = components(progress, &array.view(), Connectivity::Corners).map_err(|error| match error {
-        crate::kernels::components::ComponentsError::Cancelled(cancelled) => {
-            SegmentError::Cancelled(cancelled)
-        }
-        other @ crate::kernels::components::ComponentsError::TooMany { .. } => {
-            SegmentError::Components(other)
-        }
-    })?;
+    let parts = components(progress, &array.view(), Connectivity::Corners)?;
     let mut holds_start = vec![false; parts.len() + 1];
     parts.map.iter().zip(started).filter(|(_, s)| **s).for_each(|(id, _)| holds_start[*id as usize] = true);
     let joined = parts.map.mapv(|id| u16::from(id != 0 && holds_start[id as usize]));
@@ -181,14 +174,7 @@ fn start_by_value(
     let above: Vec<bool> = smooth.iter().zip(may_move).map(|(v, m)| *m && *v > threshold).collect();
     let array = Array3::from_shape_vec(smooth.dim(), above)
         .unwrap_or_else(|_| Array3::from_elem(smooth.dim(), false));
-    let parts = components(progress, &array.view(), Connectivity::Faces).map_err(|error| match error {
-        crate::kernels::components::ComponentsError::Cancelled(cancelled) => {
-            SegmentError::Cancelled(cancelled)
-        }
-        other @ crate::kernels::components::ComponentsError::TooMany { .. } => {
-            SegmentError::Components(other)
-        }
-    })?;
+    let parts = components(progress, &array.view(), Connectivity::Faces)?;
     let largest = (0..parts.len()).rev().max_by_key(|k| parts.sizes[*k]).map_or(0, |k| k as u32 + 1);
     Ok(parts.map.iter().map(|id| *id == largest && largest != 0).collect())
 }

@@ -68,6 +68,7 @@ use ndarray::ArrayView3;
 use rayon::prelude::*;
 
 use crate::base::{Cancelled, Progress, Unit};
+use crate::kernels::components::ComponentsError;
 use crate::volume::Volume;
 
 /// What can go wrong in segmentation.
@@ -192,13 +193,22 @@ pub enum SegmentError {
     },
     /// Too many pieces to number.
     #[error("{0}")]
-    Components(crate::kernels::components::ComponentsError),
+    Components(ComponentsError),
     /// The values do not part into classes.
     #[error("{0}")]
     Mixture(mixture::MixtureError),
     /// Stopped by its owner.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+}
+
+impl From<ComponentsError> for SegmentError {
+    fn from(error: ComponentsError) -> Self {
+        match error {
+            ComponentsError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            error @ ComponentsError::TooMany { .. } => Self::Components(error),
+        }
+    }
 }
 
 /// Checks shape and values of a volume and its mask; gives the mask in array order, `None` where it leaves

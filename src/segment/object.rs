@@ -225,6 +225,25 @@ mod tests {
     }
 
     #[test]
+    fn a_plane_across_one_object_parts_its_voxels_and_no_other() {
+        let mut labels = Labels::new([12, 12, 30]);
+        labels.update_box([2; 3], [9, 9, 20], |_, _| 3);
+        labels.update_box([2, 2, 24], [9, 9, 29], |_, _| 3);
+        let object = Object::at(&Progress::new(), &labels, [4, 4, 4], MANY).unwrap();
+        let cut = Cut { point_zyx: [5.0, 0.0, 10.5], normal_zyx: [0.0, 0.0, 1.0] };
+        object.cut(&mut labels, cut, 5, &Limits::default()).unwrap();
+        let beyond: Vec<_> =
+            labels.to_dense().indexed_iter().filter(|(_, id)| **id == 5).map(|((_, _, x), _)| x).collect();
+        assert!(beyond.iter().all(|x| *x > 10) && beyond.len() == 7 * 7 * 9, "{}", beyond.len());
+        let progress = Progress::new();
+        progress.cancel();
+        let mut large = Labels::new([64; 3]);
+        large.update_box([0; 3], [64; 3], |[z, y, x], _| u16::from((z + y + x) % 2 == 0 || x % 2 == 0));
+        let cancelled = Object::at(&progress, &large, [0; 3], u64::MAX);
+        assert_eq!(cancelled.err(), Some(ObjectError::Cancelled(Cancelled)));
+    }
+
+    #[test]
     fn a_move_overlapping_its_old_place_keeps_every_voxel_and_comes_back() {
         let mut labels = bar();
         let start = labels.clone();
@@ -253,6 +272,9 @@ mod tests {
         let beside = Cut { point_zyx: [9.0, 9.0, 50.0], ..cut };
         let missed = left.cut(&mut labels, beside, 6, &Limits::default());
         assert_eq!(missed.err(), Some(ObjectError::Missed));
+        // No plane at all.
+        let none = Cut { normal_zyx: [0.0; 3], ..cut };
+        assert_eq!(left.cut(&mut labels, none, 6, &Limits::default()).err(), Some(ObjectError::Missed));
         let limits = Limits { locked: vec![3], ..Limits::default() };
         assert_eq!(left.cut(&mut labels, cut, 6, &limits).err(), Some(ObjectError::Locked { class: 3 }));
         assert_eq!(labels, start);

@@ -9,7 +9,7 @@
 //!   mitochondria stay whole, balls that touch do not.
 //!
 //! Classes never mix. Pieces below a size join the neighbour with the largest contact. Lengths follow
-//! the voxel's edges. [`cut`] is the hand tool: a plane through two clicks.
+//! the voxel's edges.
 //! Memory: 14 bytes a voxel.
 
 use std::collections::BTreeMap;
@@ -374,98 +374,6 @@ impl Parts {
         let map = Array3::from_shape_vec(groups.dim(), ids).unwrap_or_else(|_| Array3::zeros(groups.dim()));
         Split { map, objects }
     }
-}
-
-/// A plane through two points along the direction that they are looked at from.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CutPlane {
-    point: [f64; 3],
-    normal: [f64; 3],
-}
-
-impl CutPlane {
-    /// The plane through two clicks (z, y, x in voxels), seen along `view` (z, y, x, in µm or voxels).
-    ///
-    /// `None` where the clicks lie behind each other: they name no plane.
-    pub fn through(
-        first_zyx: [f64; 3],
-        second_zyx: [f64; 3],
-        view_zyx: [f64; 3],
-        voxel_um: Option<[f64; 3]>,
-    ) -> Option<Self> {
-        let um = voxel_um.unwrap_or([1.0; 3]);
-        let line: [f64; 3] = std::array::from_fn(|a| (second_zyx[a] - first_zyx[a]) * um[a]);
-        let [a, b] = [line, view_zyx];
-        let normal = [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
-        let length = normal.iter().map(|v| v * v).sum::<f64>().sqrt();
-        let scale = line.iter().chain(&view_zyx).map(|v| v * v).sum::<f64>();
-        if !(length > 1e-9 * scale) {
-            return None;
-        }
-        // Back to steps of voxels: the sign of the product is all that counts.
-        let normal = std::array::from_fn(|k| normal[k] / length * um[k]);
-        Some(Self { point: first_zyx, normal })
-    }
-
-    /// Which side of the plane a voxel is on, as the sign; 0 on the plane.
-    pub fn side(&self, zyx: [usize; 3]) -> f64 {
-        (0..3).map(|a| (zyx[a] as f64 - self.point[a]) * self.normal[a]).sum()
-    }
-}
-
-/// The part of an object beyond a plane: voxels (z, y, x) on the positive side of the connected object of equal
-/// values that holds `seed_zyx`, corners included; empty where the plane misses it or all of it lies beyond.
-///
-/// Works on classes and on instances alike; only the object is visited.
-///
-/// # Errors
-/// Cancel.
-pub fn cut<T: Copy + PartialEq + Default>(
-    progress: &Progress,
-    array: &ArrayView3<'_, T>,
-    seed_zyx: [usize; 3],
-    plane: &CutPlane,
-) -> Result<Vec<[usize; 3]>, Cancelled> {
-    let Some(value) = array.get(seed_zyx).copied().filter(|v| *v != T::default()) else {
-        return Ok(Vec::new());
-    };
-    let (_, ny, nx) = array.dim();
-    let index = |at: [usize; 3]| (at[0] * ny + at[1]) * nx + at[2];
-    let mut seen = vec![0u64; array.len().div_ceil(64)];
-    let mut mark = |at: [usize; 3]| {
-        let (word, bit) = (index(at) / 64, 1u64 << (index(at) % 64));
-        let is_new = seen[word] & bit == 0;
-        seen[word] |= bit;
-        is_new
-    };
-    let mut open = vec![seed_zyx];
-    mark(seed_zyx);
-    let (mut beyond, mut here) = (Vec::new(), 0u64);
-    let mut steps = 0u32;
-    while let Some(at) = open.pop() {
-        steps += 1;
-        if steps.is_multiple_of(1 << 14) {
-            progress.check()?;
-        }
-        if plane.side(at) > 0.0 {
-            beyond.push(at);
-        } else {
-            here += 1;
-        }
-        for step in 0..27usize {
-            let d = [step / 9, step / 3 % 3, step % 3];
-            let next: [usize; 3] = std::array::from_fn(|a| (at[a] + d[a]).wrapping_sub(1));
-            if array.get(next) == Some(&value) && mark(next) {
-                open.push(next);
-            }
-        }
-    }
-    progress.check()?;
-    if here == 0 {
-        beyond.clear();
-    }
-    beyond.sort_unstable();
-    Ok(beyond)
 }
 
 #[cfg(test)]

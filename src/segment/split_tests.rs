@@ -153,33 +153,6 @@ fn classes_stay_apart_ids_go_in_scan_order_and_small_pieces_join() {
 }
 
 #[test]
-fn a_plane_through_two_clicks_cuts_one_object_and_no_other() {
-    let mut labels = Array3::<u16>::zeros((12, 12, 30));
-    labels.slice_mut(s![2..9, 2..9, 2..20]).fill(3);
-    labels.slice_mut(s![2..9, 2..9, 24..29]).fill(3);
-    let view = [1.0, 0.0, 0.0];
-    let plane = CutPlane::through([5.0, 0.0, 10.5], [5.0, 11.0, 10.5], view, None).unwrap();
-    let part = cut(&Progress::new(), &labels.view(), [4, 4, 4], &plane).unwrap();
-    let right = part.iter().all(|at| at[2] > 10) && part.len() == 7 * 7 * 9;
-    let left = part.iter().all(|at| at[2] < 11) && part.len() == 7 * 7 * 9;
-    assert!(right || left, "{}", part.len());
-    // Slanted, on edges that differ: the plane z = x in µm.
-    let um = Some([0.02, 0.01, 0.01]);
-    let slanted = CutPlane::through([0.0, 0.0, 0.0], [10.0, 0.0, 20.0], [0.0, 1.0, 0.0], um).unwrap();
-    assert!(slanted.side([5, 7, 10]).abs() < 1e-9);
-    assert!(slanted.side([5, 7, 12]) * slanted.side([5, 7, 8]) < 0.0);
-    // Beside the object, on nothing, or no plane at all.
-    let aside = CutPlane::through([5.0, 0.0, 22.0], [5.0, 11.0, 22.0], view, None).unwrap();
-    assert!(cut(&Progress::new(), &labels.view(), [4, 4, 4], &aside).unwrap().is_empty());
-    assert!(cut(&Progress::new(), &labels.view(), [0, 0, 0], &plane).unwrap().is_empty());
-    assert_eq!(CutPlane::through([1.0, 2.0, 3.0], [4.0, 2.0, 3.0], view, None), None);
-    assert_eq!(CutPlane::through([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], view, None), None);
-    let progress = Progress::new();
-    progress.cancel();
-    assert_eq!(cut(&progress, &labels.view(), [4, 4, 4], &plane), Err(Cancelled));
-}
-
-#[test]
 fn empty_cancel_and_threads() {
     let balls = packing(20, 48.0, [4.0, 6.0], 8);
     let labels = drawn(&balls, [48; 3], [1.0; 3]);

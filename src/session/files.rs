@@ -278,13 +278,7 @@ fn export_layer(
         Content::Regions(regions) => io::write_array(path, &WriteRequest::volume(regions), progress),
         Content::Labels(labels) => {
             let dense = labels.labels.to_dense();
-            let request = WriteRequest {
-                voxel_um: labels.voxel_um,
-                origin_um: labels.origin_um,
-                unit: Some(crate::base::Unit::Label),
-                classes: Some(classes),
-                ..WriteRequest::new(&dense)
-            };
+            let request = WriteRequest::labels(&dense, labels.voxel_um, labels.origin_um, Some(classes));
             io::write_array(path, &request, progress)
         }
         Content::Alignment(alignment) => {
@@ -337,13 +331,7 @@ fn export_marks(progress: &Progress, layer: &Layer, path: &Path) -> Result<Vec<S
     };
     let codes = codes_of(&labels.labels, &labels.marks, layer.base_mark().code()).to_dense();
     let classes = ClassTable { classes: Mark::classes() };
-    let request = WriteRequest {
-        voxel_um: labels.voxel_um,
-        origin_um: labels.origin_um,
-        unit: Some(crate::base::Unit::Label),
-        classes: Some(&classes),
-        ..WriteRequest::new(&codes)
-    };
+    let request = WriteRequest::labels(&codes, labels.voxel_um, labels.origin_um, Some(&classes));
     io::write_array(path, &request, progress).map_err(failed)
 }
 

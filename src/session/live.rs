@@ -62,6 +62,14 @@ pub struct Prediction {
     inputs: Vec<String>,
 }
 
+impl Prediction {
+    /// The record of the operation that gives the same.
+    fn provenance(&self) -> Provenance {
+        let params = ops::find("segment").and_then(|op| op.complete(&self.request.params).ok());
+        Provenance::new("segment", params.unwrap_or(Value::Null), self.inputs.clone(), Vec::new())
+    }
+}
+
 /// Which part of a prediction is accepted, and where to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Acceptance {
@@ -398,7 +406,7 @@ impl Session {
                     );
                 };
                 let (labels, marks) = (target.labels.clone(), target.marks.clone());
-                let painted = (layer.code_of(Mark::Painted), layer.base_mark() == Mark::Painted);
+                let painted = layer.code_of(Mark::Painted);
                 self.submit_acceptance(acceptance.clone(), prediction, Some((id, labels, marks, painted)));
             }
             // The whole of it is there already; only a part takes time.
@@ -413,7 +421,7 @@ impl Session {
         &mut self,
         acceptance: Acceptance,
         prediction: Arc<Prediction>,
-        target: Option<(LayerId, Labels, Labels, (u16, bool))>,
+        target: Option<(LayerId, Labels, Labels, u16)>,
     ) {
         let id = self.jobs.submit(JobSpec {
             label: "Accept prediction".to_owned(),
@@ -422,13 +430,13 @@ impl Session {
             policy: Policy::Queue,
             work: Box::new(move |progress| {
                 let wanted = wanted_part(progress, &prediction, &acceptance)?;
-                let Some((layer, labels, marks, (code, is_base))) = target else {
+                let Some((layer, labels, marks, painted)) = target else {
                     return Ok(Done::Accepted(Box::new(Accepted { labels: wanted, prediction })));
                 };
                 let mut after = labels.clone();
                 let shape = after.shape();
                 after.update_box([0; 3], shape, |zyx, old| {
-                    let by_hand = old != 0 && marks.get(zyx) == code && (code != 0 || is_base);
+                    let by_hand = old != 0 && marks.get(zyx) == painted;
                     match wanted.get(zyx) {
                         0 => old,
                         _ if by_hand => old,
@@ -449,13 +457,9 @@ impl Session {
         let Some(volume) = self.project.layer(prediction.request.volume) else {
             return self.say(Level::Warning, "the volume that was classified is gone; nothing was accepted");
         };
-        let params = ops::find("segment")
-            .and_then(|op| op.complete(&prediction.request.params).ok())
-            .unwrap_or(Value::Null);
         let grid = &prediction.uncertainty;
         let content = Content::Labels(LabelLayer::new(labels, grid.voxel_um, grid.origin_um));
-        let provenance = Provenance::new("segment", params, prediction.inputs.clone(), Vec::new());
-        let mut layer = Layer::new(self.project.free_name("segmentation"), content, provenance);
+        let mut layer = Layer::new(self.project.free_name("segmentation"), content, prediction.provenance());
         layer.placement = volume.placement;
         layer.display = Display { opacity: 0.5, smooth: false, ..Display::default() };
         let mut edits = vec![Edit::AddLayer { index: usize::MAX, layer: Box::new(layer) }];
@@ -476,12 +480,8 @@ impl Session {
         let Some(prediction) = self.live.state.prediction.clone() else {
             return self.say(Level::Warning, "there is no classifier to keep; classify first");
         };
-        let params = ops::find("segment")
-            .and_then(|op| op.complete(&prediction.request.params).ok())
-            .unwrap_or(Value::Null);
         let content = Content::Other(Data::Classifier(Arc::clone(&prediction.classifier)));
-        let provenance = Provenance::new("segment", params, prediction.inputs.clone(), Vec::new());
-        let layer = Layer::new(self.project.free_name("classifier"), content, provenance);
+        let layer = Layer::new(self.project.free_name("classifier"), content, prediction.provenance());
         let edit = Edit::AddLayer { index: usize::MAX, layer: Box::new(layer) };
         match self.edit("Keep classifier".to_owned(), edit) {
             Ok(()) => self.say(

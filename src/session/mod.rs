@@ -29,7 +29,7 @@ pub use settings::{Recent, Settings, Theme};
 
 use crate::base::Progress;
 use crate::jobs::{JobError, JobSpec, JobView, Jobs, Lane, Policy};
-use crate::ops::{self, Context, Forecast, Inputs, Op, OpError};
+use crate::ops::{self, Context, Forecast, Inputs, Op, OpError, Outcome};
 use crate::project::{Edit, EditError, History, HistoryError, Layer, LayerId, Project, Store, open};
 use crate::segment::brush::Gesture;
 use crate::volume::labels::BrickDelta;
@@ -434,10 +434,21 @@ impl Session {
     ) -> Result<(), OpError> {
         let op = ops::find(op).ok_or_else(|| OpError::Parameter(format!("unknown operation {op}")))?;
         let params = op.complete(&params)?;
+        let landing = Landing::of(&self.project, op.id, params.clone(), layers, name);
+        self.submit_op(op, params, layers, |outcome| Ok(landing.with(outcome)))
+    }
+
+    /// Checks inputs and memory and runs an operation; `land` turns its outcome into a result, still on the worker.
+    fn submit_op(
+        &mut self,
+        op: &'static Op,
+        params: Value,
+        layers: &[(String, LayerId)],
+        land: impl FnOnce(Outcome) -> Result<Done, JobError> + Send + 'static,
+    ) -> Result<(), OpError> {
         let inputs = self.inputs(op, layers)?;
         let budget = self.settings.budget();
         budget.admit((op.forecast)(&inputs, &params)?.bytes)?;
-        let landing = Landing::of(&self.project, op.id, params.clone(), layers, name);
         let id = self.jobs.submit(JobSpec {
             label: op.label.to_owned(),
             key: op.id.to_owned(),
@@ -445,8 +456,7 @@ impl Session {
             policy: op.policy,
             work: Box::new(move |progress| {
                 let context = Context { progress: progress.clone(), budget };
-                let outcome = op.execute(&context, &inputs, &params)?;
-                Ok(landing.with(outcome))
+                land(op.execute(&context, &inputs, &params)?)
             }),
         });
         self.events.push(Event::JobChanged(id));

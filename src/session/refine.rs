@@ -6,9 +6,9 @@
 use serde_json::Value;
 
 use super::landing::Done;
-use super::{Event, Level, Session};
-use crate::jobs::{JobError, JobSpec, Lane};
-use crate::ops::{self, Context, Data, Kind, OpError};
+use super::{Level, Session};
+use crate::jobs::JobError;
+use crate::ops::{self, Data, Kind, OpError};
 use crate::project::LayerId;
 use crate::volume::labels::{BRICK_LEN, Brick, BrickDelta};
 use crate::volume::{Labels, Mark};
@@ -58,40 +58,26 @@ impl Session {
         inputs.retain(|(name, _)| name != slot.name);
         inputs.push((slot.name.to_owned(), layer));
         let params = op.complete(&params)?;
-        let inputs = self.inputs(op, &inputs)?;
-        let budget = self.settings.budget();
-        budget.admit((op.forecast)(&inputs, &params)?.bytes)?;
         let before = self.project.labels(layer).map(|found| found.labels.clone());
         let before = before.ok_or(OpError::MissingInput { slot: slot.name, kind: slot.kind })?;
-        let id = self.jobs.submit(JobSpec {
-            label: op.label.to_owned(),
-            key: op.id.to_owned(),
-            lane: Lane::Work,
-            policy: op.policy,
-            work: Box::new(move |progress| {
-                let context = Context { progress: progress.clone(), budget };
-                let outcome = op.execute(&context, &inputs, &params)?;
-                // The whole comes last, after what only says what is new.
-                let after = outcome.data.iter().rev().find_map(|(_, data)| match data {
-                    Data::Labels(data) => Some(data.labels.clone()),
-                    _ => None,
-                });
-                let after = after.filter(|after| after.shape() == before.shape()).ok_or_else(|| {
-                    JobError::Failed(format!("{} did not give labels on the same grid", op.id))
-                })?;
-                let notes = outcome.notes;
-                Ok(Done::Refined(Box::new(Refined::of(layer, label, mark, before, &after, notes))))
-            }),
-        });
-        self.events.push(Event::JobChanged(id));
-        Ok(())
+        self.submit_op(op, params, &inputs, move |outcome| {
+            // The whole comes last, after what only says what is new.
+            let after = outcome.data.iter().rev().find_map(|(_, data)| match data {
+                Data::Labels(data) => Some(data.labels.clone()),
+                _ => None,
+            });
+            let after = after
+                .filter(|after| after.shape() == before.shape())
+                .ok_or_else(|| JobError::Failed(format!("{} did not give labels on the same grid", op.id)))?;
+            Ok(Done::Refined(Box::new(Refined::of(layer, label, mark, before, &after, outcome.notes))))
+        })
     }
 
     /// Puts what was changed into the layer.
     pub(super) fn land_refined(&mut self, refined: Refined) {
         let Refined { layer, label, mark, before, changed, n_voxels, notes } = refined;
         let painted = self.paint(layer, None, |labels, _, classes| {
-            let locked: Vec<u16> = classes.classes.iter().filter(|c| c.locked).map(|c| c.id).collect();
+            let locked = classes.locked();
             let merged = changed
                 .into_iter()
                 .filter(|(index, _)| (*index as usize) < labels.n_bricks().min(before.n_bricks()))

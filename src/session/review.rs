@@ -77,10 +77,8 @@ impl Session {
         if class != finding.class {
             return Standing::Relabelled(class);
         }
-        match Mark::from_code(labels.marks.get(finding.seed_zyx)).unwrap_or(layer.base_mark()) {
-            Mark::Accepted | Mark::Painted => Standing::Accepted,
-            _ => Standing::Open,
-        }
+        let mark = Mark::from_code(labels.marks.get(finding.seed_zyx)).unwrap_or(layer.base_mark());
+        if mark.is_by_hand() { Standing::Accepted } else { Standing::Open }
     }
 
     /// Makes the list anew.
@@ -160,8 +158,7 @@ impl Session {
     ) -> Result<(), String> {
         let mut outcome: Result<(), ObjectError> = Ok(());
         let painted = self.paint(layer, None, |labels, _, classes| {
-            let locked = classes.classes.iter().filter(|c| c.locked).map(|c| c.id).collect();
-            let limits = Limits { locked, ..Limits::default() };
+            let limits = Limits { locked: classes.locked(), ..Limits::default() };
             let changed = Object::at(&Progress::new(), labels, seed_zyx, MOST_VOXELS)
                 .and_then(|object| object.relabel(labels, class, &limits));
             changed.unwrap_or_else(|error| {

@@ -139,6 +139,11 @@ impl ClassTable {
         (1..=u16::MAX).find(|id| self.get(*id).is_none())
     }
 
+    /// Ids of the classes that are locked, in order.
+    pub fn locked(&self) -> Vec<u16> {
+        self.classes.iter().filter(|class| class.locked).map(|class| class.id).collect()
+    }
+
     /// The class and every class that lies inside it, however deep, in order of id. A loop of parents is walked once.
     pub fn within(&self, id: u16) -> Vec<u16> {
         let mut found = vec![id];

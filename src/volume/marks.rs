@@ -42,6 +42,11 @@ impl Mark {
         Self::ALL.get(usize::from(code).checked_sub(1)?).copied()
     }
 
+    /// Whether a person has painted it or looked at it and found it right.
+    pub fn is_by_hand(self) -> bool {
+        matches!(self, Self::Painted | Self::Accepted)
+    }
+
     /// What it is called.
     pub fn name(self) -> &'static str {
         match self {

@@ -12,7 +12,7 @@ use crate::project::{Content, Edit, LabelLayer, Layer, LayerId, Project};
 use crate::segment::brush::Plane;
 use crate::segment::limits::{Limits, PaintOver};
 use crate::session::{Command, Session};
-use crate::volume::{ClassTable, Labels};
+use crate::volume::Labels;
 
 /// What an edit by hand goes into.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ fn canvas(session: &mut Session, view: &mut ViewState, erase: bool) -> Option<Ca
         lac: view.brush.limited.then_some(view.brush.limit),
         over: if view.brush.unlabelled_only && !erase { PaintOver::Unlabelled } else { PaintOver::All },
         inside: parent_limit(project, layer, view).filter(|_| !erase),
-        locked: locked(&project.classes),
+        locked: project.classes.locked(),
     };
     Some(Canvas { layer: target, guide, class, limits })
 }
@@ -89,11 +89,6 @@ fn new_label_layer(volume: &Layer) -> Option<Layer> {
     let mut layer = Layer::new("labels", content, provenance);
     layer.placement = volume.placement;
     Some(layer)
-}
-
-/// Ids of the classes that are locked.
-fn locked(classes: &ClassTable) -> Vec<u16> {
-    classes.classes.iter().filter(|class| class.locked).map(|class| class.id).collect()
 }
 
 /// Fractional index (z, y, x) of a world point in a layer.

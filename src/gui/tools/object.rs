@@ -4,6 +4,7 @@ use glam::DVec3;
 
 use super::{canvas, index_at};
 use crate::base::Progress;
+use crate::gui::panels::operation;
 use crate::gui::state::{self, ViewKind, ViewState};
 use crate::segment::object::{Cut, Object, ObjectError};
 use crate::session::Session;
@@ -80,7 +81,7 @@ pub(crate) fn apply(session: &mut Session, view: &mut ViewState, act: &Act) -> R
             Step::Cut(cut) => object.cut(labels, cut, canvas.class, &canvas.limits),
         });
         changed.unwrap_or_else(|error| {
-            outcome = Err(sentence(&error));
+            outcome = Err(operation::sentence(&error.to_string()));
             BrickDelta::new()
         })
     });
@@ -112,10 +113,4 @@ fn cut_along(view: ViewKind, from: [f64; 3], to: [f64; 3]) -> Cut {
     normal_zyx[right] = to[down] - from[down];
     normal_zyx[down] = from[right] - to[right];
     Cut { point_zyx: from, normal_zyx }
-}
-
-fn sentence(error: &ObjectError) -> String {
-    let text = error.to_string();
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
