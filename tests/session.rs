@@ -17,7 +17,7 @@ use waterwindow::project::{Content, Edit, LabelLayer, Layer, LayerId};
 use waterwindow::segment::brush::{Brush, BrushShape, stamp_stroke};
 use waterwindow::session::{
     Acceptance, Command, Event, ExportKind, Level, LiveRequest, MeshFormat, Role, ScanOptions, Session,
-    Settings,
+    Settings, Verdict,
 };
 use waterwindow::volume::{Class, Labels, Mark};
 
@@ -110,7 +110,7 @@ fn painted(session: &mut Session) -> (LayerId, LayerId) {
 }
 
 fn classify(session: &mut Session, volume: LayerId, strokes: LayerId, follow: bool) {
-    let request = LiveRequest { volume, strokes, params: Value::Null, follow };
+    let request = LiveRequest { volume, strokes, params: Value::Null, base: None, follow };
     go(session, Command::Classify(request));
     // Features land first and ask for the prediction.
     go(session, Command::ClearFinishedJobs);
@@ -472,6 +472,23 @@ fn where_every_label_comes_from_is_kept_undone_and_read_back() {
     assert_eq!(of(&other, read), of(&session, classifier));
     assert_eq!(other.project().classes.name(1), "inside");
 
+    // There one stroke is enough to go on from it, and the prediction says what it rests on.
+    demo(&mut other);
+    let next = reconstruct(&mut other);
+    let more = label_layer(&mut other, next);
+    stroke(&mut other, more, 2, 40.0, [2.0, 20.0]);
+    let request =
+        |base| LiveRequest { volume: next, strokes: more, params: Value::Null, base, follow: false };
+    go(&mut other, Command::Classify(request(None)));
+    assert!(other.live().prediction.is_none() && other.live().status.contains("two classes"));
+    go(&mut other, Command::Classify(request(Some(read))));
+    go(&mut other, Command::ClearFinishedJobs);
+    let refined = other.live().prediction.clone().unwrap();
+    assert_eq!(refined.shares.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2]);
+    go(&mut other, Command::AcceptPrediction(Acceptance::default()));
+    let made = layer(&other, |layer| layer.provenance.op == "segment");
+    assert!(other.project().layer(made).unwrap().provenance.inputs.contains(&"model".to_owned()));
+
     // The sure part of one class becomes a layer.
     let sure = Acceptance { class: Some(1), max_uncertainty: 0.3, into: None };
     go(&mut session, Command::AcceptPrediction(sure));
@@ -500,6 +517,23 @@ fn where_every_label_comes_from_is_kept_undone_and_read_back() {
     assert_eq!(full.get([z, 10, 15]), 2);
     assert!(!full.ids().contains(&0));
     assert_eq!(Mark::from_code(marks(&session).get([z, 10, 15])), Some(Mark::Painted));
+
+    // What was found right in proofreading stays when the prediction is accepted once more, whatever it says.
+    go(
+        &mut session,
+        Command::Edit { label: "Add class".to_owned(), edit: Edit::SetClass(class(3, "vesicle")) },
+    );
+    go(&mut session, Command::Review { layer: accepted, volume });
+    let seed_zyx = [z, 10, 15];
+    go(&mut session, Command::Judge { seed_zyx, verdict: Verdict::Relabel(3) });
+    let relabelled = session.project().labels(accepted).unwrap().labels.clone();
+    assert_eq!(relabelled.get(seed_zyx), 3);
+    assert_eq!(Mark::from_code(marks(&session).get(seed_zyx)), Some(Mark::Accepted));
+    classify(&mut session, volume, strokes, false);
+    go(&mut session, Command::AcceptPrediction(Acceptance { into: Some(accepted), ..Acceptance::default() }));
+    assert_eq!(session.project().labels(accepted).unwrap().labels.get(seed_zyx), 3);
+    go(&mut session, Command::Undo);
+    assert_eq!(session.project().labels(accepted).unwrap().labels, full);
 
     let (what, file) = (ExportKind::Marks, folder.path().join("origin.mrc"));
     go(&mut session, Command::Export { what, layer: accepted, path: file.clone() });

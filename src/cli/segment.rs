@@ -142,6 +142,11 @@ fn segment_command() -> Command {
         ))
         .arg(path_option("uncertainty", "U", "Also write the uncertainty, 0 to 1"))
         .arg(path_option("model-out", "M", "Also keep the classifier for other volumes"))
+        .arg(path_option(
+            "model",
+            "M",
+            "Start from the classifier that --model-out wrote for another volume: the strokes are added to what it learnt",
+        ))
 }
 
 fn segment(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
@@ -154,10 +159,23 @@ fn segment(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     if let Some(file) = matches.get_one::<PathBuf>("classes") {
         scribbles.classes = read_classes(file)?.with_ids(scribbles.labels.ids());
     }
+    let base = matches.get_one::<PathBuf>("model").map(|file| io::read_model(file)).transpose()?;
+    if let Some((base, names)) = &base {
+        for class in &base.classes {
+            // A class that was painted here keeps the name that it has here.
+            if let Some(class) = names.get(*class).filter(|_| scribbles.classes.get(*class).is_none()) {
+                scribbles.classes.insert(class.clone());
+            }
+        }
+        scribbles.classes = std::mem::take(&mut scribbles.classes).with_ids(base.classes.iter().copied());
+    }
     let scribbles = Arc::new(scribbles);
-    let inputs = Inputs::default()
+    let mut inputs = Inputs::default()
         .with("volume", Data::Volume(Arc::clone(&volume)))
         .with("scribbles", Data::Labels(Arc::clone(&scribbles)));
+    if let Some((base, _)) = base {
+        inputs = inputs.with("classifier", Data::Classifier(Arc::new(base)));
+    }
     let inputs = mask_input(shell, matches, inputs)?;
     let segmentation = shell.run(|context| {
         context.budget.admit((op.forecast)(&inputs, &op.complete(&params)?)?.bytes)?;

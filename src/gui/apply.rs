@@ -240,7 +240,8 @@ impl App {
         self.view.layer = Some(strokes);
         self.view.show_labels = true;
         let params = self.view.forms.get("segment").cloned().unwrap_or(serde_json::Value::Null);
-        self.session.apply(Command::Classify(LiveRequest { volume, strokes, params, follow }));
+        let base = self.view.base_classifier.filter(|id| self.session.project().layer(*id).is_some());
+        self.session.apply(Command::Classify(LiveRequest { volume, strokes, params, base, follow }));
     }
 
     fn set_live(&mut self, on: bool) {

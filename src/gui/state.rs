@@ -373,6 +373,8 @@ pub(crate) struct ViewState {
     pub(crate) other_class: u16,
     /// Class that is painted.
     pub(crate) class: u16,
+    /// The classifier layer that strokes are added to; `None` to learn from them alone.
+    pub(crate) base_classifier: Option<LayerId>,
     /// Which part of a prediction is accepted.
     pub(crate) accept: Accept,
     /// The method of the registry that is being set up.
@@ -448,6 +450,7 @@ impl Default for ViewState {
             brush: Brush::default(),
             other_class: 0,
             class: 1,
+            base_classifier: None,
             accept: Accept { one_class: false, max_uncertainty: 1.0, into: None },
             method: Method::default(),
             suggestion: None,

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::error::IoError;
-use super::text::{read_text, write_json};
+use super::text::{read_text, write_text};
 use crate::segment::Classifier;
 use crate::volume::ClassTable;
 
@@ -33,7 +33,10 @@ struct Read {
 /// # Errors
 /// [`IoError`]; nothing half-written is left.
 pub fn write_model(path: &Path, classifier: &Classifier, classes: &ClassTable) -> Result<(), IoError> {
-    write_json(path, &Written { version: VERSION, classes, classifier })
+    // A number a line would make the file three times as large.
+    let text = serde_json::to_string(&Written { version: VERSION, classes, classifier })
+        .map_err(|error| IoError::content(path, error.to_string()))?;
+    write_text(path, &text)
 }
 
 /// Reads a classifier and the names of its classes.

@@ -83,6 +83,10 @@ class. Probabilities are calibrated on regions whose stroke was left out; where 
 uncertainty is near 1. The same strokes and seed \
 give the same bits.
 
+With a classifier that was trained before, the strokes are added to what it learnt: a few where it errs on this volume \
+are enough, and new classes may be painted. What is painted here counts four times as much as what it learnt elsewhere. \
+Regions and features are then made with its recipe, and region size and context rounds are the classifier's.
+
 Sources: random forests after Breiman (2001); extra trees after Geurts and others (2006); context after Tu and Bai \
 (2010); how common classes are after Saerens and others (2002); agreement after Krähenbühl and Koltun (2011); random field \
 after Boykov, Veksler and Zabih (2001); borders after Chan and Vese (2001); calibration after Guo and others (2017).",
@@ -90,6 +94,12 @@ after Boykov, Veksler and Zabih (2001); borders after Chan and Vese (2001); cali
         Input { name: "volume", kind: Kind::Volume, optional: false, doc: "What is segmented" },
         Input { name: "scribbles", kind: Kind::Labels, optional: false, doc: "Strokes: 0 unpainted, k is class k" },
         Input { name: "mask", kind: Kind::Labels, optional: true, doc: "Only where this is labelled" },
+        Input {
+            name: "classifier",
+            kind: Kind::Classifier,
+            optional: true,
+            doc: "Trained before, maybe on another volume: the strokes are added to what it learnt",
+        },
     ],
     outputs: &[
         Output { name: "prediction", kind: Kind::Labels },
@@ -164,9 +174,12 @@ after Boykov, Veksler and Zabih (2001); borders after Chan and Vese (2001); cali
 
 fn forecast(inputs: &Inputs, params: &Value) -> Result<Forecast, OpError> {
     let params: SegmentOpParams = typed(params)?;
-    let n = inputs.volume("volume")?.n_voxels() as u64;
+    let volume = inputs.volume("volume")?;
+    let base = inputs.find_classifier("classifier");
+    let recipe = base.map_or_else(|| params.pipeline().recipe(), |base| base.recipe_for(volume));
+    let n = volume.n_voxels() as u64;
     // The cache, the dense strokes, and labels with uncertainty at the end.
-    let bytes = FeatureCache::peak_bytes(n, &params.pipeline().recipe()) + 2 * n + 6 * n;
+    let bytes = FeatureCache::peak_bytes(n, &recipe) + 2 * n + 6 * n;
     Ok(Forecast { bytes, seconds: None })
 }
 
@@ -192,6 +205,7 @@ pub fn segmentation(context: &Context, inputs: &Inputs, params: &Value) -> Resul
         inputs.volume("volume")?,
         scribbles.view(),
         mask.as_ref().map(|mask| mask.view()),
+        inputs.find_classifier("classifier").map(|base| &**base),
         &params.pipeline(),
         params.seed,
     )

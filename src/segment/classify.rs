@@ -26,6 +26,7 @@ use super::context::Spread;
 use super::decide::{DecisionParams, LacPrior, Smoother, Votes, heard, weigh};
 use super::forest::{Forest, ForestParams, Samples, Trained};
 use super::grow::grow;
+use super::learnt::{Known, Learnt};
 use super::polish::polish;
 use super::prediction::best_two;
 use super::random_field::RandomField;
@@ -73,6 +74,9 @@ pub struct Classifier {
     temperature: f32,
     /// The forest of each round.
     forests: Vec<Forest>,
+    /// What it learnt from.
+    #[serde(default)]
+    learnt: Learnt,
 }
 
 fn one() -> f32 {
@@ -95,9 +99,11 @@ impl Sample {
     }
 }
 
+/// The painted regions, and the painted classes with those that are known anyway, in increasing order.
 pub(super) fn samples(
     cache: &FeatureCache,
     scribbles: &Scribbles,
+    known: &[u16],
 ) -> Result<(Vec<Sample>, Vec<u16>), SegmentError> {
     let shape = cache.regions.shape();
     if scribbles.shape != shape {
@@ -116,7 +122,7 @@ pub(super) fn samples(
         .map(|((index, class), stroke)| (ids[*index] - 1, *class, stroke))
         .collect();
     painted.sort_unstable();
-    let classes = check_classes(painted.iter().map(|p| p.1))?;
+    let classes = check_classes(painted.iter().map(|p| p.1), known)?;
     let position = |class: u16| classes.iter().position(|c| *c == class).unwrap_or(0) as u16;
     let samples = painted
         .chunk_by(|a, b| (a.0, a.1) == (b.0, b.1))
@@ -130,9 +136,13 @@ pub(super) fn samples(
     Ok((samples, classes))
 }
 
-/// The painted classes in increasing order; an error if there are fewer than two.
-fn check_classes(painted: impl Iterator<Item = u16>) -> Result<Vec<u16>, SegmentError> {
+/// The painted classes and those that are known anyway, in increasing order; an error if none is painted or there are
+/// fewer than two in all.
+fn check_classes(painted: impl Iterator<Item = u16>, known: &[u16]) -> Result<Vec<u16>, SegmentError> {
     let mut classes: Vec<u16> = painted.collect();
+    if !classes.is_empty() {
+        classes.extend_from_slice(known);
+    }
     classes.sort_unstable();
     classes.dedup();
     match classes[..] {
@@ -154,25 +164,76 @@ pub fn train(
     params: &TrainParams,
     seed: u64,
 ) -> Result<(Classifier, Prediction), SegmentError> {
-    let (samples, classes) = samples(cache, scribbles)?;
+    learn(progress, cache, scribbles, None, params, seed)
+}
+
+/// Trains on the painted regions along with all that a classifier learnt on other volumes, and predicts every region.
+///
+/// One stroke may be enough, and classes may be painted that the classifier does not know yet. What was painted here
+/// counts four times as much as what was learnt elsewhere. `cache` is made with [`Classifier::recipe_for`]; the rounds
+/// are those of the classifier.
+///
+/// # Errors
+/// Those of [`train`]; [`SegmentError::Unit`], [`SegmentError::Recipe`], [`SegmentError::NothingLearnt`].
+pub fn refine(
+    progress: &Progress,
+    cache: &FeatureCache,
+    scribbles: &Scribbles,
+    base: &Classifier,
+    params: &TrainParams,
+    seed: u64,
+) -> Result<(Classifier, Prediction), SegmentError> {
+    learn(progress, cache, scribbles, Some(base), params, seed)
+}
+
+fn learn(
+    progress: &Progress,
+    cache: &FeatureCache,
+    scribbles: &Scribbles,
+    base: Option<&Classifier>,
+    params: &TrainParams,
+    seed: u64,
+) -> Result<(Classifier, Prediction), SegmentError> {
+    let (samples, classes) = samples(cache, scribbles, base.map_or(&[], |base| &base.classes))?;
     let k = classes.len();
     let samples = grow(cache, samples);
-    let class: Vec<u16> = samples.iter().map(|s| s.class).collect();
-    let weight: Vec<f32> = samples.iter().map(Sample::weight).collect();
-    let stroke: Vec<u32> = samples.iter().map(|s| s.stroke).collect();
+    let mut class: Vec<u16> = samples.iter().map(|s| s.class).collect();
+    let mut weight: Vec<f32> = samples.iter().map(Sample::weight).collect();
+    let mut stroke: Vec<u32> = samples.iter().map(|s| s.stroke).collect();
     let is_painted: Vec<bool> = samples.iter().map(|s| s.n > 0).collect();
     let painted: Vec<u32> = samples.iter().map(|s| s.region).collect();
-    let mut features =
-        Rows { features: &cache.features, regions: &painted, context: &[] }.gather(0..painted.len());
-    let mut forests = Vec::new();
+    let known = base.map(|base| base.known(cache.unit, &classes, 1 + max_of(&stroke))).transpose()?;
+    let mut n_context_rounds = params.context_rounds;
+    if let (Some(known), Some(base)) = (&known, base) {
+        class.extend_from_slice(&known.class);
+        weight.extend_from_slice(&known.weight);
+        stroke.extend_from_slice(&known.stroke);
+        n_context_rounds = base.forests.len().saturating_sub(1) as u32;
+    }
+    // Rows of the painted regions, and of what is known in the same round.
+    let rows_of = |context: &[f32], round: u32, here: &[f32]| {
+        let mut rows =
+            Rows { features: &cache.features, regions: &painted, context }.gather(0..painted.len());
+        if let Some(known) = &known {
+            let more = known.rows(round as usize, here);
+            let (expected, found) = (more.len() / known.class.len(), rows.len() / painted.len());
+            if expected != found {
+                return Err(SegmentError::Recipe { expected, found });
+            }
+            rows.extend_from_slice(&more);
+        }
+        Ok(rows)
+    };
+    let mut features = rows_of(&[], 0, &[])?;
+    let (mut forests, mut rounds) = (Vec::new(), Vec::new());
     check_priors(&params.decision, cache.unit)?;
     let mut state = State::new(cache, &classes);
     let (mut held_out_accuracy, mut temperature) = (0.0, 1.0);
-    progress.phase("Training and predicting", u64::from(params.context_rounds) + 1);
-    for round in 0..=params.context_rounds {
+    progress.phase("Training and predicting", u64::from(n_context_rounds) + 1);
+    for round in 0..=n_context_rounds {
         let training = Samples {
             features: &features,
-            n_features: features.len() / painted.len(),
+            n_features: features.len() / class.len(),
             classes: &class,
             weights: &weight,
             groups: &stroke,
@@ -180,6 +241,7 @@ pub fn train(
         };
         let Trained { forest, mut held_out } =
             Forest::train(progress, &training, &params.forest, seed.wrapping_add(u64::from(round)))?;
+        held_out.truncate(painted.len() * k);
         held_out_accuracy = balanced_accuracy(&class, &is_painted, &held_out, k);
         let weights = state.ask(progress, &forest, &params.decision)?;
         weigh(&mut held_out, &weights);
@@ -187,7 +249,7 @@ pub fn train(
             params.decision.apply_priors(row, &classes, cache.features.row(*region as usize)[0]);
         }
         forests.push(forest);
-        if round == params.context_rounds {
+        if round == n_context_rounds {
             temperature = state.temperature(&samples, &held_out, params.decision.smoothness);
         } else {
             for (region, held_out) in painted.iter().zip(held_out.chunks_exact(k)) {
@@ -195,11 +257,14 @@ pub fn train(
             }
             let spread = state.look_around(progress)?;
             let context = spread.rows(progress, &cache.grid, &state.probabilities, &painted)?;
-            features = Rows { features: &cache.features, regions: &painted, context: &context }
-                .gather(0..painted.len());
+            let stand_ins = known.as_ref().map_or(Vec::new(), |k| k.stand_ins(&state.probabilities));
+            let here = spread.rows(progress, &cache.grid, &state.probabilities, &stand_ins)?;
+            let next = rows_of(&context, round + 1, &here)?;
+            rounds.push(std::mem::replace(&mut features, next));
         }
         progress.advance(1);
     }
+    rounds.push(features);
     let classifier = Classifier {
         recipe: cache.recipe.clone(),
         classes: classes.clone(),
@@ -209,8 +274,13 @@ pub fn train(
         decision: params.decision.clone(),
         temperature,
         forests,
+        learnt: Learnt::new(&classes, &class, &weight, &stroke, &rounds),
     };
     Ok((classifier, state.into_prediction(progress, temperature, &params.decision)?))
+}
+
+fn max_of(numbers: &[u32]) -> u32 {
+    numbers.iter().copied().max().unwrap_or(0)
 }
 
 fn check_priors(params: &DecisionParams, unit: Unit) -> Result<(), SegmentError> {
@@ -387,6 +457,17 @@ impl Classifier {
         }
         recipe
     }
+
+    /// What it learnt, for a training on values of a unit.
+    fn known(&self, unit: Unit, classes: &[u16], first_stroke: u32) -> Result<Known, SegmentError> {
+        self.check_unit(unit)?;
+        self.learnt.known(&self.classes, classes, first_stroke)
+    }
+
+    fn check_unit(&self, found: Unit) -> Result<(), SegmentError> {
+        let trained = self.unit;
+        if trained == found { Ok(()) } else { Err(SegmentError::Unit { trained, found }) }
+    }
 }
 
 /// Predicts every region of a volume with a classifier trained before, maybe on another volume.
@@ -399,9 +480,7 @@ pub fn predict(
     cache: &FeatureCache,
     classifier: &Classifier,
 ) -> Result<Prediction, SegmentError> {
-    if classifier.unit != cache.unit {
-        return Err(SegmentError::Unit { trained: classifier.unit, found: cache.unit });
-    }
+    classifier.check_unit(cache.unit)?;
     check_priors(&classifier.decision, cache.unit)?;
     let k = classifier.classes.len();
     let mut state = State::new(cache, &classifier.classes);
@@ -459,29 +538,6 @@ impl Default for SegmentParams {
     }
 }
 
-/// Priors from text: `class:mean:sd` in 1/µm, separated by commas.
-fn parse_priors(text: &str) -> Result<Vec<LacPrior>, SegmentError> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            let fields: Vec<f32> = part.split(':').filter_map(|field| field.trim().parse().ok()).collect();
-            let [class, mean_per_um, sd_per_um] = fields[..] else {
-                return Err(SegmentError::Prior { text: part.to_owned() });
-            };
-            let is_good = class.fract() == 0.0
-                && (1.0..=65535.0).contains(&class)
-                && mean_per_um.is_finite()
-                && sd_per_um > 0.0
-                && sd_per_um.is_finite();
-            if !is_good {
-                return Err(SegmentError::Prior { text: part.to_owned() });
-            }
-            Ok(LacPrior { class: class as u16, mean_per_um, sd_per_um })
-        })
-        .collect()
-}
-
 impl SegmentParams {
     /// How regions and features are made.
     pub fn recipe(&self) -> Recipe {
@@ -522,7 +578,7 @@ impl SegmentParams {
             Some(tilt) => Some(bounded("tilt_range_deg", tilt, 10.0, 90.0, "10 to 90 degrees")?),
             None => None,
         };
-        decision.lac_priors = parse_priors(&self.lac_priors)?;
+        decision.lac_priors = LacPrior::list(&self.lac_priors)?;
         decision.lac_weight = bounded("lac_weight", self.lac_weight, 0.0, 10.0, "0 to 10")?;
         Ok(params)
     }
@@ -544,7 +600,8 @@ pub struct Segmentation {
 /// Segments a volume from strokes: supervoxels, features, training and prediction in one go.
 ///
 /// `scribbles` has the volume's shape: 0 is unpainted, k is class k. Every voxel of the result gets one of the
-/// painted classes, 0 only outside `mask`.
+/// painted classes, 0 only outside `mask`. Where there is a `base`, the strokes are added to what it learnt on other
+/// volumes: see [`refine`].
 ///
 /// # Errors
 /// [`SegmentError`]: shapes that differ, values that are not finite, no class or only one painted, cancel.
@@ -553,6 +610,7 @@ pub fn segment(
     volume: &Volume<f32>,
     scribbles: ArrayView3<'_, u16>,
     mask: Option<ArrayView3<'_, bool>>,
+    base: Option<&Classifier>,
     params: &SegmentParams,
     seed: u64,
 ) -> Result<Segmentation, SegmentError> {
@@ -567,9 +625,10 @@ pub fn segment(
             found: [z, y, x],
         });
     }
-    check_classes(scribbles.voxels().iter().map(|v| v.1))?;
-    let cache = FeatureCache::build(progress, volume, mask, &params.recipe())?;
-    let (classifier, prediction) = train(progress, &cache, &scribbles, &training, seed)?;
+    check_classes(scribbles.voxels().iter().map(|v| v.1), base.map_or(&[], |base| &base.classes))?;
+    let recipe = base.map_or_else(|| params.recipe(), |base| base.recipe_for(volume));
+    let cache = FeatureCache::build(progress, volume, mask, &recipe)?;
+    let (classifier, prediction) = learn(progress, &cache, &scribbles, base, &training, seed)?;
     let labels = prediction.labels(&cache.regions, Some(&scribbles));
     Ok(Segmentation { labels, cache, prediction, classifier })
 }
@@ -635,7 +694,7 @@ mod tests {
     }
 
     fn run(volume: &Volume<f32>, map: &Array3<u16>, seed: u64) -> Result<Segmentation, SegmentError> {
-        segment(&Progress::new(), volume, map.view(), None, &params(), seed)
+        segment(&Progress::new(), volume, map.view(), None, None, &params(), seed)
     }
 
     #[test]
@@ -660,7 +719,8 @@ mod tests {
         map[[0, 0, 0]] = 15;
         let mask = Array3::from_shape_fn(shape, |(z, _, _)| z < 20);
         let volume = test_data::noisy_balls(shape, 3);
-        let found = segment(&Progress::new(), &volume, map.view(), Some(mask.view()), &params(), 1).unwrap();
+        let found =
+            segment(&Progress::new(), &volume, map.view(), Some(mask.view()), None, &params(), 1).unwrap();
         assert_eq!(found.prediction.classes, vec![5, 10, 15]);
         for ((zyx, label), inside) in found.labels.indexed_iter().zip(&mask) {
             assert_eq!(*inside, [5, 10, 15].contains(label), "{zyx:?} is {label}");
@@ -714,14 +774,37 @@ mod tests {
     }
 
     #[test]
-    fn priors_are_read_from_text_and_what_is_wrong_is_named() {
-        let priors = parse_priors("1:0.1:0.02, 3 : 0.35:0.05,").unwrap();
-        assert_eq!(priors[1], LacPrior { class: 3, mean_per_um: 0.35, sd_per_um: 0.05 });
-        assert_eq!(priors.len(), 2);
-        for wrong in ["1:0.1", "0:0.1:0.1", "2:x:0.1", "2:0.1:0", "1.5:0.1:0.1", "2:0.1:NaN"] {
-            let error = parse_priors(wrong).unwrap_err().to_string();
-            assert!(error.contains(wrong), "{error}");
+    fn a_classifier_is_refined_with_a_stroke_of_a_class_it_did_not_know() {
+        let shape = [48; 3];
+        let truth = test_data::balls(shape);
+        let base = run(&test_data::noisy_balls(shape, 3), &strokes(&truth), 1).unwrap().classifier;
+        let base: Classifier = serde_json::from_str(&serde_json::to_string(&base).unwrap()).unwrap();
+        // The next volume has a slab of something else.
+        let mut volume = test_data::noisy_balls(shape, 99);
+        volume.data.slice_mut(ndarray::s![..6, .., ..]).mapv_inplace(|v| v + 0.6);
+        let mut map = Array3::zeros(shape);
+        map.slice_mut(ndarray::s![3, 24, 8..40]).fill(9);
+        map.slice_mut(ndarray::s![24, 24, 8..40])
+            .assign(&truth.slice(ndarray::s![24, 24, 8..40]).mapv(|c| c + 1));
+        let refined =
+            segment(&Progress::new(), &volume, map.view(), None, Some(&base), &params(), 1).unwrap();
+        assert_eq!(refined.classifier.classes, [1, 2, 3, 9]);
+        let truth = Array3::from_shape_fn(shape, |at| if at.0 < 6 { 9 } else { truth[at] + 1 });
+        for (class, least) in [(1, 0.9), (2, 0.85), (9, 0.8)] {
+            // Seen: 0.99, 0.93, 0.91. The base alone knows no class 9.
+            let dice = dice(&refined.labels, &truth, class);
+            assert!(dice >= least, "class {class}: Dice {dice:.3}");
         }
+        // What was refined can be refined again, and knows all classes.
+        let again = &refined.classifier;
+        let twice = segment(&Progress::new(), &volume, map.view(), None, Some(again), &params(), 1).unwrap();
+        assert_eq!(twice.classifier.classes, [1, 2, 3, 9]);
+        let old = Classifier { learnt: Learnt::default(), ..base.clone() };
+        let refused = segment(&Progress::new(), &volume, map.view(), None, Some(&old), &params(), 1);
+        assert_eq!(refused.unwrap_err(), SegmentError::NothingLearnt);
+        volume.unit = Unit::Absorbance;
+        let refused = segment(&Progress::new(), &volume, map.view(), None, Some(&base), &params(), 1);
+        assert!(matches!(refused, Err(SegmentError::Unit { .. })));
     }
 
     #[test]
@@ -730,7 +813,7 @@ mod tests {
         let (mut volume, truth) = (test_data::noisy_balls(shape, 3), test_data::balls(shape));
         let map = strokes(&truth);
         let run = |volume: &Volume<f32>, params: &SegmentParams| {
-            segment(&Progress::new(), volume, map.view(), None, params, 1)
+            segment(&Progress::new(), volume, map.view(), None, None, params, 1)
         };
         let field = SegmentParams {
             smoother: Smoother::RandomField,
@@ -759,7 +842,7 @@ mod tests {
         volume.data[[2, 3, 4]] = 0.1;
         let progress = Progress::new();
         progress.cancel();
-        let error = segment(&progress, &volume, map.view(), None, &params(), 1).unwrap_err();
+        let error = segment(&progress, &volume, map.view(), None, None, &params(), 1).unwrap_err();
         assert_eq!(error, SegmentError::Cancelled(Cancelled));
     }
 }

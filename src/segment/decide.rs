@@ -17,6 +17,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::SegmentError;
 use super::regions::{Adjacency, Place};
 use crate::base::{Cancelled, Progress};
 
@@ -30,6 +31,32 @@ const RANGE: f32 = 6.0;
 const SURE: f32 = 0.98;
 /// Least share of a class in the estimate of how common it is.
 const LEAST_SHARE: f64 = 1e-5;
+
+impl LacPrior {
+    /// Priors from text: `class:mean:sd` in 1/µm, separated by commas.
+    pub(super) fn list(text: &str) -> Result<Vec<Self>, SegmentError> {
+        text.split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(|part| {
+                let fields: Vec<f32> =
+                    part.split(':').filter_map(|field| field.trim().parse().ok()).collect();
+                let [class, mean_per_um, sd_per_um] = fields[..] else {
+                    return Err(SegmentError::Prior { text: part.to_owned() });
+                };
+                let is_good = class.fract() == 0.0
+                    && (1.0..=65535.0).contains(&class)
+                    && mean_per_um.is_finite()
+                    && sd_per_um > 0.0
+                    && sd_per_um.is_finite();
+                if !is_good {
+                    return Err(SegmentError::Prior { text: part.to_owned() });
+                }
+                Ok(Self { class: class as u16, mean_per_um, sd_per_um })
+            })
+            .collect()
+    }
+}
 
 /// How neighbours are brought to agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -348,5 +375,16 @@ mod tests {
         );
         weigh(&mut values, &weights);
         assert!(values[6] > 0.5 && (values[6] + values[7] - 1.0).abs() < 1e-6, "{:?}", &values[6..8]);
+    }
+
+    #[test]
+    fn priors_are_read_from_text_and_what_is_wrong_is_named() {
+        let priors = LacPrior::list("1:0.1:0.02, 3 : 0.35:0.05,").unwrap();
+        assert_eq!(priors[1], LacPrior { class: 3, mean_per_um: 0.35, sd_per_um: 0.05 });
+        assert_eq!(priors.len(), 2);
+        for wrong in ["1:0.1", "0:0.1:0.1", "2:x:0.1", "2:0.1:0", "1.5:0.1:0.1", "2:0.1:NaN"] {
+            let error = LacPrior::list(wrong).unwrap_err().to_string();
+            assert!(error.contains(wrong), "{error}");
+        }
     }
 }

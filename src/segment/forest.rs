@@ -22,6 +22,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Cancelled, Progress};
 
+/// Greatest depth of a tree.
+const MAX_DEPTH: u32 = 64;
+
 /// How splits are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -89,10 +92,42 @@ struct Tree {
 
 /// A trained forest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct Forest {
     n_features: usize,
     n_classes: usize,
     trees: Vec<Tree>,
+}
+
+/// A forest as it comes from a file: nothing in it is believed.
+#[derive(Deserialize)]
+struct Stored {
+    n_features: usize,
+    n_classes: usize,
+    trees: Vec<Tree>,
+}
+
+impl TryFrom<Stored> for Forest {
+    type Error = &'static str;
+
+    fn try_from(Stored { n_features, n_classes, trees }: Stored) -> Result<Self, Self::Error> {
+        let is_sound = |tree: &Tree| {
+            let n = tree.nodes.len();
+            n.checked_mul(n_classes) == Some(tree.leaves.len())
+                && (1..u32::MAX as usize).contains(&n)
+                && tree.depth <= MAX_DEPTH
+                && tree.nodes.iter().enumerate().all(|(at, node)| {
+                    // A leaf leads to itself whatever the value.
+                    let is_leaf = node.next as usize == at && node.threshold == f32::MAX;
+                    (node.feature as usize) < n_features && (is_leaf || (node.next as usize) < n - 1)
+                })
+        };
+        if n_classes > 0 && !trees.is_empty() && trees.iter().all(is_sound) {
+            Ok(Self { n_features, n_classes, trees })
+        } else {
+            Err("a tree of the forest is damaged")
+        }
+    }
 }
 
 /// A forest and what it says of its own samples when only trees that have not seen their group are asked.
@@ -586,5 +621,27 @@ mod tests {
         let progress = Progress::new();
         progress.cancel();
         assert_eq!(forest.predict(&progress, &[0.0, 0.0]), Err(Cancelled));
+    }
+
+    #[test]
+    fn a_forest_from_a_damaged_file_is_refused() {
+        let (features, classes) = xor(50, 1);
+        let forest = train(&features, &classes, &[1.0; 50], &both()[0], 7);
+        let sound = serde_json::to_value(&forest).unwrap();
+        assert_eq!(serde_json::from_value::<Forest>(sound.clone()).unwrap(), forest);
+        let damaged = |place: &str, value: serde_json::Value| {
+            let mut forest = sound.clone();
+            *forest.pointer_mut(place).unwrap() = value;
+            serde_json::from_value::<Forest>(forest).is_err()
+        };
+        // A step out of the tree, back to its root for ever, a feature that no row has, leaves that are missing.
+        assert!(damaged("/trees/0/nodes/0/next", 1_000_000.into()));
+        assert!(damaged("/trees/0/nodes/0/next", u32::MAX.into()));
+        assert!(damaged("/trees/0/nodes/0/feature", 3.into()));
+        assert!(damaged("/trees/0/leaves", serde_json::json!([1.0])));
+        assert!(damaged("/trees/0/depth", u32::MAX.into()));
+        assert!(damaged("/trees/0/nodes", serde_json::json!([])));
+        assert!(damaged("/trees", serde_json::json!([])));
+        assert!(damaged("/n_classes", 0.into()));
     }
 }

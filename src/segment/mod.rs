@@ -17,6 +17,7 @@ mod flood;
 pub mod forest;
 mod grow;
 pub mod interpolate;
+mod learnt;
 pub mod limits;
 pub mod mixture;
 pub mod object;
@@ -44,7 +45,7 @@ pub use agglomerate::Agglomeration;
 pub use cache::{FeatureCache, Recipe};
 pub use calibrate::calibration_error;
 pub use carve::{CarveGraph, CarveParams, carve};
-pub use classify::{Classifier, SegmentParams, Segmentation, TrainParams, predict, segment, train};
+pub use classify::{Classifier, SegmentParams, Segmentation, TrainParams, predict, refine, segment, train};
 pub use clean::{CleanOperation, CleanParams, CleanPlane, clean};
 pub use decide::{DecisionParams, LacPrior, Smoother};
 pub use envelope::{EnvelopeParams, envelope};
@@ -148,6 +149,11 @@ pub enum SegmentError {
         /// Features there are.
         found: usize,
     },
+    /// A classifier carries nothing that strokes could be added to.
+    #[error(
+        "the classifier can label volumes but not learn more: it was saved without the samples it learnt from, or its file is damaged"
+    )]
+    NothingLearnt,
     /// A LAC prior cannot be read.
     #[error(
         "the LAC prior {text:?} is not class:mean:sd with a class from 1 and both in 1/um, such as 3:0.35:0.05"

@@ -79,7 +79,7 @@ pub fn validate(
     params: &TrainParams,
     seed: u64,
 ) -> Result<Validation, SegmentError> {
-    let (samples, classes) = samples(cache, scribbles)?;
+    let (samples, classes) = samples(cache, scribbles, &[])?;
     let k = classes.len();
     let class: Vec<u16> = samples.iter().map(|s| s.class).collect();
     let stroke: Vec<u32> = samples.iter().map(|s| s.stroke).collect();

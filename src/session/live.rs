@@ -22,7 +22,7 @@ use crate::jobs::{JobError, JobId, JobSpec, Lane, Policy};
 use crate::ops::{self, Data, OpError, Provenance};
 use crate::project::{Content, Display, Edit, LabelLayer, Layer, LayerId};
 use crate::segment::agglomerate::Agglomeration;
-use crate::segment::{self, Classifier, FeatureCache, Scribbles, SegmentParams};
+use crate::segment::{self, Classifier, FeatureCache, Recipe, Scribbles, SegmentParams};
 use crate::volume::labels::BRICK;
 use crate::volume::{Labels, Mark, Volume};
 
@@ -35,6 +35,8 @@ pub struct LiveRequest {
     pub strokes: LayerId,
     /// Parameters of `segment` that differ from the defaults.
     pub params: Value,
+    /// A classifier layer whose learning the strokes are added to; `None` to learn from the strokes alone.
+    pub base: Option<LayerId>,
     /// Whether every further stroke predicts again.
     pub follow: bool,
 }
@@ -77,8 +79,8 @@ pub struct Acceptance {
     pub class: Option<u16>,
     /// Only voxels no more uncertain than this, 0 to 1.
     pub max_uncertainty: f32,
-    /// The label layer that takes them in; a new one where `None`. There, what was painted by hand and locked
-    /// classes stay as they are.
+    /// The label layer that takes them in; a new one where `None`. There, what was painted by hand or accepted in
+    /// proofreading, and locked classes, stay as they are.
     pub into: Option<LayerId>,
 }
 
@@ -101,6 +103,15 @@ pub(super) struct Accepted {
     prediction: Arc<Prediction>,
 }
 
+/// Labels that take in an accepted prediction.
+struct Target {
+    layer: LayerId,
+    labels: Labels,
+    marks: Labels,
+    /// Codes of the marks of what a person has painted or found right: it stays.
+    by_hand: Vec<u16>,
+}
+
 /// Where live classification stands.
 #[derive(Debug, Clone, Default)]
 pub struct LiveState {
@@ -112,6 +123,8 @@ pub struct LiveState {
     pub status: String,
     /// Parameters of `segment` that it follows the strokes with.
     pub params: Value,
+    /// The classifier layer that it started from.
+    pub base: Option<LayerId>,
 }
 
 /// What regions and features rest on.
@@ -119,15 +132,7 @@ pub struct LiveState {
 pub(super) struct CacheKey {
     volume: LayerId,
     revision: u64,
-    params: SegmentParams,
-}
-
-impl CacheKey {
-    /// Trees and rounds do not change regions and features.
-    fn same_features(&self, other: &Self) -> bool {
-        (self.volume, self.revision) == (other.volume, other.revision)
-            && self.params.recipe() == other.params.recipe()
-    }
+    recipe: Recipe,
 }
 
 /// The state with what the window need not see.
@@ -145,6 +150,13 @@ pub(super) struct Live {
     pub(super) advising: Option<JobId>,
     /// How the regions of a volume join into larger ones: layer, revision.
     agglomeration: Option<(LayerId, u64, Arc<Agglomeration>)>,
+}
+
+/// What is learnt with beside strokes.
+struct Learning {
+    base: Option<Arc<Classifier>>,
+    params: SegmentParams,
+    seed: u64,
 }
 
 /// A prediction as the worker hands it over.
@@ -209,8 +221,8 @@ impl Session {
             let layer = self.project.layer(volume);
             let found = layer.and_then(|layer| Some((layer.revision, Arc::clone(layer.volume()?))));
             let Some((revision, data)) = found else { return Ok(()) };
-            let key = CacheKey { volume, revision, params };
-            if self.live.building.as_ref().is_some_and(|building| building.same_features(&key)) {
+            let key = CacheKey { volume, revision, recipe: params.recipe() };
+            if self.live.building.as_ref() == Some(&key) {
                 return Ok(());
             }
             self.submit_features(key, data)
@@ -225,6 +237,7 @@ impl Session {
     pub(super) fn classify(&mut self, request: LiveRequest) {
         self.live.state.on = request.follow;
         self.live.state.params = request.params.clone();
+        self.live.state.base = request.base;
         self.live.request = Some(request);
         self.predict_again();
     }
@@ -283,18 +296,28 @@ impl Session {
                     .to_owned(),
             ));
         }
-        if labels.ids().iter().filter(|id| **id != 0).count() < 2 {
-            return Ok("paint two classes or more".to_owned());
+        let base = match request.base.map(|id| self.project.layer(id).map(|layer| &layer.content)) {
+            None => None,
+            Some(Some(Content::Other(Data::Classifier(base)))) => Some(Arc::clone(base)),
+            Some(_) => return Err(gone("classifier")),
+        };
+        let n_painted = labels.ids().iter().filter(|id| **id != 0).count();
+        match (&base, n_painted) {
+            (Some(_), 0) => return Ok("paint where the classifier errs".to_owned()),
+            (None, 0 | 1) => return Ok("paint two classes or more".to_owned()),
+            _ => {}
         }
-        let key = CacheKey { volume: request.volume, revision, params: params.clone() };
+        let recipe = base.as_ref().map_or_else(|| params.recipe(), |base| base.recipe_for(&volume));
+        let key = CacheKey { volume: request.volume, revision, recipe };
         match &self.live.cache {
-            Some((have, cache)) if have.same_features(&key) => {
+            Some((have, cache)) if *have == key => {
                 let cache = Arc::clone(cache);
-                self.submit_prediction(request.clone(), cache, volume, labels, params, seed);
+                let learning = Learning { base, params, seed };
+                self.submit_prediction(request.clone(), cache, volume, labels, learning);
                 Ok("classifying".to_owned())
             }
             _ => {
-                if !self.live.building.as_ref().is_some_and(|building| building.same_features(&key)) {
+                if self.live.building.as_ref() != Some(&key) {
                     self.submit_features(key, volume)?;
                 }
                 Ok("preparing regions and features, once for this volume".to_owned())
@@ -304,7 +327,7 @@ impl Session {
 
     fn submit_features(&mut self, key: CacheKey, volume: Arc<Volume<f32>>) -> Result<(), OpError> {
         self.live.cache = None;
-        let recipe = key.params.recipe();
+        let recipe = key.recipe.clone();
         let budget: MemoryBudget = self.settings.budget();
         budget.admit(FeatureCache::peak_bytes(volume.n_voxels() as u64, &recipe))?;
         self.live.building = Some(key.clone());
@@ -328,8 +351,7 @@ impl Session {
         cache: Arc<FeatureCache>,
         volume: Arc<Volume<f32>>,
         strokes: Labels,
-        params: SegmentParams,
-        seed: u64,
+        learning: Learning,
     ) {
         // Advice on the strokes before these is no longer wanted, and must not keep the worker.
         if let Some(id) = self.live.advising.take() {
@@ -341,7 +363,7 @@ impl Session {
             lane: Lane::Live,
             policy: Policy::Latest,
             work: Box::new(move |progress| {
-                let predicted = predict(progress, request, &cache, &volume, &strokes, &params, seed)?;
+                let predicted = predict(progress, request, &cache, &volume, &strokes, &learning)?;
                 Ok(Done::Predicted(Box::new(predicted)))
             }),
         });
@@ -363,7 +385,7 @@ impl Session {
             predicted;
         self.submit_advice(advice, request.volume, self.live.n_predictions);
         let name = |id| self.project.layer(id).map_or_else(String::new, |layer: &Layer| layer.name.clone());
-        let inputs = vec![name(request.volume), name(request.strokes)];
+        let inputs = [request.volume, request.strokes].into_iter().chain(request.base).map(name).collect();
         self.live.state.status = format!("the whole volume in {seconds:.2} s");
         let uncertainty = Arc::new(uncertainty);
         self.live.last_uncertainty = Some((request.volume, Arc::clone(&uncertainty)));
@@ -406,8 +428,9 @@ impl Session {
                     );
                 };
                 let (labels, marks) = (target.labels.clone(), target.marks.clone());
-                let painted = layer.code_of(Mark::Painted);
-                self.submit_acceptance(acceptance.clone(), prediction, Some((id, labels, marks, painted)));
+                let by_hand = Mark::ALL.into_iter().filter(|m| m.is_by_hand()).map(|m| layer.code_of(m));
+                let target = Target { layer: id, labels, marks, by_hand: by_hand.collect() };
+                self.submit_acceptance(acceptance.clone(), prediction, Some(target));
             }
             // The whole of it is there already; only a part takes time.
             None if acceptance.is_all() => {
@@ -421,7 +444,7 @@ impl Session {
         &mut self,
         acceptance: Acceptance,
         prediction: Arc<Prediction>,
-        target: Option<(LayerId, Labels, Labels, u16)>,
+        target: Option<Target>,
     ) {
         let id = self.jobs.submit(JobSpec {
             label: "Accept prediction".to_owned(),
@@ -430,18 +453,15 @@ impl Session {
             policy: Policy::Queue,
             work: Box::new(move |progress| {
                 let wanted = wanted_part(progress, &prediction, &acceptance)?;
-                let Some((layer, labels, marks, painted)) = target else {
+                let Some(Target { layer, labels, marks, by_hand }) = target else {
                     return Ok(Done::Accepted(Box::new(Accepted { labels: wanted, prediction })));
                 };
                 let mut after = labels.clone();
                 let shape = after.shape();
-                after.update_box([0; 3], shape, |zyx, old| {
-                    let by_hand = old != 0 && marks.get(zyx) == painted;
-                    match wanted.get(zyx) {
-                        0 => old,
-                        _ if by_hand => old,
-                        new => new,
-                    }
+                after.update_box([0; 3], shape, |zyx, old| match wanted.get(zyx) {
+                    0 => old,
+                    _ if old != 0 && by_hand.contains(&marks.get(zyx)) => old,
+                    new => new,
                 });
                 let label = "Accept prediction".to_owned();
                 let refined = Refined::of(layer, label, Mark::Predicted, labels, &after, Vec::new());
@@ -506,14 +526,17 @@ fn predict(
     cache: &Arc<FeatureCache>,
     volume: &Volume<f32>,
     strokes: &Labels,
-    params: &SegmentParams,
-    seed: u64,
+    learning: &Learning,
 ) -> Result<Predicted, JobError> {
     let began = Instant::now();
-    let training = params.training().map_err(OpError::method)?;
+    let Learning { base, params, seed } = learning;
+    let (training, seed) = (params.training().map_err(OpError::method)?, *seed);
     let scribbles = Scribbles::from_map(strokes.to_dense().view());
-    let (classifier, prediction) =
-        segment::train(progress, cache, &scribbles, &training, seed).map_err(OpError::method)?;
+    let (classifier, prediction) = match base {
+        Some(base) => segment::refine(progress, cache, &scribbles, base, &training, seed),
+        None => segment::train(progress, cache, &scribbles, &training, seed),
+    }
+    .map_err(OpError::method)?;
     let labels = prediction.labels(&cache.regions, Some(&scribbles));
     progress.check()?;
     let uncertainty = volume.with_data(prediction.uncertainty_volume(&cache.regions), Unit::Arbitrary);

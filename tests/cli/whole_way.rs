@@ -5,7 +5,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{SIZE, VIEWS, array, bits, demo, done, listing, load, scribbles, text, values, volume};
+use super::{
+    AnyArray, SIZE, VIEWS, array, bits, demo, done, listing, load, scribbles, text, values, volume, write,
+};
 
 fn names(folder: &Path) -> BTreeSet<String> {
     listing(folder).iter().map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect()
@@ -149,6 +151,17 @@ fn strokes_become_labels_objects_numbers_and_pictures() {
     let predicted = array(&out("predicted.mrc")).to_label_ids().unwrap();
     let same = predicted.iter().zip(&labels).filter(|(a, b)| a == b).count();
     assert!(same * 100 > labels.len() * 95, "{same} of {}", labels.len());
+
+    // One stroke of one class is added to what it learnt.
+    let mut one = ndarray::Array3::<u16>::zeros((SIZE, SIZE, SIZE));
+    one.slice_mut(ndarray::s![SIZE / 2, SIZE / 2, ..6]).fill(1);
+    write(&out("one.npy"), &AnyArray::U16(one));
+    let line = "segment {} --scribbles {} --model {} -o {} --model-out {}";
+    done(line, &[volume(), &out("one.npy"), &out("model.json"), &out("refined.mrc"), &out("again.json")]);
+    let refined = array(&out("refined.mrc")).to_label_ids().unwrap();
+    let same = refined.iter().zip(&labels).filter(|(a, b)| a == b).count();
+    assert!(same * 100 > labels.len() * 95, "{same} of {}", labels.len());
+    done("predict {} --model {} -o {}", &[volume(), &out("again.json"), &out("once_more.mrc")]);
 }
 
 #[test]

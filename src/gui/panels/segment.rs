@@ -6,7 +6,8 @@ use super::super::state::{self, Request, Tool};
 use super::super::widgets::{self, Button};
 use super::super::{icons, theme};
 use super::{classes, methods, operation};
-use crate::ops;
+use crate::ops::{self, Data};
+use crate::project::Content;
 use crate::session::{Advice, Prediction};
 use crate::volume::ClassTable;
 
@@ -74,17 +75,25 @@ fn classify(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     widgets::heading(ui, "Classify");
     let session = cx.session;
     let state = session.live();
-    if n_painted(cx) < 2 && state.prediction.is_none() {
-        widgets::hint(
-            ui,
-            "Paint two classes or more; then every voxel gets the class that its LAC and its surroundings speak for.",
-        );
+    let is_offered = start_from(ui, cx);
+    if n_painted(cx) < if cx.view.base_classifier.is_some() { 1 } else { 2 } && state.prediction.is_none() {
+        let hint = match (cx.view.base_classifier, is_offered) {
+            (Some(_), _) => {
+                "Paint where the classifier errs on this volume: a stroke is enough, new classes may be painted too. To use it as it is, take Predict under More methods."
+            }
+            (None, true) => "Paint two classes or more, or start from a classifier that was trained before.",
+            (None, false) => {
+                "Paint two classes or more; then every voxel gets the class that its LAC and its surroundings speak for."
+            }
+        };
+        widgets::hint(ui, hint);
         return;
     }
     if let Some(op) = ops::find("segment") {
         let params = operation::form(ui, op, &[], cx);
         // While it follows the strokes it follows the form as well.
-        if state.on && params != state.params && !ui.ctx().text_edit_focused() {
+        let is_new = params != state.params || cx.view.base_classifier != state.base;
+        if state.on && is_new && !ui.ctx().text_edit_focused() {
             cx.queue.run(CommandId::Classify);
         }
     }
@@ -103,6 +112,40 @@ fn classify(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         widgets::divider(ui);
         show_prediction(ui, prediction, cx);
     }
+}
+
+/// Lets a classifier that was trained before be chosen as the start; false where there is none.
+fn start_from(ui: &mut egui::Ui, cx: &mut Cx<'_>) -> bool {
+    let session = cx.session;
+    let known = session.project().from_top().filter_map(|layer| match &layer.content {
+        Content::Other(Data::Classifier(_)) => Some((layer.id, layer.name.as_str())),
+        _ => None,
+    });
+    let known: Vec<_> = known.collect();
+    let chosen = &mut cx.view.base_classifier;
+    if !known.iter().any(|(id, _)| Some(*id) == *chosen) {
+        *chosen = None;
+    }
+    if known.is_empty() {
+        return false;
+    }
+    let tooltip = "Strokes alone, or strokes added to what a classifier learnt before, maybe on another cell";
+    widgets::row(ui, "Start from", tooltip, |ui, _| {
+        let name = known.iter().find(|(id, _)| Some(*id) == *chosen).map_or("strokes alone", |k| k.1);
+        egui::ComboBox::from_id_salt("start-from")
+            .selected_text(name)
+            .width(ui.available_width().min(150.0))
+            .truncate()
+            .show_ui(ui, |ui| {
+                ui.selectable_value(chosen, None, "strokes alone");
+                for (id, name) in &known {
+                    ui.selectable_value(chosen, Some(*id), *name);
+                }
+            })
+            .response
+            .accessible_name("Classifier to start from");
+    });
+    true
 }
 
 fn show_prediction(ui: &mut egui::Ui, prediction: &Prediction, cx: &mut Cx<'_>) {
@@ -225,7 +268,7 @@ fn accept_what(ui: &mut egui::Ui, prediction: &Prediction, cx: &mut Cx<'_>) {
     if targets.is_empty() {
         return;
     }
-    let tooltip = "A new layer, or one that is there: painted voxels and locked classes stay as they are";
+    let tooltip = "A new layer, or one that is there: painted voxels, accepted objects and locked classes stay as they are";
     widgets::row(ui, "Into", tooltip, |ui, _| {
         let chosen = targets.iter().find(|(id, _)| Some(*id) == cx.view.accept.into);
         egui::ComboBox::from_id_salt("accept-into")
