@@ -7,6 +7,7 @@
 //! `cargo bench --no-default-features --bench segmentation -- [--size N] [--seeds K] [--strokes K] [--grid]
 //! [--per-slice K] [--first K] [--keep DIR]`: cells, sets of strokes on each, the flat grid with its missing wedge,
 //! strokes per class and slice, the first seed, a folder that keeps volumes, truth and strokes (raw, little-endian).
+//! `--cancel` adds, for every volume, how long training and predicting go on after they were told to stop.
 //! `--extras` adds, for every volume: calibration, validation, suggestions, megavoxels and the random field.
 //! `--electron DIR` instead compares supervoxels with a published over-segmentation: DIR holds the raw arrays `gray`
 //! (f32), `truth` and `over` (u32), cubes of 250 voxels.
@@ -15,7 +16,7 @@
 #![expect(clippy::expect_used, reason = "a benchmark that cannot make its data stops")]
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ndarray::Array3;
 use rand::{RngExt as _, SeedableRng as _};
@@ -29,7 +30,7 @@ use waterwindow::segment::{
     Agglomeration, FeatureCache, Prediction, RandomField, Regions, Scribbles, SegmentParams, SlicParams,
     Smoother, SupervoxelMethod, calibration_error, quality, suggest, supervoxels, train, validate,
 };
-use waterwindow::volume::{Alignment, Volume};
+use waterwindow::volume::{Alignment, Labels, Volume};
 
 /// Classes of a synthetic cell, and the first that is an organelle.
 const N_CLASSES: usize = 8;
@@ -45,6 +46,7 @@ struct Options {
     keep: Option<PathBuf>,
     confusion: bool,
     extras: bool,
+    cancel: bool,
     electron: Option<PathBuf>,
     cells: Vec<CellKind>,
 }
@@ -60,6 +62,7 @@ fn options() -> Options {
         keep: None,
         confusion: false,
         extras: false,
+        cancel: false,
         electron: None,
         cells: vec![CellKind::Yeast, CellKind::Lymphocyte],
     };
@@ -81,6 +84,7 @@ fn options() -> Options {
             "--first" => options.first = number().unwrap_or(0) as u64,
             "--per-slice" => options.per_slice = number().unwrap_or(options.per_slice),
             "--extras" => options.extras = true,
+            "--cancel" => options.cancel = true,
             "--confusion" => options.confusion = true,
             "--yeast" => options.cells = vec![CellKind::Yeast],
             "--lymphocyte" => options.cells = vec![CellKind::Lymphocyte],
@@ -217,16 +221,26 @@ fn row(
     let start = Instant::now();
     let labels = prediction.labels(&cache.regions, Some(&strokes));
     let painted = start.elapsed();
+    // What a window needs besides: bricks and the uncertainty of every voxel.
+    let start = Instant::now();
+    let bricks = Labels::from_dense(&labels);
+    let uncertainty = prediction.uncertainty_volume(&cache.regions);
+    let spread = start.elapsed();
+    drop((bricks, uncertainty));
     let scores = dice_of(truth, &labels);
     println!(
-        "{name:<12} {seed:>7} {:>7} | {} | {:.3}      {:.3} | {before} {:.2}          {:.2}",
+        "{name:<12} {seed:>7} {:>7} | {} | {:.3}      {:.3} | {before} {:.3}         {:.3}  {:.3}",
         strokes.voxels().len(),
         scores.map(|s| format!("{s:.3}")).join(" "),
         mean(&scores[FIRST_ORGANELLE..]),
         mean(&scores),
         trained.as_secs_f64(),
         painted.as_secs_f64(),
+        spread.as_secs_f64(),
     );
+    if options.cancel {
+        cancel(cache, &strokes, trained);
+    }
     if options.confusion {
         print_confusion(truth, &labels);
     }
@@ -244,6 +258,36 @@ fn row(
         extras(cache, truth, &strokes, &prediction, &labels, seed);
     }
     scores
+}
+
+/// How long training and predicting go on after they were told to stop, at random moments of what they take.
+fn cancel(cache: &FeatureCache, strokes: &Scribbles, whole: Duration) {
+    let training = SegmentParams::default().training().expect("defaults");
+    let mut rng = Pcg64Mcg::seed_from_u64(1);
+    let mut waits: Vec<f64> = (0..30)
+        .filter_map(|_| {
+            let progress = Progress::new();
+            let moment = whole.mul_f64(rng.random_range(0.0..1.0));
+            std::thread::scope(|scope| {
+                let work = scope.spawn(|| {
+                    let is_cancelled = train(&progress, cache, strokes, &training, 0).is_err();
+                    (Instant::now(), is_cancelled)
+                });
+                std::thread::sleep(moment);
+                let told = Instant::now();
+                progress.cancel();
+                let (stopped, is_cancelled) = work.join().expect("no panic");
+                is_cancelled.then(|| stopped.saturating_duration_since(told).as_secs_f64() * 1e3)
+            })
+        })
+        .collect();
+    waits.sort_unstable_by(f64::total_cmp);
+    println!(
+        "  cancel at {} random moments: {:.1} ms in the middle, {:.1} ms at worst",
+        waits.len(),
+        waits.get(waits.len() / 2).copied().unwrap_or(0.0),
+        waits.last().copied().unwrap_or(0.0),
+    );
 }
 
 /// Calibration, validation, suggestions, megavoxels and the random field, on one line each.
@@ -401,7 +445,7 @@ fn main() {
         return;
     }
     println!(
-        "cell         strokes painted | ice   cyto  euchr heter nucle mito  lipid vacuo | organelles all   | SLIC   graph+features train+predict labels [s]"
+        "cell         strokes painted | ice   cyto  euchr heter nucle mito  lipid vacuo | organelles all   | SLIC   graph+features train+predict labels bricks+uncertainty [s]"
     );
     let mut rows = Vec::new();
     for kind in options.cells.clone() {

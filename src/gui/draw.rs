@@ -96,9 +96,11 @@ impl Drawer {
             }
             if let Some(prediction) = prediction {
                 renderer.set_labels(PREDICTION, prediction.revision, &prediction.labels, None);
-                renderer.set_volume(UNCERTAINTY, prediction.revision, &prediction.uncertainty);
                 sent.insert(PREDICTION, prediction.revision);
-                sent.insert(UNCERTAINTY, prediction.revision);
+                if cx.view.show_uncertainty {
+                    renderer.set_volume(UNCERTAINTY, prediction.revision, &prediction.uncertainty);
+                    sent.insert(UNCERTAINTY, prediction.revision);
+                }
             }
             let layers: Vec<u64> = sent.keys().copied().collect();
             let views: Vec<u64> = ViewKind::ALL.into_iter().map(view_id).collect();

@@ -48,6 +48,10 @@ pub struct FeatureCache {
     pub(super) affinity: Vec<f32>,
     /// The values, smoothed a little: what the polish of voxels looks at.
     pub(super) fine: Vec<f32>,
+    /// Of every region: sum of those values and of their squares.
+    pub(super) fine_sums: Vec<[f64; 2]>,
+    /// How far means may differ in neighbours of a stroke that join it.
+    pub(super) grow_range: f32,
 }
 
 impl FeatureCache {
@@ -75,6 +79,9 @@ impl FeatureCache {
         let values =
             ArrayView3::from_shape(volume.data.dim(), &values).unwrap_or_else(|_| volume.data.view());
         let fine = smooth::gaussian(progress, values, voxel.map(|v| FINE_VOXELS * (mean / v) as f32))?;
+        let fine = fine.into_raw_vec_and_offset().0;
+        let fine_sums = sums(&regions, &fine);
+        let grow_range = super::grow::range(&features, &adjacency);
         let voxel_um = mean_edge(volume);
         Ok(Self {
             regions,
@@ -86,7 +93,9 @@ impl FeatureCache {
             voxel_um,
             grid,
             affinity,
-            fine: fine.into_raw_vec_and_offset().0,
+            fine,
+            fine_sums,
+            grow_range,
         })
     }
 
@@ -100,6 +109,18 @@ impl FeatureCache {
         let per_region = 8.0 * n_features as f64 + 14.0 * 12.0 + 200.0;
         n_voxels * 12 + (n_voxels as f64 / cell * per_region) as u64
     }
+}
+
+/// Sum of the values of every region and of their squares.
+fn sums(regions: &Regions, values: &[f32]) -> Vec<[f64; 2]> {
+    let mut sums = vec![[0.0; 2]; regions.n as usize];
+    for (id, value) in regions.values().iter().zip(values) {
+        if let Some(sum) = id.checked_sub(1).and_then(|r| sums.get_mut(r as usize)) {
+            let value = f64::from(*value);
+            *sum = [sum[0] + value, sum[1] + value * value];
+        }
+    }
+    sums
 }
 
 pub(super) fn mean_edge(volume: &Volume<f32>) -> Option<f64> {

@@ -338,6 +338,7 @@ impl<'a> State<'a> {
         for (region, votes) in self.open.iter().zip(votes.chunks_exact(n_classes)) {
             self.votes[*region as usize * n_classes..][..n_classes].copy_from_slice(votes);
         }
+        progress.check()?;
         let weights = Votes { values: &self.votes, n_classes }.weights(&cache.places, params.prior_strength);
         let mut weighted = self.votes.clone();
         weigh(&mut weighted, &weights);
@@ -346,6 +347,7 @@ impl<'a> State<'a> {
                 params.apply_priors(row, self.classes, cache.features.row(r)[0]);
             });
         }
+        progress.check()?;
         let weighted = Votes { values: &weighted, n_classes };
         if self.context.is_empty() {
             self.open = weighted.open(&cache.adjacency);
@@ -652,14 +654,25 @@ impl Rows<'_> {
         out
     }
 
+    /// What a forest says of every row.
     fn predict(&self, progress: &Progress, forest: &Forest) -> Result<Vec<f32>, Cancelled> {
         const BLOCK: usize = 256;
         let k = forest.n_classes();
+        // The rows of all regions are there already.
+        let is_all = self.context.is_empty()
+            && self.regions.iter().enumerate().all(|(i, r)| i == *r as usize)
+            && self.regions.len() == self.features.n_regions;
         let mut out = vec![0.0; self.regions.len() * k];
         out.par_chunks_mut(BLOCK * k).enumerate().try_for_each(|(block, out)| {
             progress.check()?;
             let first = block * BLOCK;
-            forest.predict_rows(&self.gather(first..first + out.len() / k), out);
+            let entries = first..first + out.len() / k;
+            if is_all {
+                let n = self.features.n_features;
+                forest.predict_rows(&self.features.values[entries.start * n..entries.end * n], out);
+            } else {
+                forest.predict_rows(&self.gather(entries), out);
+            }
             Ok::<_, Cancelled>(())
         })?;
         Ok(out)

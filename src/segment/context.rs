@@ -12,6 +12,7 @@ use ndarray::Array3;
 use rayon::prelude::*;
 
 use super::features::sample;
+use super::lanes::{LANES, LaneGrid, Lanes, width};
 use super::regions::Place;
 use crate::base::{Cancelled, Progress};
 use crate::kernels::smooth;
@@ -140,21 +141,46 @@ impl ContextGrid {
     ) -> Result<Spread, Cancelled> {
         let of_class = (0..n_classes)
             .into_par_iter()
-            .map(|class| {
-                let mut grids = self.smoothed(progress, probabilities, n_classes, class)?;
-                for (grid, norm) in grids.iter_mut().zip(&self.norm) {
-                    grid.zip_mut_with(norm, |g, n| *g = if *n > 1e-6 { *g / n } else { 0.0 });
-                }
-                Ok(grids)
-            })
-            .collect::<Result<_, Cancelled>>()?;
-        Ok(Spread { of_class })
+            .map(|class| self.smoothed(progress, probabilities, n_classes, class))
+            .collect::<Result<Vec<_>, Cancelled>>()?;
+        // From class by class to all classes of a cell in one place.
+        let mut of_class: Vec<_> = of_class.into_iter().map(Vec::into_iter).collect();
+        let mut of_scale = Vec::with_capacity(SCALES.len());
+        for norm in &self.norm {
+            progress.check()?;
+            let grids: Vec<Array3<f32>> = of_class.iter_mut().filter_map(Iterator::next).collect();
+            let norm = norm.as_slice().unwrap_or(&[]);
+            of_scale.push(LaneGrid::new(&grids, |v, i| if norm[i] > 1e-6 { v / norm[i] } else { 0.0 }));
+        }
+        Ok(Spread { n_classes, of_scale })
+    }
+
+    /// Several values per region as [`Self::spread`] leaves them at a scale, for [`Self::read_all`].
+    pub(super) fn spread_rows(
+        &self,
+        progress: &Progress,
+        columns: &[Vec<f32>],
+        scale: f32,
+    ) -> Result<LaneGrid, Cancelled> {
+        let grids = columns
+            .par_iter()
+            .map(|values| self.spread(progress, values, scale))
+            .collect::<Result<Vec<_>, Cancelled>>()?;
+        Ok(LaneGrid::new(&grids, |v, _| v))
+    }
+
+    /// What [`Self::spread_rows`] at a scale left at a region.
+    #[inline(always)]
+    pub(super) fn read_all(&self, grid: &LaneGrid, region: usize, scale: f32, out: &mut [Lanes]) {
+        let factor = Self::factor(scale);
+        grid.sample(self.at[region].map(|a| (a - 0.5 * (factor - 1.0)) / factor), out);
     }
 }
 
-/// Smoothed probabilities, per class and scale.
+/// Smoothed probabilities of all classes, per scale.
 pub(super) struct Spread {
-    of_class: Vec<Vec<Array3<f32>>>,
+    n_classes: usize,
+    of_scale: Vec<LaneGrid>,
 }
 
 impl Spread {
@@ -168,29 +194,37 @@ impl Spread {
         regions: &[u32],
     ) -> Result<Vec<f32>, Cancelled> {
         const BLOCK: usize = 256;
-        let n_classes = self.of_class.len();
+        let n_classes = self.n_classes;
         let n_features = ContextGrid::n_features(n_classes);
         let mut out = vec![0.0f32; regions.len() * n_features];
-        let factors = SCALES.map(ContextGrid::factor);
         out.par_chunks_mut(n_features * BLOCK).zip(regions.par_chunks(BLOCK)).try_for_each(
             |(rows, regions)| {
                 progress.check()?;
-                for (row, region) in rows.chunks_exact_mut(n_features).zip(regions) {
-                    let r = *region as usize;
-                    let places = factors.map(|f| context.at[r].map(|a| (a - 0.5 * (f - 1.0)) / f));
-                    for (class, columns) in row.chunks_exact_mut(SCALES.len() + 1).enumerate() {
-                        columns[0] = probabilities[r * n_classes + class];
-                        for ((column, grid), at) in
-                            columns[1..].iter_mut().zip(&self.of_class[class]).zip(places)
-                        {
-                            *column = sample(grid.view(), at);
-                        }
-                    }
-                }
+                pulp::Arch::new().dispatch(|| self.fill_rows(context, probabilities, regions, rows));
                 Ok(())
             },
         )?;
         Ok(out)
+    }
+
+    #[inline(always)]
+    fn fill_rows(&self, context: &ContextGrid, probabilities: &[f32], regions: &[u32], rows: &mut [f32]) {
+        const STEP: usize = SCALES.len() + 1;
+        let k = self.n_classes;
+        let factors = SCALES.map(ContextGrid::factor);
+        let mut all = vec![[0.0; LANES]; width(k)];
+        for (row, region) in rows.chunks_exact_mut(k * STEP).zip(regions) {
+            let r = *region as usize;
+            for (columns, p) in row.chunks_exact_mut(STEP).zip(&probabilities[r * k..][..k]) {
+                columns[0] = *p;
+            }
+            for (scale, (grid, factor)) in self.of_scale.iter().zip(factors).enumerate() {
+                grid.sample(context.at[r].map(|a| (a - 0.5 * (factor - 1.0)) / factor), &mut all);
+                for (columns, value) in row.chunks_exact_mut(STEP).zip(all.as_flattened()) {
+                    columns[scale + 1] = *value;
+                }
+            }
+        }
     }
 }
 

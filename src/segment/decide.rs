@@ -18,6 +18,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::SegmentError;
+use super::lanes::{LANES, Lanes, add_scaled, padded, quick_exp, quick_ln, unpadded, width};
 use super::regions::{Adjacency, Place};
 use crate::base::{Cancelled, Progress};
 
@@ -215,35 +216,86 @@ impl Votes<'_> {
         smoothness: f32,
     ) -> Result<Vec<f32>, Cancelled> {
         let k = self.n_classes;
-        let mut now = self.values.to_vec();
         if smoothness <= 0.0 {
-            return Ok(now);
+            return Ok(self.values.to_vec());
         }
-        let of = |r: u32| r as usize * k..(r as usize + 1) * k;
-        let own: Vec<f32> =
-            open.par_iter().flat_map_iter(|r| self.values[of(*r)].iter().map(|p| (p + 1e-3).ln())).collect();
-        let mut next = own.clone();
+        let width = width(k);
+        let mut now = padded(self.values, k);
+        let mut own = vec![[FAR; LANES]; open.len() * width];
+        own.par_chunks_mut(width * BLOCK).zip(open.par_chunks(BLOCK)).for_each(|(own, open)| {
+            for (own, region) in own.chunks_exact_mut(width).zip(open) {
+                let values = &self.values[*region as usize * k..][..k];
+                own.as_flattened_mut().iter_mut().zip(values).for_each(|(own, p)| *own = quick_ln(p + 1e-3));
+            }
+        });
+        let mut next = now.clone();
         for _ in 0..ROUNDS {
-            next.copy_from_slice(&own);
-            next.par_chunks_mut(BLOCK * k).zip(open.par_chunks(BLOCK)).try_for_each(|(rows, regions)| {
+            next.par_chunks_mut(width * BLOCK).enumerate().try_for_each(|(block, next)| {
                 progress.check()?;
-                for (row, region) in rows.chunks_exact_mut(k).zip(regions) {
-                    let r = *region as usize;
-                    let weights = &affinity[adjacency.entries_of(r)];
-                    for ((other, _), weight) in adjacency.of(r).iter().zip(weights) {
-                        for (energy, p) in row.iter_mut().zip(&now[of(*other)]) {
-                            *energy += smoothness * weight * p;
-                        }
-                    }
-                    softmax(row);
-                }
+                let first = block * BLOCK;
+                let from = open.partition_point(|r| (*r as usize) < first);
+                let to = open.partition_point(|r| (*r as usize) < first + BLOCK);
+                let field = Field { adjacency, affinity, smoothness, now: &now };
+                let own = &own[from * width..to * width];
+                pulp::Arch::new().dispatch(|| match width {
+                    // Most volumes have no more classes than lanes: there the compiler knows the width.
+                    1 => field.hear(1, &open[from..to], own, first, next),
+                    _ => field.hear(width, &open[from..to], own, first, next),
+                });
                 Ok::<_, Cancelled>(())
             })?;
-            for (region, row) in open.iter().zip(next.chunks_exact(k)) {
-                now[of(*region)].copy_from_slice(row);
-            }
+            std::mem::swap(&mut now, &mut next);
         }
-        Ok(now)
+        Ok(unpadded(now, k))
+    }
+}
+
+/// The energy of a class that does not exist.
+const FAR: f32 = -1e30;
+
+/// What neighbours say in one round.
+struct Field<'a> {
+    adjacency: &'a Adjacency,
+    affinity: &'a [f32],
+    smoothness: f32,
+    now: &'a [Lanes],
+}
+
+impl Field<'_> {
+    /// Lets some regions hear their neighbours once; `next` begins with the row of region `first`.
+    #[inline(always)]
+    fn hear(&self, w: usize, regions: &[u32], own: &[Lanes], first: usize, next: &mut [Lanes]) {
+        for (region, own) in regions.iter().zip(own.chunks_exact(w)) {
+            let r = *region as usize;
+            let row = &mut next[(r - first) * w..][..w];
+            let weights = &self.affinity[self.adjacency.entries_of(r)];
+            for (group, (row, own)) in row.iter_mut().zip(own).enumerate() {
+                let mut energy = *own;
+                for ((other, _), weight) in self.adjacency.of(r).iter().zip(weights) {
+                    energy =
+                        add_scaled(&energy, &self.now[*other as usize * w + group], self.smoothness * weight);
+                }
+                *row = energy;
+            }
+            quick_softmax(row);
+        }
+    }
+}
+
+/// From energies to probabilities.
+#[inline(always)]
+fn quick_softmax(row: &mut [Lanes]) {
+    let top = row.as_flattened().iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sums = [0.0f32; LANES];
+    for lanes in row.iter_mut() {
+        for (energy, sum) in lanes.iter_mut().zip(&mut sums) {
+            *energy = if *energy > 0.5 * FAR { quick_exp(*energy - top) } else { 0.0 };
+            *sum += *energy;
+        }
+    }
+    let inverse = 1.0 / sums.iter().sum::<f32>();
+    for p in row.as_flattened_mut() {
+        *p *= inverse;
     }
 }
 
@@ -274,7 +326,8 @@ pub(super) fn weigh(rows: &mut [f32], weights: &[f32]) {
                 *p *= weight;
                 sum += *p;
             }
-            row.iter_mut().for_each(|p| *p /= sum);
+            let inverse = 1.0 / sum;
+            row.iter_mut().for_each(|p| *p *= inverse);
         }
     });
 }

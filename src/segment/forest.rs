@@ -10,7 +10,8 @@
 //!
 //! Every tree has its own random stream from (seed, number of the tree), so the forest does not depend on the
 //! number of threads. `fast prediction`: blocks of rows go through one tree at a time, several rows in step,
-//! without branches (a leaf points to itself).
+//! without branches (a leaf points to itself), until all of them have come to a leaf. Rows that the first [`JURY`] trees
+//! agree about are done.
 //!
 //! Cost: training n samples takes about `trees · features per node · n · depth` operations; predicting takes
 //! `trees · depth` steps per row. Memory: 12 bytes per node and 4 per leaf and class.
@@ -24,6 +25,8 @@ use crate::base::{Cancelled, Progress};
 
 /// Greatest depth of a tree.
 const MAX_DEPTH: u32 = 64;
+/// Trees that are asked first. With 20 of 50 the Dice stays what it is, with 12 single cells lose 0.01.
+const JURY: usize = 20;
 
 /// How splits are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -199,7 +202,7 @@ impl Forest {
     fn held_out(&self, samples: &Samples<'_>, seen: &[Vec<bool>]) -> Vec<f32> {
         let k = self.n_classes;
         let mut out = vec![0.0; samples.classes.len() * k];
-        for (i, out) in out.chunks_exact_mut(k).enumerate() {
+        out.par_chunks_exact_mut(k).enumerate().for_each(|(i, out)| {
             let row = &samples.features[i * self.n_features..][..self.n_features];
             let is_asked_by_all = seen.iter().all(|seen| seen[i]);
             let mut n = 0.0f32;
@@ -210,7 +213,7 @@ impl Forest {
                 }
             }
             out.iter_mut().for_each(|p| *p /= n);
-        }
+        });
         out
     }
 
@@ -247,12 +250,33 @@ impl Forest {
     }
 
     /// Probabilities of a block of rows on this thread; `out` must be 0.
+    ///
+    /// Where the first [`JURY`] trees all say the same class and nothing else, the others are not asked.
     pub(crate) fn predict_rows(&self, rows: &[f32], out: &mut [f32]) {
-        for tree in &self.trees {
-            tree.add(rows, self.n_features, self.n_classes, out);
+        let k = self.n_classes;
+        let (jury, others) = self.trees.split_at(if self.trees.len() > JURY { JURY } else { 0 });
+        for tree in jury {
+            tree.add(rows, self.n_features, k, out);
+        }
+        let agreed = jury.len() as f32;
+        let is_open = |votes: &[f32]| agreed == 0.0 || votes.iter().all(|vote| *vote != agreed);
+        let open: Vec<usize> =
+            out.chunks_exact(k).enumerate().filter(|(_, votes)| is_open(votes)).map(|(row, _)| row).collect();
+        let (mut open_rows, mut open_votes) = (Vec::new(), Vec::new());
+        for row in &open {
+            open_rows.extend_from_slice(&rows[row * self.n_features..][..self.n_features]);
+            open_votes.extend_from_slice(&out[row * k..][..k]);
+        }
+        for tree in others {
+            tree.add(&open_rows, self.n_features, k, &mut open_votes);
+        }
+        if agreed > 0.0 {
+            out.iter_mut().for_each(|vote| *vote /= agreed);
         }
         let scale = 1.0 / self.trees.len() as f32;
-        out.iter_mut().for_each(|p| *p *= scale);
+        for (row, votes) in open.iter().zip(open_votes.chunks_exact(k)) {
+            out[row * k..][..k].iter_mut().zip(votes).for_each(|(p, vote)| *p = vote * scale);
+        }
     }
 }
 
@@ -324,10 +348,16 @@ impl Tree {
             let count = IN_STEP.min(n - first);
             let mut at = [0u32; IN_STEP];
             for _ in 0..self.depth {
+                let mut moved = 0;
                 for (i, at) in at[..count].iter_mut().enumerate() {
                     let node = self.nodes[*at as usize];
                     let value = rows[(first + i) * n_features + node.feature as usize];
-                    *at = node.next + u32::from(value > node.threshold);
+                    let next = node.next + u32::from(value > node.threshold);
+                    moved |= next ^ *at;
+                    *at = next;
+                }
+                if moved == 0 {
+                    break;
                 }
             }
             for (i, at) in at[..count].iter().enumerate() {
@@ -458,21 +488,30 @@ impl Grower<'_> {
     }
 
     fn impurity_at(&self, members: &[u32], feature: usize, threshold: f32) -> f64 {
-        let column = &self.columns[feature * self.n_samples..][..self.n_samples];
-        let mut sides = [[0.0f64; 64]; 2];
-        let mut wide = Vec::new();
-        let n = self.samples.n_classes;
-        if n > 64 {
-            wide = vec![0.0f64; 2 * n];
+        match self.samples.n_classes {
+            n @ 0..=8 => self.impurity_of(members, feature, threshold, &mut [0.0; 16], n),
+            n @ 9..=64 => self.impurity_of(members, feature, threshold, &mut [0.0; 128], n),
+            n => self.impurity_of(members, feature, threshold, &mut vec![0.0; 2 * n], n),
         }
+    }
+
+    /// With room for the sums of both sides, which must be 0.
+    #[inline(always)]
+    fn impurity_of(
+        &self,
+        members: &[u32],
+        feature: usize,
+        threshold: f32,
+        sums: &mut [f64],
+        n_classes: usize,
+    ) -> f64 {
+        let column = &self.columns[feature * self.n_samples..][..self.n_samples];
         for i in members {
             let i = *i as usize;
-            let side = usize::from(column[i] > threshold);
-            let class = self.samples.classes[i] as usize;
-            let sum = if n > 64 { &mut wide[side * n + class] } else { &mut sides[side][class] };
-            *sum += f64::from(self.weights[i]);
+            let side = usize::from(column[i] > threshold) * n_classes;
+            sums[side + self.samples.classes[i] as usize] += f64::from(self.weights[i]);
         }
-        if n > 64 { gini(&wide[..n]) + gini(&wide[n..]) } else { gini(&sides[0][..n]) + gini(&sides[1][..n]) }
+        gini(&sums[..n_classes]) + gini(&sums[n_classes..2 * n_classes])
     }
 
     /// The best threshold of a feature among the middles between neighbouring values.

@@ -7,28 +7,38 @@
 
 use std::collections::BTreeMap;
 
-use super::FeatureCache;
 use super::classify::Sample;
 use super::features::neighbour_noise;
+use super::regions::Adjacency;
+use super::{FeatureCache, RegionFeatures};
 
 /// How far means may differ, in units of the noise between neighbours.
 const RANGE: f32 = 1.0;
 /// How often neighbours of neighbours join.
 const ROUNDS: usize = 2;
 
+/// The column that says how alike regions absorb.
+fn column(features: &RegionFeatures) -> usize {
+    features.names.iter().rposition(|name| name.starts_with("edge-preserving mean")).unwrap_or(0)
+}
+
+/// How far it may differ between neighbours that join.
+pub(super) fn range(features: &RegionFeatures, adjacency: &Adjacency) -> f32 {
+    let column = column(features);
+    let mean: Vec<f32> = (0..features.n_regions).map(|r| features.row(r)[column]).collect();
+    RANGE * neighbour_noise(&mean, adjacency)
+}
+
 /// The samples with those that join, in order of region and class.
 pub(super) fn grow(cache: &FeatureCache, mut samples: Vec<Sample>) -> Vec<Sample> {
-    let features = &cache.features;
-    let named = |start: &str| features.names.iter().rposition(|name| name.starts_with(start));
-    let column = named("edge-preserving mean").unwrap_or(0);
-    let mean: Vec<f32> = (0..features.n_regions).map(|r| features.row(r)[column]).collect();
-    let range = RANGE * neighbour_noise(&mean, &cache.adjacency);
+    let column = column(&cache.features);
+    let mean = |region: u32| cache.features.row(region as usize)[column];
     for _ in 0..ROUNDS {
         // Class and stroke of those that join; `None` where they are taken or claimed twice.
         let mut joins: BTreeMap<u32, Option<(u16, u32)>> = samples.iter().map(|s| (s.region, None)).collect();
         for sample in &samples {
             for (other, _) in cache.adjacency.of(sample.region as usize) {
-                if (mean[*other as usize] - mean[sample.region as usize]).abs() < range {
+                if (mean(*other) - mean(sample.region)).abs() < cache.grow_range {
                     joins
                         .entry(*other)
                         .and_modify(|join| *join = join.filter(|(class, _)| *class == sample.class))

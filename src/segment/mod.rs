@@ -17,6 +17,7 @@ mod flood;
 pub mod forest;
 mod grow;
 pub mod interpolate;
+mod lanes;
 mod learnt;
 pub mod limits;
 pub mod mixture;

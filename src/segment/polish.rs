@@ -12,18 +12,19 @@
 //! between two classes so settles where the blurred value passes the middle between both sides, as in the region
 //! models of Chan and Vese (IEEE TIP 10 (2001), doi:10.1109/83.902291), and nothing needs to be learnt at borders,
 //! where nobody paints. Every round takes the labels of the round before, so
-//! that the order does not matter, and asks again only where a neighbour has changed.
+//! that the order does not matter, and asks again only where a neighbour has changed and all neighbours together could
+//! turn the class; the energies without neighbours are kept for that. All classes of a voxel are worked on at once.
 //!
-//! Cost: some 60 operations per voxel of the band and round. Memory: 2 bytes per voxel of the volume, 10 per voxel of
-//! the band, 4 per region and class.
+//! Cost: seven rows of probabilities and some 60 operations on whole rows per voxel of the band. Memory: 3 bytes per
+//! voxel of the volume, 4 per voxel of the band and 36 (8 classes) per voxel that neighbours could turn, 4 per region
+//! and class.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
-use ndarray::Array3;
 use rayon::prelude::*;
 
 use super::FeatureCache;
+use super::lanes::{LANES, Lanes, add_scaled, padded, quick_ln, width};
 use super::prediction::best_two;
 use crate::base::{Cancelled, Progress};
 
@@ -35,11 +36,16 @@ const VALUE_WEIGHT: f32 = 0.6;
 const VALUE_CAP: f32 = 8.0;
 /// N: what a neighbour of the same class is worth.
 const NEIGHBOUR: f32 = 0.2;
-/// Weights of the neighbours across faces, edges and corners, in rows along x.
-const ROWS: [[f32; 3]; 9] = {
-    const CORNER: [f32; 3] = [0.5, 0.7, 0.5];
-    const EDGE: [f32; 3] = [0.7, 1.0, 0.7];
-    [CORNER, EDGE, CORNER, EDGE, [1.0, 0.0, 1.0], EDGE, CORNER, EDGE, CORNER]
+/// Weights of the neighbours across faces, edges and corners in tenths, in rows along x, with padding.
+const TENTHS: [u16; 32] = {
+    let mut tenths = [0; 32];
+    let mut i = 0;
+    while i < 27 {
+        let off = (i / 9 != 1) as usize + (i / 3 % 3 != 1) as usize + (i % 3 != 1) as usize;
+        tenths[i] = [0, 10, 7, 5][off];
+        i += 1;
+    }
+    tenths
 };
 /// A little more than all of them together.
 const ALL_NEIGHBOURS: f32 = 18.5;
@@ -53,10 +59,8 @@ const LEAST_SPREAD: f32 = 1.5;
 const WHOLE: f32 = 20.0;
 /// Scale of local means in edges of a region.
 const SCALE: f32 = 3.2;
-/// Every so many voxels one is looked at for the statistics of the classes.
-const STRIDE: usize = 5;
-/// Voxels of the band per unit of parallel work.
-const BLOCK: usize = 4096;
+/// Voxels of the volume per unit of parallel work.
+const BLOCK: usize = 1 << 15;
 /// No class: outside the mask.
 const OUTSIDE: u16 = u16::MAX;
 
@@ -67,46 +71,111 @@ pub(super) fn polish(
     probabilities: &[f32],
     n_classes: usize,
 ) -> Result<Vec<(usize, u16)>, Cancelled> {
-    let class: Vec<u16> = probabilities.chunks_exact(n_classes).map(|p| best_two(p).0 as u16).collect();
+    let class: Vec<u16> = probabilities.par_chunks_exact(n_classes).map(|p| best_two(p).0 as u16).collect();
     let is_inner: Vec<bool> = (0..class.len())
         .into_par_iter()
         .map(|r| cache.adjacency.of(r).iter().all(|(other, _)| class[*other as usize] == class[r]))
         .collect();
-    let ids = cache.regions.values();
     let stats = Stats::new(cache, &class, &is_inner, n_classes);
     let means = stats.local_means(progress, cache, &class, &is_inner)?;
     let band = Band::new(cache, probabilities, n_classes, &means, &stats.spreads);
-    let mut labels: Vec<u16> = ids
-        .par_iter()
-        .map(|id| id.checked_sub(1).and_then(|r| class.get(r as usize)).copied().unwrap_or(OUTSIDE))
-        .collect();
-    let voxels: Vec<usize> =
-        (0..ids.len()).into_par_iter().filter(|v| ids[*v] > 0 && !is_inner[ids[*v] as usize - 1]).collect();
-    let mut asked = Cow::Borrowed(&voxels);
-    for round in 0..ROUNDS {
-        let mut found = vec![0u16; asked.len()];
-        found.par_chunks_mut(BLOCK).zip(asked.par_chunks(BLOCK)).try_for_each_init(
-            || Scratch::new(n_classes),
-            |scratch, (found, voxels)| {
-                progress.check()?;
-                for (found, voxel) in found.iter_mut().zip(voxels) {
-                    *found = band.decide(*voxel, &labels, scratch);
-                }
-                Ok(())
-            },
-        )?;
+    let (mut labels, voxels) = spread_out(progress, cache.regions.values(), &class, &is_inner)?;
+    let found = (0..voxels.len())
+        .into_par_iter()
+        .map(|block| {
+            progress.check()?;
+            let ask = || band.decide_all(block * BLOCK, &voxels[block], &labels);
+            Ok(pulp::Arch::new().dispatch(ask))
+        })
+        .collect::<Result<Vec<Decided>, Cancelled>>()?;
+    let (mut changes, mut open): (Vec<_>, Vec<_>) = found.into_iter().map(|f| (f.changes, f.open)).unzip();
+    for round in 1..=ROUNDS {
+        progress.check()?;
+        labels.par_chunks_mut(BLOCK).zip(&changes).for_each(|(labels, changes)| {
+            changes.iter().for_each(|(offset, class)| labels[*offset as usize] = *class);
+        });
+        if round == ROUNDS {
+            break;
+        }
         // Only what has a neighbour that changed can change in the next round.
-        let mut is_stirred = vec![false; if round + 1 < ROUNDS { labels.len() } else { 0 }];
-        for (voxel, found) in asked.iter().zip(&found) {
-            if std::mem::replace(&mut labels[*voxel], *found) != *found && !is_stirred.is_empty() {
-                stir(*voxel, cache.regions.shape(), &mut is_stirred);
+        let mut is_stirred = vec![false; labels.len()];
+        for (block, changes) in changes.iter().enumerate() {
+            for (offset, _) in changes {
+                stir(block * BLOCK + *offset as usize, cache.regions.shape(), &mut is_stirred);
             }
         }
-        let stirred = |v: &&usize| is_stirred.get(**v).copied().unwrap_or(false);
-        asked = Cow::Owned(voxels.par_iter().filter(stirred).copied().collect());
+        changes = open
+            .par_iter_mut()
+            .enumerate()
+            .map(|(block, open)| {
+                progress.check()?;
+                let ask = || band.turn_all(block * BLOCK, open, &is_stirred, &labels);
+                Ok(pulp::Arch::new().dispatch(ask))
+            })
+            .collect::<Result<_, Cancelled>>()?;
     }
-    let is_other = |voxel: &usize| labels[*voxel] != class[ids[*voxel] as usize - 1];
-    Ok(voxels.into_iter().filter(is_other).map(|voxel| (voxel, labels[voxel])).collect())
+    let ids = cache.regions.values();
+    let refined = voxels
+        .par_iter()
+        .enumerate()
+        .flat_map_iter(|(block, offsets)| {
+            let (ids, labels, class) = (&ids, &labels, &class);
+            offsets.iter().filter_map(move |offset| {
+                let voxel = block * BLOCK + *offset as usize;
+                (labels[voxel] != class[ids[voxel] as usize - 1]).then_some((voxel, labels[voxel]))
+            })
+        })
+        .collect();
+    Ok(refined)
+}
+
+/// The class of every voxel's region, and per block the places of the voxels that are not in inner regions.
+fn spread_out(
+    progress: &Progress,
+    ids: &[u32],
+    class: &[u16],
+    is_inner: &[bool],
+) -> Result<(Vec<u16>, Vec<Vec<u32>>), Cancelled> {
+    const IN_BAND: u32 = 1 << 31;
+    let code = |r: usize| u32::from(class[r]) | if is_inner[r] { 0 } else { IN_BAND };
+    let codes: Vec<u32> = std::iter::once(u32::from(OUTSIDE)).chain((0..class.len()).map(code)).collect();
+    let mut labels = vec![0; ids.len()];
+    let voxels = labels
+        .par_chunks_mut(BLOCK)
+        .zip(ids.par_chunks(BLOCK))
+        .map(|(labels, ids)| {
+            progress.check()?;
+            let mut voxels = Vec::new();
+            for (i, (labels, ids)) in labels.chunks_mut(16).zip(ids.chunks(16)).enumerate() {
+                let mut any = 0;
+                for (label, id) in labels.iter_mut().zip(ids) {
+                    let code = codes[*id as usize];
+                    *label = code as u16;
+                    any |= code;
+                }
+                if any & IN_BAND != 0 {
+                    let is_in = |(_, id): &(usize, &u32)| codes[**id as usize] & IN_BAND != 0;
+                    voxels.extend(ids.iter().enumerate().filter(is_in).map(|(j, _)| (i * 16 + j) as u32));
+                }
+            }
+            Ok(voxels)
+        })
+        .collect::<Result<_, Cancelled>>()?;
+    Ok((labels, voxels))
+}
+
+/// What one block of voxels becomes in the first round.
+struct Decided {
+    /// Voxels that change, with their class.
+    changes: Vec<(u32, u16)>,
+    open: Open,
+}
+
+/// Voxels of a block that their neighbours can turn, and their energies without neighbours.
+#[derive(Default)]
+struct Open {
+    voxels: Vec<u32>,
+    energies: Vec<Lanes>,
 }
 
 /// Marks a voxel and the 26 around it.
@@ -134,30 +203,15 @@ struct Stats {
 impl Stats {
     /// Of the voxels of inner regions; of all regions for a class that has no inner ones.
     fn new(cache: &FeatureCache, class: &[u16], is_inner: &[bool], n_classes: usize) -> Self {
-        let ids = cache.regions.values();
         let sums = |inner_only: bool| {
-            let chunks: Vec<Vec<[f64; 3]>> = ids
-                .par_chunks(STRIDE << 16)
-                .zip(cache.fine.par_chunks(STRIDE << 16))
-                .map(|(ids, values)| {
-                    let mut sums = vec![[0.0; 3]; n_classes];
-                    for (id, value) in ids.iter().zip(values).step_by(STRIDE) {
-                        let Some(r) = id.checked_sub(1).map(|r| r as usize) else { continue };
-                        if is_inner[r] || !inner_only {
-                            let value = f64::from(*value);
-                            let sum = &mut sums[class[r] as usize];
-                            *sum = [sum[0] + 1.0, sum[1] + value, sum[2] + value * value];
-                        }
-                    }
-                    sums
-                })
-                .collect();
-            chunks.into_iter().fold(vec![[0.0; 3]; n_classes], |mut total, part| {
-                for (total, part) in total.iter_mut().zip(part) {
-                    *total = std::array::from_fn(|i| total[i] + part[i]);
+            let mut sums = vec![[0.0; 3]; n_classes];
+            for (r, ([values, squares], place)) in cache.fine_sums.iter().zip(&cache.places).enumerate() {
+                if is_inner[r] || !inner_only {
+                    let sum: &mut [f64; 3] = &mut sums[class[r] as usize];
+                    *sum = [sum[0] + f64::from(place.n_voxels), sum[1] + values, sum[2] + squares];
                 }
-                total
-            })
+            }
+            sums
         };
         let (inner, all) = (sums(true), sums(false));
         let moments: Vec<Option<(f32, f32)>> = inner
@@ -185,65 +239,55 @@ impl Stats {
         cache: &FeatureCache,
         class: &[u16],
         is_inner: &[bool],
-    ) -> Result<Vec<f32>, Cancelled> {
+    ) -> Result<Vec<Lanes>, Cancelled> {
         let k = self.means.len();
-        let grids: Vec<[Array3<f32>; 2]> = (0..k)
-            .into_par_iter()
-            .map(|c| {
-                let is_of = |r: usize| class[r] as usize == c && is_inner[r];
-                let weights: Vec<f32> = (0..class.len()).map(|r| f32::from(u8::from(is_of(r)))).collect();
-                let excess: Vec<f32> = (0..class.len())
-                    .map(|r| if is_of(r) { cache.features.row(r)[0] - self.means[c] } else { 0.0 })
-                    .collect();
-                Ok([
-                    cache.grid.spread(progress, &weights, SCALE)?,
-                    cache.grid.spread(progress, &excess, SCALE)?,
-                ])
-            })
-            .collect::<Result<_, Cancelled>>()?;
-        let mut means = vec![0.0f32; class.len() * k];
-        means.par_chunks_mut(k).enumerate().filter(|(r, _)| !is_inner[*r]).for_each(|(r, row)| {
-            for ((mean, [weights, excess]), whole) in row.iter_mut().zip(&grids).zip(&self.means) {
-                let at = |grid: &Array3<f32>| cache.grid.read(grid, r, SCALE);
-                *mean = whole + at(excess) / (at(weights).max(0.0) + WHOLE);
-            }
-        });
+        let is_of = |r: usize, c: usize| class[r] as usize == c && is_inner[r];
+        let columns = |of: &(dyn Fn(usize, usize) -> f32 + Sync)| -> Vec<Vec<f32>> {
+            let column = |c| (0..class.len()).map(|r| if is_of(r, c) { of(r, c) } else { 0.0 }).collect();
+            (0..k).into_par_iter().map(column).collect()
+        };
+        let mean_of = |r: usize| cache.features.row(r)[0];
+        let weights = cache.grid.spread_rows(progress, &columns(&|_, _| 1.0), SCALE)?;
+        let excess = cache.grid.spread_rows(progress, &columns(&|r, c| mean_of(r) - self.means[c]), SCALE)?;
+        let width = width(k);
+        let whole = padded(&self.means, k);
+        let mut means = vec![[0.0; LANES]; class.len() * width];
+        means.par_chunks_mut(width * 256).enumerate().try_for_each_init(
+            || (vec![[0.0; LANES]; width], vec![[0.0; LANES]; width]),
+            |(weight, off), (block, rows)| {
+                progress.check()?;
+                pulp::Arch::new().dispatch(|| {
+                    for (i, row) in rows.chunks_exact_mut(width).enumerate() {
+                        let r = block * 256 + i;
+                        if is_inner[r] {
+                            continue;
+                        }
+                        cache.grid.read_all(&weights, r, SCALE, weight);
+                        cache.grid.read_all(&excess, r, SCALE, off);
+                        for (group, mean) in row.iter_mut().enumerate() {
+                            let (weight, off, whole) = (&weight[group], &off[group], &whole[group]);
+                            *mean = std::array::from_fn(|i| whole[i] + off[i] / (weight[i].max(0.0) + WHOLE));
+                        }
+                    }
+                });
+                Ok(())
+            },
+        )?;
         Ok(means)
     }
 }
 
-/// Classes that are added up together: a row of probabilities is padded to whole lanes.
-const LANES: usize = 8;
-type Lanes = [f32; LANES];
-
 /// What the voxels of the band are decided by.
 struct Band<'a> {
     cache: &'a FeatureCache,
-    n_classes: usize,
-    /// Lanes of a row.
+    /// Groups of lanes in a row.
     width: usize,
     /// Probabilities of every region, padded with zeros.
     probabilities: Vec<Lanes>,
-    means: &'a [f32],
+    means: &'a [Lanes],
     /// One over the spread of every class, and the cost of a wide one.
-    classes: Vec<(f32, f32)>,
-}
-
-/// Per class: probability around a voxel, energy without neighbours, and weight of the neighbours.
-struct Scratch {
-    around: Vec<Lanes>,
-    own: Vec<f32>,
-    near: Vec<f32>,
-}
-
-impl Scratch {
-    fn new(n_classes: usize) -> Self {
-        Self {
-            around: vec![[0.0; LANES]; n_classes.div_ceil(LANES)],
-            own: vec![0.0; n_classes],
-            near: vec![0.0; n_classes],
-        }
-    }
+    inverse: Vec<Lanes>,
+    wide: Vec<Lanes>,
 }
 
 impl<'a> Band<'a> {
@@ -251,144 +295,221 @@ impl<'a> Band<'a> {
         cache: &'a FeatureCache,
         probabilities: &[f32],
         n_classes: usize,
-        means: &'a [f32],
+        means: &'a [Lanes],
         spreads: &[f32],
     ) -> Self {
-        let width = n_classes.div_ceil(LANES);
-        let mut padded = vec![[0.0; LANES]; width * cache.features.n_regions];
-        padded.par_chunks_mut(width).zip(probabilities.par_chunks(n_classes)).for_each(|(padded, row)| {
-            for (lanes, row) in padded.iter_mut().zip(row.chunks(LANES)) {
-                lanes[..row.len()].copy_from_slice(row);
-            }
-        });
-        let classes = spreads.iter().map(|s| (1.0 / s, VALUE_WEIGHT * s.ln())).collect();
-        Self { cache, n_classes, width, probabilities: padded, means, classes }
+        let row =
+            |of: &dyn Fn(f32) -> f32| padded(&spreads.iter().map(|s| of(*s)).collect::<Vec<_>>(), n_classes);
+        Self {
+            cache,
+            width: width(n_classes),
+            probabilities: padded(probabilities, n_classes),
+            means,
+            inverse: row(&|s| 1.0 / s),
+            wide: row(&|s| VALUE_WEIGHT * s.ln()),
+        }
     }
 
-    /// The class of least energy for a voxel, given the labels of the round before.
-    fn decide(&self, voxel: usize, labels: &[u16], scratch: &mut Scratch) -> u16 {
-        let k = self.n_classes;
-        let shape = self.cache.regions.shape();
-        let [_, ny, nx] = shape;
-        let zyx = [voxel / (ny * nx), voxel / nx % ny, voxel % nx];
-        let region = self.cache.regions.values()[voxel] as usize - 1;
-        self.look_around(voxel, zyx, region, &mut scratch.around);
-        let around = &scratch.around.as_flattened()[..k];
-        let mut possible = (0..k).filter(|c| around[*c] >= LEAST);
-        if let (Some(only), None) = (possible.next(), possible.next()) {
-            return only as u16;
-        }
-        let value = self.cache.fine[voxel];
-        let means = &self.means[region * k..][..k];
-        let (mut least, mut next) = (f32::INFINITY, f32::INFINITY);
-        let mut best = labels[voxel];
-        for c in 0..k {
-            let p = around[c];
-            if p < LEAST {
-                scratch.own[c] = f32::INFINITY;
-                continue;
-            }
-            let (inverse, wide) = self.classes[c];
-            let off = (value - means[c]) * inverse;
-            let own = VALUE_WEIGHT * (0.5 * off * off).min(VALUE_CAP) + wide - quick_ln(p);
-            scratch.own[c] = own;
-            if own < least {
-                (next, least, best) = (least, own, c as u16);
-            } else {
-                next = next.min(own);
-            }
-        }
-        // Where all neighbours together could not turn it, they need not be asked.
-        if next - least > NEIGHBOUR * ALL_NEIGHBOURS {
-            return best;
-        }
-        scratch.near.fill(0.0);
-        self.ask_neighbours(voxel, zyx, labels, &mut scratch.near);
-        let mut best = (f32::INFINITY, labels[voxel]);
-        for (c, (own, near)) in scratch.own.iter().zip(&scratch.near).enumerate() {
-            let energy = own - NEIGHBOUR * near;
-            if energy < best.0 {
-                best = (energy, c as u16);
-            }
-        }
-        best.1
-    }
-
-    /// Adds up the weights of the 26 neighbours per class.
+    /// Decides voxels of a block, given the classes of the regions.
     #[inline(always)]
-    fn ask_neighbours(&self, voxel: usize, zyx: [usize; 3], labels: &[u16], sums: &mut [f32]) {
-        let shape = self.cache.regions.shape();
-        let [_, ny, nx] = shape;
-        let mut add = |label: u16, weight: f32| {
-            if let Some(sum) = sums.get_mut(label as usize) {
-                *sum += weight;
+    fn decide_all(&self, first: usize, offsets: &[u32], labels: &[u16]) -> Decided {
+        // Most volumes have no more classes than lanes: there the compiler knows the width.
+        if self.width == 1 {
+            self.decide_in(first, offsets, labels, &mut [[0.0; LANES]; 1], &mut [[0.0; LANES]; 1])
+        } else {
+            let mut around = vec![[0.0; LANES]; self.width];
+            self.decide_in(first, offsets, labels, &mut around.clone(), &mut around)
+        }
+    }
+
+    #[inline(always)]
+    fn decide_in(
+        &self,
+        first: usize,
+        offsets: &[u32],
+        labels: &[u16],
+        around: &mut [Lanes],
+        own: &mut [Lanes],
+    ) -> Decided {
+        let mut changes = Vec::new();
+        let mut open = Open::default();
+        for offset in offsets {
+            let voxel = first + *offset as usize;
+            let (class, is_open) = self.decide(voxel, labels, around, own);
+            if class != labels[voxel] {
+                changes.push((*offset, class));
             }
-        };
-        if (0..3).all(|a| zyx[a] > 0 && zyx[a] + 1 < shape[a]) {
-            for (i, weights) in ROWS.iter().enumerate() {
-                let at = voxel + (i / 3) * ny * nx + (i % 3) * nx - ny * nx - nx - 1;
-                for (label, weight) in labels[at..at + 3].iter().zip(weights) {
-                    add(*label, *weight);
+            if is_open {
+                open.voxels.push(*offset);
+                open.energies.extend_from_slice(own);
+            }
+        }
+        Decided { changes, open }
+    }
+
+    /// Decides again what is open in a block and has a neighbour that changed; gives what changes.
+    #[inline(always)]
+    fn turn_all(&self, first: usize, open: &Open, is_stirred: &[bool], labels: &[u16]) -> Vec<(u32, u16)> {
+        let mut changes = Vec::new();
+        for (i, offset) in open.voxels.iter().enumerate() {
+            let voxel = first + *offset as usize;
+            if is_stirred[voxel] {
+                let own = &open.energies[i * self.width..][..self.width];
+                let class = self.turned(voxel, labels, own, least(own));
+                if class != labels[voxel] {
+                    changes.push((*offset, class));
                 }
             }
-            return;
         }
-        let [z, y, x] = near(zyx, shape);
-        for z in z {
-            for y in y.clone() {
-                let weights = &ROWS[(z + 1 - zyx[0]) * 3 + y + 1 - zyx[1]];
-                let row = &labels[(z * ny + y) * nx..][x.clone()];
-                for (label, weight) in row.iter().zip(&weights[x.start + 1 - zyx[2]..]) {
-                    add(*label, *weight);
-                }
+        changes
+    }
+
+    /// The class of least energy for a voxel, and whether its neighbours were asked: where all together could not turn
+    /// it they need not be. Leaves the energies without neighbours in `own`.
+    #[inline(always)]
+    fn decide(&self, voxel: usize, labels: &[u16], around: &mut [Lanes], own: &mut [Lanes]) -> (u16, bool) {
+        let width = own.len();
+        let region = self.cache.regions.values()[voxel] as usize - 1;
+        self.look_around(voxel, region, around);
+        let value = self.cache.fine[voxel];
+        let means = &self.means[region * width..][..width];
+        for (group, own) in own.iter_mut().enumerate() {
+            let (p, mean) = (&around[group], &means[group]);
+            let (inverse, wide) = (&self.inverse[group], &self.wide[group]);
+            for i in 0..LANES {
+                let off = (value - mean[i]) * inverse[i];
+                let value_cost = VALUE_WEIGHT * (0.5 * off * off).min(VALUE_CAP);
+                let energy = value_cost + wide[i] - quick_ln(p[i].max(LEAST));
+                own[i] = if p[i] < LEAST { f32::INFINITY } else { energy };
             }
         }
+        let least = least(own);
+        let mut rivals = 0;
+        let mut best = 0;
+        for (group, own) in own.iter().enumerate() {
+            let near = within(own, least + NEIGHBOUR * ALL_NEIGHBOURS);
+            rivals += near.count_ones();
+            if near != 0 {
+                best = group as u32 * LANES as u32 + near.trailing_zeros();
+            }
+        }
+        if rivals == 1 { (best as u16, false) } else { (self.turned(voxel, labels, own, least), true) }
+    }
+
+    /// The class of least energy when the neighbours have been asked.
+    #[inline(always)]
+    fn turned(&self, voxel: usize, labels: &[u16], own: &[Lanes], least: f32) -> u16 {
+        let near = near_labels(voxel, self.cache.regions.shape(), labels);
+        let (mut lowest, mut best) = (f32::INFINITY, labels[voxel]);
+        for (group, own) in own.iter().enumerate() {
+            let mut rivals = within(own, least + NEIGHBOUR * ALL_NEIGHBOURS);
+            while rivals != 0 {
+                let lane = rivals.trailing_zeros() as usize;
+                let class = (group * LANES + lane) as u16;
+                let energy = own[lane] - NEIGHBOUR * weight_of(&near, class);
+                if energy < lowest {
+                    (lowest, best) = (energy, class);
+                }
+                rivals &= rivals - 1;
+            }
+        }
+        best
     }
 
     /// Probability of every class around a voxel: that of its own region, twice, and of the six regions a few voxels
     /// away along the axes.
     #[inline(always)]
-    fn look_around(&self, voxel: usize, zyx: [usize; 3], region: usize, around: &mut [Lanes]) {
+    fn look_around(&self, voxel: usize, region: usize, around: &mut [Lanes]) {
         let ids = self.cache.regions.values();
         let shape = self.cache.regions.shape();
-        let row = |region: usize| &self.probabilities[region * self.width..][..self.width];
+        let zyx = place(voxel, shape);
+        let width = around.len();
+        let row = |region: usize| &self.probabilities[region * width..][..width];
         for (p, own) in around.iter_mut().zip(row(region)) {
-            *p = own.map(|own| 0.25 * own);
+            *p = add_scaled(&[0.0; LANES], own, 0.25);
         }
-        let mut add = |voxel: usize| {
-            if let Some(other) = ids[voxel].checked_sub(1) {
-                for (p, other) in around.iter_mut().zip(row(other as usize)) {
-                    *p = std::array::from_fn(|i| p[i] + 0.125 * other[i]);
-                }
-            }
-        };
         let steps = [shape[1] * shape[2], shape[2], 1];
         for a in 0..3 {
-            if zyx[a] >= REACH {
-                add(voxel - REACH * steps[a]);
-            }
-            if zyx[a] + REACH < shape[a] {
-                add(voxel + REACH * steps[a]);
+            let lower = if zyx[a] >= REACH { ids[voxel - REACH * steps[a]] } else { 0 };
+            let upper = if zyx[a] + REACH < shape[a] { ids[voxel + REACH * steps[a]] } else { 0 };
+            for id in [lower, upper] {
+                if id > 0 {
+                    for (p, other) in around.iter_mut().zip(row(id as usize - 1)) {
+                        *p = add_scaled(p, other, 0.125);
+                    }
+                }
             }
         }
     }
 }
 
-/// Natural logarithm of a positive number, right to 1e-4: exponent, and a polynomial of the mantissa.
+/// Index of a voxel along each axis; in 32 bits, where dividing is quicker, as long as they do.
 #[inline(always)]
-fn quick_ln(x: f32) -> f32 {
-    let bits = x.to_bits();
-    let exponent = (bits >> 23) as i32 - 127;
-    let m = f32::from_bits(bits & 0x007F_FFFF | 0x3F80_0000);
-    // ln m = 2 artanh((m - 1) / (m + 1)).
-    let t = (m - 1.0) / (m + 1.0);
-    let squared = t * t;
-    exponent as f32 * std::f32::consts::LN_2
-        + 2.0 * t * (1.0 + squared * (1.0 / 3.0 + squared * (0.2 + squared / 7.0)))
+fn place(voxel: usize, [_, ny, nx]: [usize; 3]) -> [usize; 3] {
+    if let (Ok(voxel), Ok(slice)) = (u32::try_from(voxel), u32::try_from(ny * nx)) {
+        let (z, rest) = (voxel / slice, voxel % slice);
+        return [z, rest / nx as u32, rest % nx as u32].map(|i| i as usize);
+    }
+    [voxel / (ny * nx), voxel / nx % ny, voxel % nx]
+}
+
+/// The least of all energies.
+#[inline(always)]
+fn least(energies: &[Lanes]) -> f32 {
+    energies.iter().fold(f32::INFINITY, |least, e| {
+        let half: [f32; 4] = std::array::from_fn(|i| e[i].min(e[i + 4]));
+        least.min(half[0].min(half[2]).min(half[1].min(half[3])))
+    })
+}
+
+/// Bits of the lanes that are not above a limit.
+#[inline(always)]
+fn within(energies: &Lanes, limit: f32) -> u32 {
+    let mut bits = 0;
+    for (i, energy) in energies.iter().enumerate() {
+        bits |= u32::from(*energy <= limit) << i;
+    }
+    bits
+}
+
+/// Labels of the 26 neighbours in rows along x and padding; [`OUTSIDE`] beyond the faces of the volume.
+#[inline(always)]
+fn near_labels(voxel: usize, shape: [usize; 3], labels: &[u16]) -> [u16; 32] {
+    let [_, ny, nx] = shape;
+    let zyx = place(voxel, shape);
+    let mut out = [OUTSIDE; 32];
+    if (0..3).all(|a| zyx[a] > 0 && zyx[a] + 1 < shape[a]) {
+        for i in 0..9 {
+            let at = voxel + (i / 3) * ny * nx + (i % 3) * nx - ny * nx - nx - 1;
+            out[i * 3..i * 3 + 3].copy_from_slice(&labels[at..at + 3]);
+        }
+        return out;
+    }
+    let [z, y, x] = near(zyx, shape);
+    for z in z {
+        for y in y.clone() {
+            let row = (z + 1 - zyx[0]) * 3 + y + 1 - zyx[1];
+            let at = row * 3 + x.start + 1 - zyx[2];
+            out[at..at + x.len()].copy_from_slice(&labels[(z * ny + y) * nx..][x.clone()]);
+        }
+    }
+    out
+}
+
+/// Weights of the neighbours that have a class.
+#[inline(always)]
+fn weight_of(near: &[u16; 32], class: u16) -> f32 {
+    let mut sum = 0u16;
+    for (label, weight) in near.iter().zip(&TENTHS) {
+        sum += if *label == class { *weight } else { 0 };
+    }
+    0.1 * f32::from(sum)
 }
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array3;
+
     use super::*;
     use crate::segment::{Recipe, SlicParams, test_data};
 
@@ -432,16 +553,8 @@ mod tests {
 
     #[test]
     fn neighbours_weigh_no_more_together_than_is_assumed() {
-        let sum: f32 = ROWS.iter().flatten().sum();
+        let sum = 0.1 * f32::from(TENTHS.iter().sum::<u16>());
         assert!(sum < ALL_NEIGHBOURS && sum > ALL_NEIGHBOURS - 0.2, "{sum}");
-    }
-
-    #[test]
-    fn the_quick_logarithm_is_near_the_true_one() {
-        for i in 1..2000 {
-            let x = i as f32 * 0.001;
-            assert!((quick_ln(x) - x.ln()).abs() < 1e-4, "{x}: {} {}", quick_ln(x), x.ln());
-        }
     }
 
     #[test]

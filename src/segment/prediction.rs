@@ -1,8 +1,12 @@
 //! What a classifier says of the regions of a volume, and of its voxels.
 
 use ndarray::Array3;
+use rayon::prelude::*;
 
 use super::{Regions, Scribbles};
+
+/// Voxels per unit of parallel work.
+const BLOCK: usize = 1 << 16;
 
 /// What a classifier says of every region.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,10 +23,13 @@ impl Prediction {
     /// Labels of every voxel: the class of its region, or its own where classes meet; 0 outside the mask. Painted voxels keep what was painted.
     pub fn labels(&self, regions: &Regions, scribbles: Option<&Scribbles>) -> Array3<u16> {
         let k = self.classes.len();
-        let class: Vec<u16> =
-            self.probabilities.chunks_exact(k).map(|p| self.classes[best_two(p).0]).collect();
-        let mut labels = regions.ids.map(|id| if *id > 0 { class[*id as usize - 1] } else { 0 });
+        let of_region = self.probabilities.par_chunks_exact(k).map(|p| self.classes[best_two(p).0]);
+        let class: Vec<u16> = rayon::iter::once(0).chain(of_region).collect();
+        let mut labels = Array3::zeros(regions.ids.dim());
         let Some(values) = labels.as_slice_mut() else { return labels };
+        values.par_chunks_mut(BLOCK).zip(regions.values().par_chunks(BLOCK)).for_each(|(labels, ids)| {
+            labels.iter_mut().zip(ids).for_each(|(label, id)| *label = class[*id as usize]);
+        });
         for (index, position) in &self.refined {
             if let (Some(label), Some(class)) = (values.get_mut(*index), self.classes.get(*position as usize))
             {
@@ -72,7 +79,16 @@ impl Prediction {
 
 /// Gives every voxel the value of its region.
 fn spread_out(regions: &Regions, values: &[f32]) -> Array3<f32> {
-    regions.ids.map(|id| id.checked_sub(1).and_then(|r| values.get(r as usize)).copied().unwrap_or(0.0))
+    let values: Vec<f32> = std::iter::once(0.0).chain(values.iter().copied()).collect();
+    let mut out = Array3::zeros(regions.ids.dim());
+    if let Some(out) = out.as_slice_mut() {
+        out.par_chunks_mut(BLOCK).zip(regions.values().par_chunks(BLOCK)).for_each(|(out, ids)| {
+            out.iter_mut()
+                .zip(ids)
+                .for_each(|(out, id)| *out = values.get(*id as usize).copied().unwrap_or(0.0));
+        });
+    }
+    out
 }
 
 /// Index of the greatest value (the first among equals) and its lead over the next.

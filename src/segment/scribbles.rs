@@ -1,6 +1,10 @@
 //! What the user painted, as voxels and as strokes.
 
 use ndarray::ArrayView3;
+use rayon::prelude::*;
+
+use crate::volume::Labels;
+use crate::volume::labels::Brick;
 
 /// What the user painted: voxel indices (x fastest) in increasing order, with a class from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +19,25 @@ impl Scribbles {
         let (z, y, x) = map.dim();
         let voxels = map.iter().enumerate().filter(|(_, c)| **c > 0).map(|(i, c)| (i, *c)).collect();
         Self { shape: [z, y, x], voxels }
+    }
+
+    /// From label bricks: 0 is unpainted, k is class k. Empty bricks cost nothing.
+    pub fn from_labels(labels: &Labels) -> Self {
+        let shape = labels.shape();
+        let painted = |index: usize| {
+            let mut voxels = Vec::new();
+            if *labels.brick(index) != Brick::Uniform(0) {
+                labels.for_each_in_brick(index, |[z, y, x], class| {
+                    if class > 0 {
+                        voxels.push(((z * shape[1] + y) * shape[2] + x, class));
+                    }
+                });
+            }
+            voxels
+        };
+        let mut voxels: Vec<_> = (0..labels.n_bricks()).into_par_iter().flat_map_iter(painted).collect();
+        voxels.par_sort_unstable();
+        Self { shape, voxels }
     }
 
     /// From painted voxels (z, y, x) with their class; the last one counts where a voxel occurs twice, and
@@ -70,6 +93,17 @@ impl Scribbles {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bricks_give_what_their_voxels_give() {
+        let mut labels = Labels::new([40, 33, 70]);
+        for (zyx, class) in [([39, 32, 69], 2), ([0, 0, 0], 5), ([0, 31, 40], 1), ([31, 2, 32], 2)] {
+            labels.set(zyx, class);
+        }
+        labels.update_box([0; 3], [32; 3], |_, id| if id == 0 { 3 } else { id });
+        assert_eq!(Scribbles::from_labels(&labels), Scribbles::from_map(labels.to_dense().view()));
+        assert!(Scribbles::from_labels(&Labels::new([5; 3])).voxels().is_empty());
+    }
 
     #[test]
     fn strokes_are_pieces_that_touch_and_the_last_paint_counts() {

@@ -388,8 +388,8 @@ impl Session {
         let inputs = [request.volume, request.strokes].into_iter().chain(request.base).map(name).collect();
         self.live.state.status = format!("the whole volume in {seconds:.2} s");
         let uncertainty = Arc::new(uncertainty);
-        self.live.last_uncertainty = Some((request.volume, Arc::clone(&uncertainty)));
-        self.live.state.prediction = Some(Arc::new(Prediction {
+        let last = self.live.last_uncertainty.replace((request.volume, Arc::clone(&uncertainty)));
+        let before = self.live.state.prediction.replace(Arc::new(Prediction {
             labels,
             classifier,
             uncertainty,
@@ -401,6 +401,8 @@ impl Session {
             request,
             inputs,
         }));
+        // Giving back hundreds of megabytes would take longer than a frame.
+        rayon::spawn(move || drop((last, before)));
         self.events.push(Event::PredictionChanged);
     }
 
@@ -531,7 +533,7 @@ fn predict(
     let began = Instant::now();
     let Learning { base, params, seed } = learning;
     let (training, seed) = (params.training().map_err(OpError::method)?, *seed);
-    let scribbles = Scribbles::from_map(strokes.to_dense().view());
+    let scribbles = Scribbles::from_labels(strokes);
     let (classifier, prediction) = match base {
         Some(base) => segment::refine(progress, cache, &scribbles, base, &training, seed),
         None => segment::train(progress, cache, &scribbles, &training, seed),
@@ -539,12 +541,17 @@ fn predict(
     .map_err(OpError::method)?;
     let labels = prediction.labels(&cache.regions, Some(&scribbles));
     progress.check()?;
+    let surer = surer_of(&prediction, cache, labels.len());
+    let shares = shares_of(&labels);
+    progress.check()?;
+    let bricks = Labels::from_dense(&labels);
+    progress.check()?;
     let uncertainty = volume.with_data(prediction.uncertainty_volume(&cache.regions), Unit::Arbitrary);
     progress.check()?;
     Ok(Predicted {
-        shares: shares_of(&labels),
-        surer: surer_of(&uncertainty),
-        labels: Labels::from_dense(&labels),
+        shares,
+        surer,
+        labels: bricks,
         uncertainty,
         accuracy: classifier.held_out_accuracy,
         classifier: Arc::new(classifier),
@@ -575,20 +582,14 @@ fn shares_of(labels: &Array3<u16>) -> Vec<(u16, f32)> {
     counts.into_iter().map(|(id, n)| (id, n as f32 / total)).collect()
 }
 
-/// Share of the volume that is at most 0 %, 1 % … 100 % uncertain.
-fn surer_of(uncertainty: &Volume<f32>) -> Vec<f32> {
-    let counts = uncertainty
-        .values()
-        .par_chunks(1 << 20)
-        .map(|values| {
-            let mut counts = vec![0u64; 101];
-            for v in values {
-                counts[((v * 100.0).ceil() as usize).min(100)] += 1;
-            }
-            counts
-        })
-        .reduce(|| vec![0; 101], |a, b| a.iter().zip(&b).map(|(a, b)| a + b).collect());
-    let total = uncertainty.n_voxels().max(1) as f32;
+/// Share of the volume that is at most 0 %, 1 % … 100 % uncertain; what lies outside a mask is not.
+fn surer_of(prediction: &segment::Prediction, cache: &FeatureCache, n_voxels: usize) -> Vec<f32> {
+    let mut counts = vec![0u64; 101];
+    for (uncertainty, place) in prediction.uncertainty().iter().zip(&cache.places) {
+        counts[((uncertainty * 100.0).ceil() as usize).min(100)] += u64::from(place.n_voxels);
+    }
+    counts[0] += (n_voxels as u64).saturating_sub(counts.iter().sum());
+    let total = n_voxels.max(1) as f32;
     let mut sum = 0;
     let add = |n: u64| {
         sum += n;
