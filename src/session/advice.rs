@@ -9,7 +9,7 @@ use crate::ops::OpError;
 use crate::project::LayerId;
 use crate::segment::suggest::{Suggestion, suggest};
 use crate::segment::validate::{Validation, validate};
-use crate::segment::{self, FeatureCache, Scribbles, TrainParams};
+use crate::segment::{self, FeatureCache, Scribbles, SegmentError, TrainParams};
 
 /// Places that are suggested.
 const PLACES: usize = 12;
@@ -21,8 +21,9 @@ pub struct Advice {
     pub revision: u64,
     /// The volume that the places lie in.
     pub volume: LayerId,
-    /// How well strokes and slabs of slices are told by what had not seen them.
-    pub validation: Validation,
+    /// How well strokes and slabs of slices are told by what had not seen them; `None` where strokes of one class were
+    /// added to an older classifier.
+    pub validation: Option<Validation>,
     /// Places worth a stroke, best first.
     pub places: Vec<Suggestion>,
 }
@@ -53,8 +54,10 @@ impl Session {
             work: Box::new(move |progress| {
                 let AdviceInputs { cache, prediction, scribbles, training, seed } = inputs;
                 let places = suggest(progress, &cache, &prediction, &scribbles, PLACES)?;
-                let validation =
-                    validate(progress, &cache, &scribbles, &training, seed).map_err(OpError::method)?;
+                let validation = match validate(progress, &cache, &scribbles, &training, seed) {
+                    Err(SegmentError::OneClass { .. }) => None,
+                    found => Some(found.map_err(OpError::method)?),
+                };
                 Ok(Done::Advised(Box::new(Advice { revision, volume, validation, places })))
             }),
         });

@@ -353,7 +353,7 @@ fn the_classifier_says_how_good_the_strokes_are_and_where_to_paint_next() {
     settle(&mut harness);
     settle(&mut harness);
     let advice = harness.state().session().advice().unwrap().clone();
-    assert_eq!(advice.validation.classes, [1, 2]);
+    assert_eq!(advice.validation.as_ref().unwrap().classes, [1, 2]);
     assert!(advice.places.len() > 2, "{} places", advice.places.len());
     harness.get_by_label_contains("Paint next:");
     look(&mut harness, "advice");

@@ -8,6 +8,7 @@ use super::super::{icons, theme};
 use super::{classes, methods, operation};
 use crate::ops::{self, Data};
 use crate::project::Content;
+use crate::segment::Validation;
 use crate::session::{Advice, Prediction};
 use crate::volume::ClassTable;
 
@@ -150,9 +151,13 @@ fn start_from(ui: &mut egui::Ui, cx: &mut Cx<'_>) -> bool {
 
 fn show_prediction(ui: &mut egui::Ui, prediction: &Prediction, cx: &mut Cx<'_>) {
     widgets::heading(ui, "Prediction");
-    match cx.session.advice() {
-        Some(advice) => advised(ui, advice, cx),
+    let advice = cx.session.advice();
+    match advice.and_then(|advice| advice.validation.as_ref()) {
+        Some(validation) => worth(ui, validation, &cx.session.project().classes),
         None => operation::fact(ui, "Held-out accuracy", &format!("{:.0} %", prediction.accuracy * 100.0)),
+    }
+    if let Some(advice) = advice {
+        next_place(ui, advice, cx);
     }
     let entry = find(CommandId::Uncertainty);
     widgets::switch(ui, &mut cx.view.show_uncertainty, "Show uncertainty", &entry.tooltip_with_key());
@@ -179,13 +184,11 @@ fn show_prediction(ui: &mut egui::Ui, prediction: &Prediction, cx: &mut Cx<'_>) 
     legend(ui, &session.project().classes, cx);
 }
 
-/// What the strokes are worth, and where to paint next.
-fn advised(ui: &mut egui::Ui, advice: &Advice, cx: &mut Cx<'_>) {
+/// What the strokes are worth.
+fn worth(ui: &mut egui::Ui, validation: &Validation, classes: &ClassTable) {
     let t = theme::of(ui);
-    let session = cx.session;
-    let classes = &session.project().classes;
     let percent = |part: f32| format!("{:.0} %", part * 100.0);
-    let (strokes, slabs) = (&advice.validation.by_stroke, advice.validation.by_slab.as_ref());
+    let (strokes, slabs) = (&validation.by_stroke, validation.by_slab.as_ref());
     let tooltip =
         "How much of each class is told right by what has not seen it, every class weighing the same";
     for (name, verdict) in [("Left-out strokes", Some(strokes)), ("Left-out slabs", slabs)] {
@@ -196,15 +199,21 @@ fn advised(ui: &mut egui::Ui, advice: &Advice, cx: &mut Cx<'_>) {
         });
     }
     widgets::fold(ui, "confusion", "Which class is taken for which", false, |ui| {
-        for (row, (class, recall)) in advice.validation.classes.iter().zip(strokes.recall()).enumerate() {
+        for (row, (class, recall)) in validation.classes.iter().zip(strokes.recall()).enumerate() {
             let taken = strokes.confusion.get(row).into_iter().flatten().enumerate();
             let worst = taken.filter(|(column, n)| *column != row && **n > 0).max_by_key(|(_, n)| **n);
-            let worst = worst.and_then(|(column, _)| advice.validation.classes.get(column));
+            let worst = worst.and_then(|(column, _)| validation.classes.get(column));
             let for_what = worst.map_or_else(String::new, |id| format!(", else {}", classes.name(*id)));
             let text = format!("{}{for_what}", percent(recall));
             operation::fact(ui, &classes.name(*class), &text);
         }
     });
+}
+
+/// Where to paint next, and why.
+fn next_place(ui: &mut egui::Ui, advice: &Advice, cx: &mut Cx<'_>) {
+    let session = cx.session;
+    let classes = &session.project().classes;
     let Some(next) = advice.places.get(cx.view.suggestion.unwrap_or(0)) else { return };
     let entry = find(CommandId::NextPlace);
     widgets::hint(ui, &format!("Paint next: {}", next.sentence(|id| classes.name(id))));
