@@ -339,6 +339,26 @@ fn what_lies_between_painted_slices_is_filled_in_and_marked() {
 }
 
 #[test]
+fn classes_by_value_are_seen_on_the_histogram_with_their_errors() {
+    let mut harness = ball();
+    let session = harness.state_mut().session_mut();
+    let volume = session.project().from_top().find(|layer| layer.volume().is_some()).unwrap().id;
+    session.apply(Command::StartOp {
+        op: "threshold".to_owned(),
+        params: serde_json::json!({ "method": "mixture", "classes": 2 }),
+        inputs: vec![("volume".to_owned(), volume)],
+        name: None,
+    });
+    settle(&mut harness);
+    let place = harness.get_by_label("Histogram").rect().center();
+    harness.hover_at(place);
+    (0..40).for_each(|_| harness.step());
+    look(&mut harness, "fitted");
+    let found: Vec<_> = harness.query_all_by_label_contains(" ± ").collect();
+    assert_eq!(found.len(), 2, "mean and error of both classes");
+}
+
+#[test]
 fn the_classifier_says_how_good_the_strokes_are_and_where_to_paint_next() {
     let mut harness = ball();
     key(&mut harness, Key::B);

@@ -6,6 +6,7 @@ use super::super::frame::Cx;
 use super::super::state::{self, HistogramMode};
 use super::super::theme::{self, Tokens};
 use super::super::widgets::{self, gradient};
+use super::fitted;
 use super::layers::map_of;
 use crate::base::Unit;
 use crate::project::{Display, Edit, Layer};
@@ -20,18 +21,25 @@ const LANDMARKS: [(&str, f32); 3] = [("ice", 0.10), ("protein", 0.35), ("lipid",
 
 /// Values along the histogram and places on the screen.
 #[derive(Clone, Copy)]
-struct Axis {
-    rect: Rect,
+pub(super) struct Axis {
+    pub(super) rect: Rect,
     low: f32,
     high: f32,
 }
 
 impl Axis {
-    fn x(&self, value: f32) -> f32 {
+    /// Where a value lies on the screen.
+    pub(super) fn x(&self, value: f32) -> f32 {
         egui::remap(value, self.low..=self.high, self.rect.left()..=self.rect.right())
     }
 
-    fn value(&self, x: f32) -> f32 {
+    /// Whether a value is shown.
+    pub(super) fn contains(&self, value: f32) -> bool {
+        (self.low..=self.high).contains(&value)
+    }
+
+    /// The value at a place on the screen.
+    pub(super) fn value(&self, x: f32) -> f32 {
         egui::remap_clamp(x, self.rect.left()..=self.rect.right(), self.low..=self.high)
     }
 }
@@ -81,6 +89,10 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     let log = cx.view.histogram_log;
     fill(&painter, &histogram, &axis, log, t.text_weak.gamma_multiply(0.45));
     class_curves(&painter, layer, &histogram, &axis, cx);
+    let top = scale(most(&histogram, log) as f32, log).max(1e-6);
+    let height_of = |n: f32| (scale(n, log) / top).min(1.0) * plot.height();
+    let bin = (histogram.max - histogram.min) / histogram.counts.len() as f32;
+    fitted::show(&painter, &response, layer, &axis, bin, height_of, cx);
     ticks(&painter, layer, &axis, rect, t);
     match cx.view.histogram {
         HistogramMode::Window => window(&painter, &response, layer, &axis, cx, t),
@@ -92,9 +104,13 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
 
 /// Heights of the bins, 0 to 1.
 fn heights(histogram: &Histogram, most: u64, log: bool) -> Vec<f32> {
-    let scale = |n: u64| if log { (n as f32 + 1.0).ln() } else { n as f32 };
-    let top = scale(most).max(1e-6);
-    histogram.counts.iter().map(|n| (scale(*n) / top).min(1.0)).collect()
+    let top = scale(most as f32, log).max(1e-6);
+    histogram.counts.iter().map(|n| (scale(*n as f32, log) / top).min(1.0)).collect()
+}
+
+/// A count on the upright axis.
+fn scale(n: f32, log: bool) -> f32 {
+    if log { (n + 1.0).ln() } else { n }
 }
 
 fn most(histogram: &Histogram, log: bool) -> u64 {

@@ -4,6 +4,7 @@ pub(crate) mod classes;
 pub(crate) mod correlate;
 pub(crate) mod demo;
 pub(crate) mod export;
+mod fitted;
 mod histogram;
 pub(crate) mod inspector;
 pub(crate) mod layers;
