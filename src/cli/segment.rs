@@ -88,6 +88,25 @@ pub(super) fn mask_input(shell: &Shell, matches: &ArgMatches, inputs: Inputs) ->
     })
 }
 
+/// The halves of --halves, as inputs.
+fn halves_input(shell: &Shell, matches: &ArgMatches, mut inputs: Inputs) -> anyhow::Result<Inputs> {
+    let files = matches.get_many::<PathBuf>("halves").into_iter().flatten();
+    for (slot, file) in ["even", "odd"].into_iter().zip(files) {
+        inputs = inputs.with(slot, Data::Volume(read_volume(shell, file)?));
+    }
+    Ok(inputs)
+}
+
+fn halves_option() -> clap::Arg {
+    path_option(
+        "halves",
+        "FILE",
+        "The same volume from half of the views each, as reconstruct --half both wrote them: where they disagree is noise",
+    )
+    .num_args(2)
+    .value_names(["EVEN", "ODD"])
+}
+
 pub(super) fn mask_option() -> clap::Arg {
     path_option("mask", "FILE", "Only where this label volume is not 0")
 }
@@ -135,6 +154,7 @@ fn segment_command() -> Command {
         .arg(output_arg("LABELS", "A painted class for every voxel, 0 only outside the mask"))
         .arg(path_option("classes", "FILE", "Names of the classes: lines id,name, or a class table as JSON"))
         .arg(mask_option())
+        .arg(halves_option())
         .arg(path_option(
             "probabilities",
             "P",
@@ -176,7 +196,7 @@ fn segment(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     if let Some((base, _)) = base {
         inputs = inputs.with("classifier", Data::Classifier(Arc::new(base)));
     }
-    let inputs = mask_input(shell, matches, inputs)?;
+    let inputs = halves_input(shell, matches, mask_input(shell, matches, inputs)?)?;
     let segmentation = shell.run(|context| {
         context.budget.admit((op.forecast)(&inputs, &op.complete(&params)?)?.bytes)?;
         ops::segment::segmentation(context, &inputs, &params)
@@ -246,6 +266,7 @@ fn predict_command() -> Command {
         .arg(path_option("model", "M", "The classifier that segment --model-out wrote").required(true))
         .arg(output_arg("LABELS", "A class for every voxel"))
         .arg(mask_option())
+        .arg(halves_option())
         .arg(path_option("uncertainty", "U", "Also write the uncertainty, 0 to 1"))
 }
 
@@ -255,7 +276,7 @@ fn predict(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let inputs = Inputs::default()
         .with("volume", Data::Volume(read_volume(shell, path(matches, "volume")?)?))
         .with("classifier", Data::Classifier(Arc::new(classifier)));
-    let inputs = mask_input(shell, matches, inputs)?;
+    let inputs = halves_input(shell, matches, mask_input(shell, matches, inputs)?)?;
     let mut outcome = shell.execute(op("predict"), &inputs, &json!({}))?;
     for (_, data) in &mut outcome.data {
         if let Data::Labels(labels) = data {

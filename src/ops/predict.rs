@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::data::{Data, Inputs, Kind, LabelData, mask_of};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of};
+use super::segment::halves_of;
 use crate::base::Unit;
 use crate::segment::{self, FeatureCache};
 use crate::volume::{ClassTable, Labels};
@@ -28,6 +29,13 @@ same in µm. The volume must have the unit that it was trained on: LAC is compar
         Input { name: "volume", kind: Kind::Volume, optional: false, doc: "What is labelled" },
         Input { name: "classifier", kind: Kind::Classifier, optional: false, doc: "Trained by `segment`" },
         Input { name: "mask", kind: Kind::Labels, optional: true, doc: "Only where this is labelled" },
+        Input {
+            name: "even",
+            kind: Kind::Volume,
+            optional: true,
+            doc: "The volume from every other view, if the classifier was trained with halves",
+        },
+        Input { name: "odd", kind: Kind::Volume, optional: true, doc: "The volume from the other views" },
     ],
     outputs: &[
         Output { name: "prediction", kind: Kind::Labels },
@@ -53,7 +61,9 @@ fn run(context: &Context, inputs: &Inputs, _params: &Value) -> Result<Outcome, O
     let mask = mask_of(inputs, "mask");
     let recipe = classifier.recipe_for(volume);
     let mask = mask.as_ref().map(|mask| mask.view());
-    let cache = FeatureCache::build(&context.progress, volume, mask, &recipe).map_err(OpError::method)?;
+    let halves = halves_of(inputs)?;
+    let cache = FeatureCache::build_with_halves(&context.progress, volume, halves, mask, &recipe)
+        .map_err(OpError::method)?;
     let prediction = segment::predict(&context.progress, &cache, classifier).map_err(OpError::method)?;
     let labels = Labels::from_dense(&prediction.labels(&cache.regions, None));
     let classes = ClassTable::default().with_ids(classifier.classes.iter().copied());

@@ -10,7 +10,7 @@ use super::data::{Data, Inputs, Kind, LabelData, mask_of};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Choice, Param, ParamKind};
 use crate::base::Unit;
-use crate::segment::{self, FeatureCache, SegmentParams, Segmentation, Smoother};
+use crate::segment::{self, Aids, FeatureCache, SegmentParams, Segmentation, Smoother};
 use crate::volume::{Labels, Volume};
 
 /// The parameters of the pipeline and the seed.
@@ -80,7 +80,8 @@ also sees what the neighbourhood was taken for. Regions beside a stroke that abs
 regions of like value agree, and voxels near a border are decided one by one by their own value. The program chooses \
 the region size. Every voxel gets one of the painted classes, 0 only outside the mask; a painted voxel keeps its \
 class. Probabilities are calibrated on regions whose stroke was left out; where the two most probable classes are close the \
-uncertainty is near 1. The same strokes and seed \
+uncertainty is near 1. Where the volume was also reconstructed from half of the views each, what the halves do not \
+share is noise: features see it, and where there is more of it than under the strokes the result is less sure. The same strokes and seed \
 give the same bits.
 
 With a classifier that was trained before, the strokes are added to what it learnt: a few where it errs on this volume \
@@ -100,6 +101,8 @@ after Boykov, Veksler and Zabih (2001); borders after Chan and Vese (2001); cali
             optional: true,
             doc: "Trained before, maybe on another volume: the strokes are added to what it learnt",
         },
+        Input { name: "even", kind: Kind::Volume, optional: true, doc: "The volume from every other view" },
+        Input { name: "odd", kind: Kind::Volume, optional: true, doc: "The volume from the other views: both halves tell the noise" },
     ],
     outputs: &[
         Output { name: "prediction", kind: Kind::Labels },
@@ -139,8 +142,7 @@ after Boykov, Veksler and Zabih (2001); borders after Chan and Vese (2001); cali
         )
         .unit("°")
         .optional()
-        .advanced()
-        .only_with("smoother", &["random-field"]),
+        .advanced(),
         Param::new(
             "lac_priors",
             "Known LAC",
@@ -192,6 +194,17 @@ pub fn pipeline(params: &Value) -> Result<(SegmentParams, u64), OpError> {
     Ok((params.pipeline(), params.seed))
 }
 
+/// The two halves, where both are given.
+///
+/// # Errors
+/// [`OpError::MissingInput`] where one is.
+pub(super) fn halves_of(inputs: &Inputs) -> Result<Option<[&Volume<f32>; 2]>, OpError> {
+    if inputs.find_volume("even").is_none() && inputs.find_volume("odd").is_none() {
+        return Ok(None);
+    }
+    Ok(Some([inputs.volume("even")?, inputs.volume("odd")?]))
+}
+
 /// The whole pipeline with everything it rests on; the command line takes the probabilities from here.
 ///
 /// # Errors
@@ -200,12 +213,16 @@ pub fn segmentation(context: &Context, inputs: &Inputs, params: &Value) -> Resul
     let params: SegmentOpParams = typed(&OP.complete(params)?)?;
     let scribbles: Array3<u16> = inputs.labels("scribbles")?.labels.to_dense();
     let mask = mask_of(inputs, "mask");
-    segment::segment(
+    let aids = Aids {
+        mask: mask.as_ref().map(|mask| mask.view()),
+        base: inputs.find_classifier("classifier").map(|base| &**base),
+        halves: halves_of(inputs)?,
+    };
+    segment::segment_with(
         &context.progress,
         inputs.volume("volume")?,
         scribbles.view(),
-        mask.as_ref().map(|mask| mask.view()),
-        inputs.find_classifier("classifier").map(|base| &**base),
+        &aids,
         &params.pipeline(),
         params.seed,
     )

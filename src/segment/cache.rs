@@ -1,11 +1,16 @@
 //! What a classifier needs of a volume and strokes do not change: regions, their features, their neighbours.
 
+use std::borrow::Cow;
+
 use ndarray::ArrayView3;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::context::ContextGrid;
 use super::decide::affinity;
 use super::features::{finite, neighbour_noise};
+use super::noise::{self, noise_of_regions};
+use super::random_field::wedge_weight;
 use super::regions::{Adjacency, Place};
 use super::{FeatureParams, RegionFeatures, Regions, SegmentError, SlicParams, region_features, supervoxels};
 use crate::base::{Progress, Unit};
@@ -43,6 +48,8 @@ pub struct FeatureCache {
     pub unit: Unit,
     /// Mean edge of a voxel in µm; `None` where unknown.
     pub voxel_um: Option<f64>,
+    /// Standard deviation of the noise around every region, where two halves told it.
+    pub noise: Option<Vec<f32>>,
     pub(super) grid: ContextGrid,
     /// How much every entry of the adjacency counts where neighbours shall agree.
     pub(super) affinity: Vec<f32>,
@@ -65,14 +72,37 @@ impl FeatureCache {
         mask: Option<ArrayView3<'_, bool>>,
         recipe: &Recipe,
     ) -> Result<Self, SegmentError> {
+        Self::build_with_halves(progress, volume, None, mask, recipe)
+    }
+
+    /// The same with two reconstructions from half of the views each: where they disagree is noise, which becomes
+    /// features and makes what is said there less sure.
+    ///
+    /// # Errors
+    /// Those of [`Self::build`]; [`SegmentError::SameHalves`] where the halves do not differ.
+    pub fn build_with_halves(
+        progress: &Progress,
+        volume: &Volume<f32>,
+        halves: Option<[&Volume<f32>; 2]>,
+        mask: Option<ArrayView3<'_, bool>>,
+        recipe: &Recipe,
+    ) -> Result<Self, SegmentError> {
         let regions = supervoxels(progress, volume, mask, &recipe.supervoxels)?;
         let places = regions.places(progress)?;
         let adjacency = regions.adjacency(progress)?;
-        let features = region_features(progress, volume, &regions, &places, &adjacency, &recipe.features)?;
+        let mut features =
+            region_features(progress, volume, &regions, &places, &adjacency, &recipe.features)?;
         let voxel = volume.voxel_um_or_one();
         let mean = (voxel[0] * voxel[1] * voxel[2]).cbrt();
         let cell = voxel.map(|v| recipe.supervoxels.size_voxels * (mean / v) as f32);
         let grid = ContextGrid::new(progress, &places, volume.shape(), cell)?;
+        let noise = match halves {
+            Some(halves) => Some(noise_of_regions(progress, &regions, &grid, halves)?),
+            None => None,
+        };
+        if let Some(noise) = &noise {
+            features = noise::add_features(features, noise);
+        }
         let region_mean: Vec<f32> = (0..features.n_regions).map(|r| features.row(r)[0]).collect();
         let affinity = affinity(&adjacency, &region_mean, neighbour_noise(&region_mean, &adjacency));
         let values = finite(volume);
@@ -91,12 +121,26 @@ impl FeatureCache {
             recipe: recipe.clone(),
             unit: volume.unit,
             voxel_um,
+            noise,
             grid,
             affinity,
             fine,
             fine_sums,
             grow_range,
         })
+    }
+
+    /// How much every entry of the adjacency counts where neighbours shall agree: less across the missing wedge of a
+    /// scan that was tilted by no more than `tilt_deg` to either side.
+    pub(super) fn affinity_of(&self, tilt_deg: Option<f32>) -> Cow<'_, [f32]> {
+        let Some(tilt) = tilt_deg.filter(|tilt| *tilt < 90.0) else { return Cow::Borrowed(&self.affinity) };
+        let weighted = (0..self.places.len()).into_par_iter().flat_map_iter(|r| {
+            let entries = self.adjacency.of(r).iter().zip(&self.affinity[self.adjacency.entries_of(r)]);
+            entries.map(move |((other, _), weight)| {
+                weight * wedge_weight(&self.places[r], &self.places[*other as usize], tilt)
+            })
+        });
+        Cow::Owned(weighted.collect())
     }
 
     /// Bytes that building the cache of a volume of `n_voxels` takes at its peak, beyond the volume.

@@ -14,6 +14,7 @@
 //!    most probable. Where classes meet, voxels are decided one by one (see [`super::polish`]). A painted voxel
 //!    always keeps the class it was painted with.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use ndarray::{Array3, ArrayView3};
@@ -27,6 +28,7 @@ use super::decide::{DecisionParams, LacPrior, Smoother, Votes, heard, weigh};
 use super::forest::{Forest, ForestParams, Samples, Trained};
 use super::grow::grow;
 use super::learnt::{Known, Learnt};
+use super::noise;
 use super::polish::polish;
 use super::prediction::best_two;
 use super::random_field::RandomField;
@@ -72,6 +74,9 @@ pub struct Classifier {
     /// What makes probabilities mean what they say (see [`super::calibrate`]).
     #[serde(default = "one")]
     temperature: f32,
+    /// The middle noise of painted regions, where halves told it.
+    #[serde(default)]
+    noise: Option<f32>,
     /// The forest of each round.
     forests: Vec<Forest>,
     /// What it learnt from.
@@ -202,6 +207,9 @@ fn learn(
     let mut stroke: Vec<u32> = samples.iter().map(|s| s.stroke).collect();
     let is_painted: Vec<bool> = samples.iter().map(|s| s.n > 0).collect();
     let painted: Vec<u32> = samples.iter().map(|s| s.region).collect();
+    if let Some(base) = base.filter(|base| base.noise.is_some() != cache.noise.is_some()) {
+        return Err(SegmentError::Halves { trained: base.noise.is_some() });
+    }
     let known = base.map(|base| base.known(cache.unit, &classes, 1 + max_of(&stroke))).transpose()?;
     let mut n_context_rounds = params.context_rounds;
     if let (Some(known), Some(base)) = (&known, base) {
@@ -227,7 +235,7 @@ fn learn(
     let mut features = rows_of(&[], 0, &[])?;
     let (mut forests, mut rounds) = (Vec::new(), Vec::new());
     check_priors(&params.decision, cache.unit)?;
-    let mut state = State::new(cache, &classes);
+    let mut state = State::new(cache, &classes, params.decision.tilt_range_deg);
     let (mut held_out_accuracy, mut temperature) = (0.0, 1.0);
     progress.phase("Training and predicting", u64::from(n_context_rounds) + 1);
     for round in 0..=n_context_rounds {
@@ -265,6 +273,8 @@ fn learn(
         progress.advance(1);
     }
     rounds.push(features);
+    let painted = samples.iter().filter(|s| s.n > 0).map(|s| s.region);
+    let noise = cache.noise.as_deref().and_then(|noise| noise::middle(noise, painted));
     let classifier = Classifier {
         recipe: cache.recipe.clone(),
         classes: classes.clone(),
@@ -273,10 +283,11 @@ fn learn(
         held_out_accuracy,
         decision: params.decision.clone(),
         temperature,
+        noise,
         forests,
         learnt: Learnt::new(&classes, &class, &weight, &stroke, &rounds),
     };
-    Ok((classifier, state.into_prediction(progress, temperature, &params.decision)?))
+    Ok((classifier, state.into_prediction(progress, [temperature, noise.unwrap_or(0.0)], &params.decision)?))
 }
 
 fn max_of(numbers: &[u32]) -> u32 {
@@ -294,6 +305,8 @@ fn check_priors(params: &DecisionParams, unit: Unit) -> Result<(), SegmentError>
 /// What is known of every region between two rounds.
 struct State<'a> {
     cache: &'a FeatureCache,
+    /// How much every entry of the adjacency counts: less across the missing wedge where the scan had one.
+    affinity: Cow<'a, [f32]>,
     classes: &'a [u16],
     n_classes: usize,
     /// Regions that the next forest is asked about: all at first, then those that are not settled.
@@ -306,11 +319,12 @@ struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    fn new(cache: &'a FeatureCache, classes: &'a [u16]) -> Self {
+    fn new(cache: &'a FeatureCache, classes: &'a [u16], tilt_deg: Option<f32>) -> Self {
         let n = cache.features.n_regions;
         let n_classes = classes.len();
         Self {
             cache,
+            affinity: cache.affinity_of(tilt_deg),
             classes,
             n_classes,
             open: (0..n as u32).collect(),
@@ -353,7 +367,7 @@ impl<'a> State<'a> {
             self.open = weighted.open(&cache.adjacency);
         }
         self.probabilities =
-            weighted.agree(progress, &cache.adjacency, &cache.affinity, &self.open, params.smoothness)?;
+            weighted.agree(progress, &cache.adjacency, &self.affinity, &self.open, params.smoothness)?;
         Ok(weights)
     }
 
@@ -376,7 +390,7 @@ impl<'a> State<'a> {
             heard(
                 &mut said[from..],
                 self.cache.adjacency.of(sample.region as usize),
-                &self.cache.affinity[entries],
+                &self.affinity[entries],
                 &self.probabilities,
                 smoothness,
             );
@@ -403,7 +417,7 @@ impl<'a> State<'a> {
     fn into_prediction(
         mut self,
         progress: &Progress,
-        temperature: f32,
+        [temperature, painted_noise]: [f32; 2],
         params: &DecisionParams,
     ) -> Result<Prediction, Cancelled> {
         if params.smoother == Smoother::RandomField {
@@ -415,10 +429,12 @@ impl<'a> State<'a> {
             Vec::new()
         };
         let k = self.n_classes;
-        self.probabilities.par_chunks_mut(k).for_each(|row| {
+        let noise = self.cache.noise.as_deref().filter(|_| painted_noise > 0.0).unwrap_or(&[]);
+        self.probabilities.par_chunks_mut(k).enumerate().for_each(|(r, row)| {
+            let heat = noise.get(r).map_or(1.0, |noise| noise::heat(*noise, painted_noise));
             // What is certain stays so; most regions are.
-            if row.iter().all(|p| *p < 0.9999) {
-                calibrate::apply(row, temperature);
+            if heat > 1.0 || row.iter().all(|p| *p < 0.9999) {
+                calibrate::apply(row, temperature * heat);
             }
         });
         Ok(Prediction { classes: self.classes.to_vec(), probabilities: self.probabilities, refined })
@@ -484,8 +500,11 @@ pub fn predict(
 ) -> Result<Prediction, SegmentError> {
     classifier.check_unit(cache.unit)?;
     check_priors(&classifier.decision, cache.unit)?;
+    if classifier.noise.is_some() != cache.noise.is_some() {
+        return Err(SegmentError::Halves { trained: classifier.noise.is_some() });
+    }
     let k = classifier.classes.len();
-    let mut state = State::new(cache, &classifier.classes);
+    let mut state = State::new(cache, &classifier.classes, classifier.decision.tilt_range_deg);
     progress.phase("Predicting", classifier.forests.len() as u64);
     for (round, forest) in classifier.forests.iter().enumerate() {
         if round > 0 {
@@ -499,7 +518,8 @@ pub fn predict(
         state.ask(progress, forest, &classifier.decision)?;
         progress.advance(1);
     }
-    Ok(state.into_prediction(progress, classifier.temperature, &classifier.decision)?)
+    let noise = classifier.noise.unwrap_or(0.0);
+    Ok(state.into_prediction(progress, [classifier.temperature, noise], &classifier.decision)?)
 }
 
 /// What the user may choose about a whole segmentation; the defaults are what the benchmarks found best.
@@ -616,6 +636,33 @@ pub fn segment(
     params: &SegmentParams,
     seed: u64,
 ) -> Result<Segmentation, SegmentError> {
+    segment_with(progress, volume, scribbles, &Aids { mask, base, halves: None }, params, seed)
+}
+
+/// What may help a segmentation along.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Aids<'a> {
+    /// Where there is anything to segment.
+    pub mask: Option<ArrayView3<'a, bool>>,
+    /// What the strokes are added to: see [`refine`].
+    pub base: Option<&'a Classifier>,
+    /// The volume from half of the views each: see [`FeatureCache::build_with_halves`].
+    pub halves: Option<[&'a Volume<f32>; 2]>,
+}
+
+/// [`segment`] with all that may help.
+///
+/// # Errors
+/// Those of [`segment`]; [`SegmentError::SameHalves`], [`SegmentError::Halves`] where halves do not fit.
+pub fn segment_with(
+    progress: &Progress,
+    volume: &Volume<f32>,
+    scribbles: ArrayView3<'_, u16>,
+    aids: &Aids<'_>,
+    params: &SegmentParams,
+    seed: u64,
+) -> Result<Segmentation, SegmentError> {
+    let Aids { mask, base, halves } = *aids;
     let training = params.training()?;
     let (z, y, x) = scribbles.dim();
     let scribbles = Scribbles::from_map(scribbles);
@@ -629,7 +676,7 @@ pub fn segment(
     }
     check_classes(scribbles.voxels().iter().map(|v| v.1), base.map_or(&[], |base| &base.classes))?;
     let recipe = base.map_or_else(|| params.recipe(), |base| base.recipe_for(volume));
-    let cache = FeatureCache::build(progress, volume, mask, &recipe)?;
+    let cache = FeatureCache::build_with_halves(progress, volume, halves, mask, &recipe)?;
     let (classifier, prediction) = learn(progress, &cache, &scribbles, base, &training, seed)?;
     let labels = prediction.labels(&cache.regions, Some(&scribbles));
     Ok(Segmentation { labels, cache, prediction, classifier })

@@ -96,7 +96,7 @@ pub struct DecisionParams {
     /// How they are brought to agree.
     pub smoother: Smoother,
     /// Greatest tilt of the scan to either side in degrees, which makes agreement across the missing wedge weaker;
-    /// none where it was turned all the way. Counts with the random field.
+    /// none where it was turned all the way.
     pub tilt_range_deg: Option<f32>,
     /// What is known of the absorption of classes.
     pub lac_priors: Vec<LacPrior>,

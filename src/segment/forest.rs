@@ -56,7 +56,7 @@ pub struct ForestParams {
 
 impl Default for ForestParams {
     fn default() -> Self {
-        Self { kind: ForestKind::ExtraTrees, trees: 50, max_depth: 24, min_split: 2, features_per_node: 1.0 }
+        Self { kind: ForestKind::ExtraTrees, trees: 50, max_depth: 24, min_split: 2, features_per_node: 2.0 }
     }
 }
 

@@ -21,6 +21,7 @@ mod lanes;
 mod learnt;
 pub mod limits;
 pub mod mixture;
+mod noise;
 pub mod object;
 mod polish;
 pub mod polygon;
@@ -46,7 +47,9 @@ pub use agglomerate::Agglomeration;
 pub use cache::{FeatureCache, Recipe};
 pub use calibrate::calibration_error;
 pub use carve::{CarveGraph, CarveParams, carve};
-pub use classify::{Classifier, SegmentParams, Segmentation, TrainParams, predict, refine, segment, train};
+pub use classify::{
+    Aids, Classifier, SegmentParams, Segmentation, TrainParams, predict, refine, segment, segment_with, train,
+};
 pub use clean::{CleanOperation, CleanParams, CleanPlane, clean};
 pub use decide::{DecisionParams, LacPrior, Smoother};
 pub use envelope::{EnvelopeParams, envelope};
@@ -197,6 +200,18 @@ pub enum SegmentError {
     Start {
         /// Whether it is full rather than empty.
         all: bool,
+    },
+    /// Two halves that tell nothing of the noise.
+    #[error("the two halves are the same: give reconstructions from different views")]
+    SameHalves,
+    /// A classifier that knows the noise meets a volume without it, or the other way round.
+    #[error(
+        "the classifier was trained {} the noise of two halves, the volume comes {} them",
+        if *trained { "with" } else { "without" }, if *trained { "without" } else { "with" }
+    )]
+    Halves {
+        /// Whether it was trained with them.
+        trained: bool,
     },
     /// Too many pieces to number.
     #[error("{0}")]

@@ -231,7 +231,7 @@ fn weights(
 }
 
 /// Weight of a pair by the direction from one centre to the other: lower where it lies in the missing wedge.
-fn wedge_weight(a: &Place, b: &Place, tilt_deg: f32) -> f32 {
+pub(super) fn wedge_weight(a: &Place, b: &Place, tilt_deg: f32) -> f32 {
     let [z, y, x] = std::array::from_fn(|i| (b.centre_zyx[i] - a.centre_zyx[i]).abs());
     let across = z.hypot(x);
     // Beyond the greatest tilt, measured from the plane across the beam, nothing was seen.
