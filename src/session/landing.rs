@@ -17,6 +17,7 @@ use crate::project::{
 };
 use crate::segment::agglomerate::Agglomeration;
 use crate::segment::{Classifier, FeatureCache};
+use crate::volume::classes::palette_color;
 use crate::volume::histogram::automatic_window;
 use crate::volume::{Class, ClassTable, Labels};
 
@@ -162,7 +163,10 @@ fn merge_classes(project: &ClassTable, incoming: ClassTable) -> (Vec<Edit>, Vec<
             renamed.push((class.id, new_id));
         }
         if same_name.is_none() {
-            let class = Class { id: new_id, ..class };
+            // A colour that means something else here would be mistaken for it.
+            let is_taken = table.classes.iter().any(|there| there.color == class.color);
+            let color = if is_taken { palette_color(usize::from(new_id) - 1) } else { class.color };
+            let class = Class { id: new_id, color, ..class };
             table.insert(class.clone());
             edits.push(Edit::SetClass(class));
         }

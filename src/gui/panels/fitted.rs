@@ -120,7 +120,11 @@ pub(super) fn show(
 /// Mean with its error, and spread.
 fn numbers(class: &Class) -> String {
     match class.mean_error {
-        Some(error) => format!("{:.4} ± {:.4}, spread {:.4}", class.mean, error, class.sd),
+        // Two digits of the error say all that it can.
+        Some(error) => {
+            let digits = (1.0 - error.log10().floor()).clamp(0.0, 9.0) as usize;
+            format!("{:.digits$} ± {:.digits$}, spread {:.4}", class.mean, error, class.sd)
+        }
         None => format!("{:.4}, spread {:.4}", class.mean, class.sd),
     }
 }
