@@ -188,6 +188,14 @@ impl App {
                 let under = view.hover.as_ref().map_or(ViewKind::Xy, |hover| hover.view);
                 view.maximised = if view.maximised.is_some() { None } else { Some(under) };
             }
+            C::Oblique => {
+                let to = if view.show_oblique { ViewKind::Volume } else { ViewKind::Oblique };
+                view.show_oblique = !view.show_oblique;
+                // The one that had all the room gives it to the other.
+                if matches!(view.maximised, Some(ViewKind::Volume | ViewKind::Oblique)) {
+                    view.maximised = Some(to);
+                }
+            }
             C::Crosshair => view.show_crosshair = !view.show_crosshair,
             C::ResetCamera => self.reset_camera(),
             C::ResetLayout => {
@@ -313,7 +321,17 @@ impl App {
                 self.view.exported = true;
                 self.session.apply(Command::Export { what: kind, layer, path });
             }
-            WriteWhat::Picture(view) => self.view.picture = Some(super::picture::Picture::new(view, path)),
+            WriteWhat::Picture(kind) => {
+                // A picture is of what is seen: a view that another one hides is brought forward.
+                let view = &mut self.view;
+                view.maximised = view.maximised.map(|_| kind);
+                match kind {
+                    ViewKind::Oblique => view.show_oblique = true,
+                    ViewKind::Volume => view.show_oblique = false,
+                    ViewKind::Xy | ViewKind::Yz | ViewKind::Xz => {}
+                }
+                view.picture = Some(super::picture::Picture::new(kind, path));
+            }
         }
     }
 

@@ -150,6 +150,7 @@ fn view_id(kind: ViewKind) -> u64 {
         ViewKind::Yz => 2,
         ViewKind::Xz => 3,
         ViewKind::Volume => 4,
+        ViewKind::Oblique => 5,
     }
 }
 

@@ -63,11 +63,17 @@ pub(crate) enum ViewKind {
     Xz,
     /// The volume.
     Volume,
+    /// A slice across the axes, in the place of the volume.
+    Oblique,
 }
 
 impl ViewKind {
-    /// All four in reading order.
-    pub(crate) const ALL: [Self; 4] = [Self::Xy, Self::Yz, Self::Xz, Self::Volume];
+    /// The four that are seen first, in reading order.
+    pub(crate) const FIRST: [Self; 4] = [Self::Xy, Self::Yz, Self::Xz, Self::Volume];
+    /// All.
+    pub(crate) const ALL: [Self; 5] = [Self::Xy, Self::Yz, Self::Xz, Self::Volume, Self::Oblique];
+    /// The slices along the axes.
+    pub(crate) const ALONG_AXES: [Self; 3] = [Self::Xy, Self::Yz, Self::Xz];
 
     /// Short name, as in the title bar.
     pub(crate) fn label(self) -> &'static str {
@@ -76,26 +82,57 @@ impl ViewKind {
             Self::Yz => "YZ",
             Self::Xz => "XZ",
             Self::Volume => "3D",
+            Self::Oblique => "Oblique",
         }
     }
 
-    /// The plane of a slice view.
-    pub(crate) fn plane(self) -> Option<Plane> {
+    /// Positions in x, y, z of what runs right, down and through the slice; `None` across the axes and in 3D.
+    pub(crate) fn axes(self) -> Option<[usize; 3]> {
         match self {
-            Self::Xy => Some(Plane::Xy),
-            Self::Yz => Some(Plane::Yz),
-            Self::Xz => Some(Plane::Xz),
-            Self::Volume => None,
+            Self::Xy => Some([0, 1, 2]),
+            Self::Yz => Some([2, 1, 0]),
+            Self::Xz => Some([0, 2, 1]),
+            Self::Volume | Self::Oblique => None,
         }
     }
+}
 
-    /// Positions in x, y, z of what runs right, down and through the slice.
-    pub(crate) fn axes(self) -> [usize; 3] {
-        match self {
-            Self::Xy | Self::Volume => [0, 1, 2],
-            Self::Yz => [2, 1, 0],
-            Self::Xz => [0, 2, 1],
-        }
+/// How the oblique slice lies: what runs right and down in it, world directions of length 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Tilt {
+    /// What runs right.
+    pub(crate) right: DVec3,
+    /// What runs down.
+    pub(crate) down: DVec3,
+}
+
+impl Default for Tilt {
+    /// Halfway between XY and YZ.
+    fn default() -> Self {
+        let half = std::f64::consts::FRAC_1_SQRT_2;
+        Self { right: DVec3::new(half, 0.0, half), down: DVec3::Y }
+    }
+}
+
+impl Tilt {
+    /// The direction across it.
+    pub(crate) fn normal(self) -> DVec3 {
+        self.right.cross(self.down)
+    }
+
+    /// The slice of another view.
+    pub(crate) fn of(plane: Plane) -> Self {
+        let (right, down) = plane.right_down();
+        Self { right, down }
+    }
+
+    /// Turned about a direction of length 1.
+    pub(crate) fn turned(self, axis: DVec3, angle: f64) -> Self {
+        let turn = glam::DQuat::from_axis_angle(axis, angle);
+        let right = (turn * self.right).normalize();
+        // Kept square, however often it is turned.
+        let down = turn * self.down;
+        Self { right, down: (down - right * right.dot(down)).normalize() }
     }
 }
 
@@ -417,6 +454,12 @@ pub(crate) struct ViewState {
     pub(crate) dialog: Option<Dialog>,
     /// The view that has all the room.
     pub(crate) maximised: Option<ViewKind>,
+    /// How the oblique slice lies.
+    pub(crate) tilt: Tilt,
+    /// The oblique slice is seen in the place of the volume.
+    pub(crate) show_oblique: bool,
+    /// The slice in which the line of the oblique slice is being turned.
+    pub(crate) turning: Option<ViewKind>,
     /// The key overlay is open.
     pub(crate) key_overlay: bool,
     /// The list of jobs is open.
@@ -472,6 +515,9 @@ impl Default for ViewState {
             fit_model: crate::volume::landmarks::TransformModel::default(),
             dialog: None,
             maximised: None,
+            tilt: Tilt::default(),
+            show_oblique: false,
+            turning: None,
             key_overlay: false,
             jobs_open: false,
             exported: false,
@@ -483,6 +529,22 @@ impl Default for ViewState {
 }
 
 impl ViewState {
+    /// The plane of a slice view.
+    pub(crate) fn plane(&self, kind: ViewKind) -> Option<Plane> {
+        match kind {
+            ViewKind::Xy => Some(Plane::Xy),
+            ViewKind::Yz => Some(Plane::Yz),
+            ViewKind::Xz => Some(Plane::Xz),
+            ViewKind::Oblique => Some(Plane::Oblique { right: self.tilt.right, down: self.tilt.down }),
+            ViewKind::Volume => None,
+        }
+    }
+
+    /// The direction through the slices of a view.
+    pub(crate) fn normal(&self, kind: ViewKind) -> DVec3 {
+        self.plane(kind).map_or(DVec3::Z, Plane::axis)
+    }
+
     /// Which part of the prediction is accepted, as the session takes it.
     pub(crate) fn acceptance(&self) -> crate::session::Acceptance {
         let Accept { one_class, max_uncertainty, into } = self.accept;

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::limits::Limits;
+pub use super::plane::Plane;
+use super::plane::Slice;
 use crate::volume::labels::{Brick, BrickDelta};
 use crate::volume::{Labels, Volume};
 
@@ -21,29 +23,6 @@ pub enum BrushShape {
     Disc,
     /// A ball across planes.
     Ball,
-}
-
-/// A plane of orthogonal slices, named by the axes that it shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Plane {
-    /// Columns x, rows y, slices along z.
-    #[default]
-    Xy,
-    /// Columns x, rows z, slices along y.
-    Xz,
-    /// The plane of y and z, slices along x.
-    Yz,
-}
-
-impl Plane {
-    /// The axis (0 = z, 1 = y, 2 = x) across the plane.
-    pub fn normal_axis(self) -> usize {
-        match self {
-            Self::Xy => 0,
-            Self::Xz => 1,
-            Self::Yz => 2,
-        }
-    }
 }
 
 /// A brush as the user has set it.
@@ -107,6 +86,8 @@ pub(super) struct Capsule {
     along_sq: f64,
     radius_sq: f64,
     n_columns: usize,
+    /// The slice that a disc across the axes keeps to.
+    slice: Option<Slice>,
 }
 
 impl Capsule {
@@ -125,8 +106,9 @@ impl Capsule {
         let mut scale = brush.voxel_um.map(|edge| edge / shortest);
         let radius = brush.radius_voxels;
         let (mut from, mut to) = (from, to);
-        if brush.shape == BrushShape::Disc {
-            let axis = brush.plane.normal_axis();
+        let is_disc = brush.shape == BrushShape::Disc;
+        let flat_axis = brush.plane.normal_axis().filter(|_| is_disc);
+        if let Some(axis) = flat_axis {
             to[axis] = to[axis].round();
             from[axis] = to[axis];
         }
@@ -137,7 +119,7 @@ impl Capsule {
         }
         let (mut lo, mut hi) = ([0; 3], [0; 3]);
         for a in 0..3 {
-            let flat = brush.shape == BrushShape::Disc && a == brush.plane.normal_axis();
+            let flat = Some(a) == flat_axis;
             let reach = if flat { 0.0 } else { radius.max(0.5) / scale[a] };
             let last = (from[a].max(to[a]) + reach).floor();
             if last < 0.0 || shape[a] == 0 {
@@ -154,7 +136,8 @@ impl Capsule {
         let along_sq = along.iter().map(|d| d * d).sum();
         // The margin keeps voxels exactly on the rim whatever the rounding of their coordinates.
         let radius_sq = radius.max(0.5).powi(2) * (1.0 + 1e-9);
-        Some((Self { scale, start, along, along_sq, radius_sq, n_columns: shape[2] }, lo, hi))
+        let slice = (is_disc && flat_axis.is_none()).then(|| brush.plane.slice(to, 0));
+        Some((Self { scale, start, along, along_sq, radius_sq, n_columns: shape[2], slice }, lo, hi))
     }
 
     /// Columns of the row (z, y) inside the capsule: one interval, because a capsule is convex.
@@ -165,6 +148,10 @@ impl Capsule {
         span.join(self.ball(at, self.start));
         span.join(self.ball(at, end));
         span.join(self.cylinder(at));
+        if let Some(slice) = &self.slice {
+            let Some([low, high]) = slice.columns(z, y) else { return 0..0 };
+            span = Span { low: span.low.max(low), high: span.high.min(high) };
+        }
         if span.low > span.high || span.high < 0.0 {
             return 0..0;
         }
@@ -310,10 +297,31 @@ mod tests {
             let dense = labels.to_dense();
             let n = dense.iter().filter(|v| **v == 1).count() as f64;
             assert!((n / (std::f64::consts::PI * 400.0) - 1.0).abs() < 0.02, "{plane:?}: {n}");
-            let axis = plane.normal_axis();
+            let axis = plane.normal_axis().unwrap();
             let outside = dense.indexed_iter().filter(|(i, v)| **v == 1 && [i.0, i.1, i.2][axis] != 35);
             assert_eq!(outside.count(), 0, "{plane:?} leaves its slice");
         }
+    }
+
+    #[test]
+    fn a_disc_across_the_axes_is_round_and_keeps_to_its_plane() {
+        let half = std::f64::consts::FRAC_1_SQRT_2;
+        let plane = Plane::Oblique { right_zyx: [half, 0.0, half], down_zyx: [0.0, 1.0, 0.0] };
+        let mut labels = Labels::new([70; 3]);
+        let disc = Brush { plane, radius_voxels: 20.0, ..Brush::default() };
+        let delta = stamp_stroke(&mut labels, None, [35.0; 3], [35.0; 3], &disc);
+        let dense = labels.to_dense();
+        let painted: Vec<_> = dense.indexed_iter().filter(|(_, id)| **id == 1).map(|(at, _)| at).collect();
+        // The plane x - z = 0 cuts the voxels on the diagonal and touches those beside it.
+        assert!(painted.iter().all(|(z, _, x)| z == x));
+        for (z, y, x) in &painted {
+            let r2 = [z, y, x].iter().map(|i| (**i as f64 - 35.0).powi(2)).sum::<f64>();
+            assert!(r2 <= 400.0 + 1e-9);
+        }
+        let n = painted.len() as f64;
+        assert!((n / (std::f64::consts::PI * 400.0 * half) - 1.0).abs() < 0.02, "{n}");
+        labels.swap_bricks(delta);
+        assert_eq!(labels.to_dense().iter().filter(|id| **id != 0).count(), 0);
     }
 
     #[test]

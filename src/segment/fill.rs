@@ -85,13 +85,17 @@ pub fn fill(
     }
     progress.phase("Filling", 0);
     let (mut lo, mut hi) = ([0; 3], shape);
-    if let Some(plane) = fill.plane {
-        let axis = plane.normal_axis();
+    if let Some(axis) = fill.plane.and_then(Plane::normal_axis) {
         lo[axis] = seed_zyx[axis];
         hi[axis] = seed_zyx[axis] + 1;
     }
+    let slice = fill.plane.map(|plane| plane.slice(seed_zyx.map(|i| i as f64), 0));
     let mut flood = Flood::new(lo, hi);
-    let accept = |zyx: [usize; 3]| labels.get(zyx) == old && in_range(volume, zyx, fill.limits.lac);
+    let accept = |zyx: [usize; 3]| {
+        labels.get(zyx) == old
+            && slice.is_none_or(|slice| slice.has(zyx))
+            && in_range(volume, zyx, fill.limits.lac)
+    };
     if !flood.run(progress, seed_zyx, fill.max_voxels, accept)? {
         return Err(FillError::TooLarge { max_voxels: fill.max_voxels });
     }
@@ -137,7 +141,7 @@ mod tests {
             fill(&Progress::new(), &mut labels, None, [10, 11, 12], &spec).unwrap();
             assert_eq!(count(&labels, 2), 256, "{plane:?}");
             let seed = [10, 11, 12];
-            let axis = plane.normal_axis();
+            let axis = plane.normal_axis().unwrap();
             for (i, id) in labels.to_dense().indexed_iter() {
                 assert!(*id != 2 || [i.0, i.1, i.2][axis] == seed[axis], "{plane:?}");
             }

@@ -23,6 +23,7 @@ pub mod limits;
 pub mod mixture;
 mod noise;
 pub mod object;
+mod plane;
 mod polish;
 pub mod polygon;
 mod prediction;

@@ -13,8 +13,8 @@ pub struct Polygon {
     pub plane: Plane,
     /// Corners as fractional voxel indices (z, y, x); the coordinate across the plane does not count. It closes itself.
     pub corners_zyx: Vec<[f64; 3]>,
-    /// First and last slice across the plane, both inside.
-    pub slices: [usize; 2],
+    /// Slices to either side of that of the first corner that are painted too.
+    pub depth: usize,
     /// The class that the inside gets; 0 erases.
     pub class: u16,
     /// What it may touch.
@@ -30,7 +30,7 @@ pub fn paint_polygon(labels: &mut Labels, volume: Option<&Volume<f32>>, polygon:
     if polygon.corners_zyx.len() < 3 || !finite || !polygon.limits.allow(polygon.class) {
         return BrickDelta::new();
     }
-    let normal = polygon.plane.normal_axis();
+    let Some(normal) = polygon.plane.normal_axis() else { return paint_oblique(labels, volume, polygon) };
     let [down, right] = in_plane(polygon.plane);
     let shape = labels.shape();
     let corners: Vec<[f64; 2]> = polygon.corners_zyx.iter().map(|p| [p[down], p[right]]).collect();
@@ -38,8 +38,10 @@ pub fn paint_polygon(labels: &mut Labels, volume: Option<&Volume<f32>>, polygon:
     let (mut lo, mut hi) = ([0; 3], [0; 3]);
     (lo[down], hi[down]) = (inside.rows.0, inside.rows.1);
     (lo[right], hi[right]) = (inside.columns.0, inside.columns.1);
-    let [first, last] = polygon.slices;
-    (lo[normal], hi[normal]) = (first.min(last), first.max(last).saturating_add(1).min(shape[normal]));
+    // Casts saturate: what lies outside the volume has no slices there.
+    let middle = polygon.corners_zyx[0][normal].round();
+    let (first, last) = (middle - polygon.depth as f64, middle + polygon.depth as f64);
+    (lo[normal], hi[normal]) = (first.max(0.0) as usize, ((last + 1.0).max(0.0) as usize).min(shape[normal]));
     let mut guard = polygon.limits.guard(polygon.class, volume);
     labels.update_box(
         lo,
@@ -50,10 +52,41 @@ pub fn paint_polygon(labels: &mut Labels, volume: Option<&Volume<f32>>, polygon:
     )
 }
 
-/// The axes that run down and right in a plane.
+/// The same in a plane across the axes: a voxel is inside where its centre, seen along the plane's normal, is.
+fn paint_oblique(labels: &mut Labels, volume: Option<&Volume<f32>>, polygon: &Polygon) -> BrickDelta {
+    let Polygon { plane, corners_zyx, depth, .. } = polygon;
+    let first = corners_zyx[0];
+    let slice = plane.slice(first, *depth);
+    let corners: Vec<[f64; 2]> = corners_zyx.iter().map(|at| plane.in_plane(first, *at)).collect();
+    let shape = labels.shape();
+    // A voxel off the plane is at most as far from the corners' box as the slices are thick.
+    let reach = 2.0 * (*depth as f64 + 1.0);
+    let bound = |axis: usize, of: fn(f64, f64) -> f64, start: f64| {
+        corners_zyx.iter().map(|at| at[axis]).fold(start, of)
+    };
+    let lo: [usize; 3] = std::array::from_fn(|a| (bound(a, f64::min, f64::MAX) - reach).max(0.0) as usize);
+    let hi: [usize; 3] = std::array::from_fn(|a| {
+        ((bound(a, f64::max, f64::MIN) + reach + 1.0).max(0.0) as usize).min(shape[a])
+    });
+    let mut guard = polygon.limits.guard(polygon.class, volume);
+    labels.update_box(lo, hi, |zyx, old| {
+        let is_in = slice.has(zyx) && is_inside(&corners, plane.in_plane(first, zyx.map(|i| i as f64)));
+        if is_in { guard.painted(zyx, old) } else { old }
+    })
+}
+
+/// Whether a point lies inside an outline, by the even-odd rule.
+fn is_inside(corners: &[[f64; 2]], [x, y]: [f64; 2]) -> bool {
+    let crossings = corners.iter().zip(corners.iter().cycle().skip(1)).filter(|(a, b)| {
+        (a[1] <= y) != (b[1] <= y) && a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]) <= x
+    });
+    crossings.count() % 2 == 1
+}
+
+/// The axes that run down and right in a plane along the axes.
 fn in_plane(plane: Plane) -> [usize; 2] {
     match plane {
-        Plane::Xy => [1, 2],
+        Plane::Xy | Plane::Oblique { .. } => [1, 2],
         Plane::Xz => [0, 2],
         Plane::Yz => [1, 0],
     }
@@ -114,7 +147,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn polygon(plane: Plane, corners: &[[f64; 3]]) -> Polygon {
-        Polygon { plane, corners_zyx: corners.to_vec(), slices: [3, 3], class: 1, limits: Limits::default() }
+        Polygon { plane, corners_zyx: corners.to_vec(), depth: 0, class: 1, limits: Limits::default() }
     }
 
     fn count(labels: &Labels) -> usize {
@@ -137,10 +170,32 @@ mod tests {
             assert_eq!(count(&labels), 3 * 4, "{plane:?}");
             labels.swap_bricks(delta);
             assert_eq!(count(&labels), 0);
-            let deep = Polygon { slices: [6, 2], ..polygon(plane, &corners) };
+            let deep = Polygon { depth: 2, ..polygon(plane, &corners) };
             paint_polygon(&mut labels, None, &deep);
             assert_eq!(count(&labels), 3 * 4 * 5, "{plane:?}");
         }
+    }
+
+    #[test]
+    fn an_outline_across_the_axes_fills_its_plane() {
+        let half = std::f64::consts::FRAC_1_SQRT_2;
+        let plane = Plane::Oblique { right_zyx: [half, 0.0, half], down_zyx: [0.0, 1.0, 0.0] };
+        let corner = |right: f64, down: f64| [20.0 + half * right, 20.0 + down, 20.0 + half * right];
+        let corners = [corner(-14.0, -8.5), corner(14.0, -8.5), corner(14.0, 8.5), corner(-14.0, 8.5)];
+        let mut labels = Labels::new([41; 3]);
+        let delta = paint_polygon(&mut labels, None, &polygon(plane, &corners));
+        let dense = labels.to_dense();
+        for ((z, y, x), id) in dense.indexed_iter() {
+            let along = (z as f64 + x as f64 - 40.0) * half;
+            let is_in = z == x && y.abs_diff(20) <= 8 && along.abs() <= 14.0;
+            assert_eq!(*id == 1, is_in, "{z} {y} {x}");
+        }
+        let thick = Polygon { depth: 2, ..polygon(plane, &corners) };
+        labels.swap_bricks(delta);
+        paint_polygon(&mut labels, None, &thick);
+        assert!(labels.get([22, 20, 18]) == 1 && labels.get([24, 20, 16]) == 0);
+        let far = corners.map(|at| at.map(|v| v - 500.0));
+        assert!(paint_polygon(&mut labels, None, &polygon(plane, &far)).is_empty());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::volume::labels::BrickDelta;
 use crate::volume::{Labels, Volume};
 
 use super::brush::{Brush, BrushShape, Capsule};
+use super::plane::Slice;
 
 /// Paints every region that the stroke touches: with a ball the whole region, with a disc its part in the slice.
 ///
@@ -43,10 +44,9 @@ pub fn paint_regions(
             }
         }
     }
-    let axis = brush.plane.normal_axis();
-    let flat = (brush.shape == BrushShape::Disc).then_some(axis);
+    let slice = (brush.shape == BrushShape::Disc).then(|| brush.plane.slice(to_zyx, 0));
     let inside = |id: u32| group(id, group_of).is_some_and(|id| touched.contains(&id));
-    let reached = Reached::from(&regions, seeds, inside, flat);
+    let reached = Reached::from(&regions, seeds, inside, slice);
     let (lo, hi) = reached.bounds;
     let mut guard = brush.limits.guard(brush.class, volume);
     labels.update_box(lo, hi, |zyx, old| if reached.has(zyx) { guard.painted(zyx, old) } else { old })
@@ -68,24 +68,25 @@ struct Reached {
 }
 
 impl Reached {
-    /// Spreads from the seeds over the touched regions, within a slice where `flat` names the axis across it.
+    /// Spreads from the seeds over the touched regions, within a slice where there is one.
     fn from(
         regions: &ArrayView3<'_, u32>,
         mut open: Vec<[usize; 3]>,
         inside: impl Fn(u32) -> bool,
-        flat: Option<usize>,
+        slice: Option<Slice>,
     ) -> Self {
         let (nz, ny, nx) = regions.dim();
         let mut reached =
             Self { shape: [nz, ny, nx], voxels: HashSet::new(), bounds: ([usize::MAX; 3], [0; 3]) };
         open.retain(|at| reached.add(*at));
         while let Some(at) = open.pop() {
-            for axis in (0..3).filter(|axis| Some(*axis) != flat) {
+            for axis in 0..3 {
                 for step in [-1isize, 1] {
                     let mut next = at;
                     let Some(place) = at[axis].checked_add_signed(step) else { continue };
                     next[axis] = place;
-                    if regions.get(next).is_some_and(|id| inside(*id)) && reached.add(next) {
+                    let is_in = slice.is_none_or(|slice| slice.has(next));
+                    if is_in && regions.get(next).is_some_and(|id| inside(*id)) && reached.add(next) {
                         open.push(next);
                     }
                 }

@@ -339,6 +339,62 @@ fn what_lies_between_painted_slices_is_filled_in_and_marked() {
 }
 
 #[test]
+fn a_slice_across_the_axes_is_turned_by_its_handles_and_painted_in() {
+    let mut harness = ball();
+    key(&mut harness, Key::R);
+    harness.get_by_label("Slice Oblique");
+    look(&mut harness, "oblique");
+    // The handle of its line in XZ, where it lies along x = z, is dragged a quarter of a half turn on.
+    let rect = harness.get_by_label("Slice XZ").rect();
+    let (middle, reach) = (over_in(&harness, "Slice XZ", [23.5, 23.5]), rect.size().min_elem() * 0.36);
+    let around = |deg: f32| middle + egui::vec2(deg.to_radians().cos(), deg.to_radians().sin()) * reach;
+    button(&mut harness, around(45.0), PointerButton::Primary, true);
+    for deg in 46..=75 {
+        harness.event(Event::PointerMoved(around(deg as f32)));
+        harness.step();
+    }
+    button(&mut harness, around(75.0), PointerButton::Primary, false);
+    (0..3).for_each(|_| harness.step());
+    look(&mut harness, "oblique_turned");
+    // A disc there lies in the plane, and is wider than any slice along an axis.
+    key(&mut harness, Key::B);
+    click(&mut harness, "Class nucleus");
+    let at = harness.get_by_label("Slice Oblique").rect().center();
+    button(&mut harness, at, PointerButton::Primary, true);
+    button(&mut harness, at + egui::vec2(1.0, 0.0), PointerButton::Primary, false);
+    settle(&mut harness);
+    look(&mut harness, "oblique_painted");
+    let project = harness.state().session().project();
+    let labels = project.from_top().find_map(|layer| layer.labels()).unwrap().labels.to_dense();
+    let painted: Vec<_> = labels.indexed_iter().filter(|(_, id)| **id == 2).map(|(at, _)| at).collect();
+    assert!(painted.len() > 60, "{} voxels", painted.len());
+    let angle = 75f64.to_radians();
+    for (z, _, x) in &painted {
+        let away = (*z as f64 - 23.5) * angle.cos() - (*x as f64 - 23.5) * angle.sin();
+        // Half the width of a voxel across, the crosshair on a voxel beside the middle, a degree or two of the handle.
+        assert!(away.abs() < 2.0, "voxel {z} {x} lies {away:.1} off the plane");
+    }
+    for axis in 0..3 {
+        let along = |at: &(usize, usize, usize)| [at.0, at.1, at.2][axis];
+        let (low, high) =
+            (painted.iter().map(along).min().unwrap(), painted.iter().map(along).max().unwrap());
+        assert!(high > low + 1, "flat along axis {axis}");
+    }
+    click(&mut harness, "Undo");
+    click(&mut harness, "Show 3D view");
+    assert!(harness.query_by_label("Slice Oblique").is_none());
+}
+
+/// The point of the screen over a voxel of another view, by what runs down and right in it.
+fn over_in(harness: &Harness<'_, App>, label: &str, [down, right]: [f64; 2]) -> Pos2 {
+    let rect = harness.get_by_label(label).rect();
+    let first = harness.get_by_label("Slice XY").rect();
+    let per_voxel = f64::from(first.width().min(first.height())) / (N as f64 * 1.06);
+    let middle = (N as f64 - 1.0) / 2.0;
+    rect.center() + egui::vec2(((right - middle) * per_voxel) as f32, ((down - middle) * per_voxel) as f32)
+}
+
+#[test]
 fn classes_by_value_are_seen_on_the_histogram_with_their_errors() {
     let mut harness = ball();
     let session = harness.state_mut().session_mut();

@@ -69,6 +69,7 @@ pub(crate) enum CommandId {
     FitViews,
     AutoContrast,
     MaximiseView,
+    Oblique,
     Crosshair,
     ResetCamera,
     ResetLayout,

@@ -563,6 +563,15 @@ pub(crate) static COMMANDS: &[Entry] = {
         )
         .when(|f| f.volume),
         entry(
+            C::Oblique,
+            G::View,
+            icons::SWAP,
+            "Oblique slice",
+            &[key(Key::R)],
+            "A slice across the axes in the place of the 3D view, or the 3D view again",
+        )
+        .when(|f| f.volume),
+        entry(
             C::Crosshair,
             G::View,
             icons::CROSSHAIR,

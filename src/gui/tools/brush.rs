@@ -34,7 +34,7 @@ pub(crate) fn apply(session: &mut Session, view: &mut ViewState, stamp: &Stamp) 
         shape: if settings.ball { BrushShape::Ball } else { BrushShape::Disc },
         radius_voxels: settings.radius,
         voxel_um: voxel_um(layer),
-        plane: brush_plane(stamp.view),
+        plane: brush_plane(view, stamp.view, layer),
         class: canvas.class,
         limits: canvas.limits,
     };

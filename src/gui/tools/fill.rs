@@ -46,7 +46,7 @@ pub(crate) fn apply(session: &mut Session, view: &mut ViewState, at: &FillAt) ->
     limits.lac = limits.lac.filter(|_| canvas.guide.is_some());
     let settings = Fill {
         class: canvas.class,
-        plane: view.brush.fill_in_plane.then(|| brush_plane(at.view)),
+        plane: view.brush.fill_in_plane.then(|| brush_plane(view, at.view, layer)),
         limits,
         max_voxels: MOST,
     };

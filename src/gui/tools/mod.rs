@@ -27,12 +27,20 @@ struct Canvas {
     limits: Limits,
 }
 
-/// The plane of a slice view as the brush names it.
-fn brush_plane(view: ViewKind) -> Plane {
-    match view {
+/// The plane of a slice view as the brush names it, in the voxels of a layer.
+fn brush_plane(view: &ViewState, kind: ViewKind, layer: &Layer) -> Plane {
+    match kind {
         ViewKind::Xy | ViewKind::Volume => Plane::Xy,
         ViewKind::Xz => Plane::Xz,
         ViewKind::Yz => Plane::Yz,
+        ViewKind::Oblique => {
+            let voxel_from_world = state::world_from_voxel(layer).map(|map| map.inverse());
+            let step = |along: glam::DVec3| {
+                let p = voxel_from_world.map_or(along, |map| map.transform_vector3(along));
+                [p.z, p.y, p.x]
+            };
+            Plane::Oblique { right_zyx: step(view.tilt.right), down_zyx: step(view.tilt.down) }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use super::{canvas, index_at};
 use crate::base::Progress;
 use crate::gui::panels::operation;
 use crate::gui::state::{self, ViewKind, ViewState};
+use crate::project::Layer;
 use crate::segment::object::{Cut, Object, ObjectError};
 use crate::session::Session;
 use crate::volume::labels::BrickDelta;
@@ -58,12 +59,15 @@ pub(crate) fn apply(session: &mut Session, view: &mut ViewState, act: &Act) -> R
             let (from, to) = (index(*from_um)?, index(*to_um)?);
             (vec![voxel(*from_um)?], Step::Move(std::array::from_fn(|a| (to[a] - from[a]).round() as i64)))
         }
-        Act::Cut { view, from_um, to_um } => {
+        Act::Cut { view: kind, from_um, to_um } => {
             // Any labelled voxel under the line names the object; the middle is asked first.
             let places = [0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9, 0.0, 1.0];
             let seeds =
                 places.iter().filter_map(|t| state::voxel_at(layer, from_um.lerp(*to_um, *t))).collect();
-            (seeds, Step::Cut(cut_along(*view, index(*from_um)?, index(*to_um)?)))
+            let (right, down) = view.plane(*kind).unwrap_or_default().right_down();
+            let line = *to_um - *from_um;
+            let left = right * line.dot(down) - down * line.dot(right);
+            (seeds, Step::Cut(Cut { point_zyx: index(*from_um)?, normal_zyx: normal_of(layer, left) }))
         }
     };
     let mut outcome = Ok(());
@@ -105,12 +109,9 @@ enum Step {
     Cut(Cut),
 }
 
-/// The plane through a line that stands upright on the view; its normal points to the left of the line.
-fn cut_along(view: ViewKind, from: [f64; 3], to: [f64; 3]) -> Cut {
-    // The axes of a view are positions in x, y, z; indices run z, y, x.
-    let [right, down, _] = view.axes().map(|axis| 2 - axis);
-    let mut normal_zyx = [0.0; 3];
-    normal_zyx[right] = to[down] - from[down];
-    normal_zyx[down] = from[right] - to[right];
-    Cut { point_zyx: from, normal_zyx }
+/// The normal, in voxels along z, y, x, of the plane that stands upright on a world direction.
+fn normal_of(layer: &Layer, across_um: DVec3) -> [f64; 3] {
+    let map = state::world_from_voxel(layer).unwrap_or(glam::DAffine3::IDENTITY);
+    let normal = map.matrix3.transpose() * across_um;
+    [normal.z, normal.y, normal.x]
 }

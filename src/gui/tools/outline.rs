@@ -13,11 +13,9 @@ pub(crate) fn apply(session: &mut Session, view: &mut ViewState, outline: &Outli
     let Some(corners_zyx) = corners.filter(|corners| corners.len() > 2) else {
         return Err("An outline needs three corners; click to set more, or drag".to_owned());
     };
-    let plane = brush_plane(outline.view);
-    let middle =
-        corners_zyx.first().map_or(0.0, |corner| corner[plane.normal_axis()]).round().max(0.0) as usize;
-    let slices = [middle.saturating_sub(view.brush.depth), middle + view.brush.depth];
-    let polygon = Polygon { plane, corners_zyx, slices, class: canvas.class, limits: canvas.limits };
+    let plane = brush_plane(view, outline.view, layer);
+    let depth = view.brush.depth;
+    let polygon = Polygon { plane, corners_zyx, depth, class: canvas.class, limits: canvas.limits };
     let painted = session
         .paint(canvas.layer, canvas.guide, |labels, volume, _| paint_polygon(labels, volume, &polygon));
     session.end_stroke(if outline.erase { "Erase outline" } else { "Paint outline" });

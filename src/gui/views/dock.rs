@@ -17,7 +17,7 @@ pub(crate) struct Dock {
 impl Default for Dock {
     fn default() -> Self {
         let mut tiles = Tiles::default();
-        let panes: Vec<TileId> = ViewKind::ALL.into_iter().map(|kind| tiles.insert_pane(kind)).collect();
+        let panes: Vec<TileId> = ViewKind::FIRST.into_iter().map(|kind| tiles.insert_pane(kind)).collect();
         let mut grid = Grid::new(panes);
         grid.layout = GridLayout::Columns(2);
         let root = tiles.insert_new(Tile::Container(Container::Grid(grid)));
@@ -40,7 +40,10 @@ struct Views<'a, 'b> {
 
 impl Behavior<ViewKind> for Views<'_, '_> {
     fn pane_ui(&mut self, ui: &mut egui::Ui, _tile_id: TileId, kind: &mut ViewKind) -> UiResponse {
-        super::view(ui, *kind, self.cx, self.drawer.as_deref_mut());
+        // The fourth place shows the volume or the oblique slice.
+        let is_oblique = *kind == ViewKind::Volume && self.cx.view.show_oblique;
+        let kind = if is_oblique { ViewKind::Oblique } else { *kind };
+        super::view(ui, kind, self.cx, self.drawer.as_deref_mut());
         UiResponse::None
     }
 

@@ -4,6 +4,7 @@ mod crosshair;
 pub(crate) mod dock;
 mod gestures;
 mod input;
+mod oblique;
 mod overlay;
 mod scale_bar;
 pub(crate) mod slice_view;
@@ -44,7 +45,7 @@ pub(crate) fn view(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>, drawer: O
 }
 
 fn content(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>, drawer: Option<&mut Drawer>) {
-    match kind.plane() {
+    match cx.view.plane(kind) {
         Some(plane) => slice_view::show(ui, kind, plane, cx, drawer),
         None => volume_view::show(ui, cx, drawer),
     }

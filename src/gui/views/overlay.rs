@@ -30,9 +30,7 @@ pub(crate) fn brush(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx: 
     };
     let at = geometry.screen(hover.world_um);
     let points = |um: f64| (um / geometry.um_per_pt) as f32;
-    let normal = kind.axes()[2];
-    let away = hover.world_um.to_array().get(normal).copied().unwrap_or(0.0)
-        - cx.view.cursor_um.to_array().get(normal).copied().unwrap_or(0.0);
+    let away = (hover.world_um - cx.view.cursor_um).dot(cx.view.normal(kind));
     if hover.view == kind {
         painter.circle_stroke(at, points(radius) + 1.0, Stroke::new(1.0, t.canvas_halo));
         painter.circle_stroke(at, points(radius), Stroke::new(1.25, color));
@@ -43,26 +41,25 @@ pub(crate) fn brush(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx: 
             painter.circle_stroke(at, points(cut.sqrt()), Stroke::new(1.0, color.gamma_multiply(0.8)));
         }
     } else if away.abs() <= radius {
-        disc_on_edge(painter, geometry, kind, hover.view, (at, points(radius), points(voxel)), color);
+        let across = cx.view.normal(hover.view);
+        disc_on_edge(painter, geometry, across, (at, points(radius), points(voxel)), color);
     }
 }
 
-/// A disc seen from its edge: a bar as thick as a slice.
+/// A disc seen from its edge: a bar as thick as a slice, where this view cuts the disc's plane, whose normal is `across`.
 fn disc_on_edge(
     painter: &Painter,
     geometry: &Geometry,
-    kind: ViewKind,
-    drawn_in: ViewKind,
+    across: glam::DVec3,
     (at, radius, voxel): (egui::Pos2, f32, f32),
     color: egui::Color32,
 ) {
-    let across = drawn_in.axes()[2];
-    let [right, _, _] = kind.axes();
-    let thick = voxel.max(2.0);
-    let size = if right == across { vec2(thick, radius * 2.0) } else { vec2(radius * 2.0, thick) };
-    let bar = Rect::from_center_size(at, size);
-    if bar.intersects(geometry.rect) {
-        painter.rect_stroke(bar, 0, Stroke::new(1.0, color.gamma_multiply(0.8)), egui::StrokeKind::Middle);
+    let Some(along) = geometry.trace(across) else { return };
+    let (long, short) = (along * radius, along.rot90() * (voxel.max(2.0) * 0.5));
+    let corners = [at + long + short, at + long - short, at - long - short, at - long + short];
+    if Rect::from_points(&corners).intersects(geometry.rect) {
+        let outline = Stroke::new(1.0, color.gamma_multiply(0.8));
+        painter.add(egui::Shape::closed_line(corners.to_vec(), outline));
     }
 }
 
@@ -79,13 +76,17 @@ pub(crate) fn reviewed(painter: &Painter, geometry: &Geometry, kind: ViewKind, c
         map.transform_point3(glam::DVec3::new(x, y, z))
     };
     let (lo, hi) = (corner(finding.bounds.0), corner(finding.bounds.1));
-    let normal = kind.axes()[2];
-    let along = |p: glam::DVec3| p.to_array().get(normal).copied().unwrap_or(0.0);
-    let at = along(cx.view.cursor_um);
-    if at < along(lo).min(along(hi)) || at > along(lo).max(along(hi)) {
+    // The corners as this view sees them: the box is cut where they lie on both sides of the slice.
+    let corners: [glam::DVec3; 8] = std::array::from_fn(|i| {
+        let pick = |axis: usize| if i >> axis & 1 == 0 { lo[axis] } else { hi[axis] };
+        glam::DVec3::new(pick(0), pick(1), pick(2))
+    });
+    let normal = cx.view.normal(kind);
+    let away = corners.map(|corner| (corner - cx.view.cursor_um).dot(normal));
+    if away.iter().all(|d| *d < 0.0) || away.iter().all(|d| *d > 0.0) {
         return;
     }
-    let rect = Rect::from_two_pos(geometry.screen(lo), geometry.screen(hi)).expand(4.0);
+    let rect = Rect::from_points(&corners.map(|corner| geometry.screen(corner))).expand(4.0);
     painter.rect_stroke(rect, 3, Stroke::new(3.0, t.canvas_halo), egui::StrokeKind::Outside);
     painter.rect_stroke(rect, 3, Stroke::new(1.25, t.on_canvas), egui::StrokeKind::Outside);
 }
@@ -131,12 +132,8 @@ pub(crate) fn landmarks(painter: &Painter, geometry: &Geometry, kind: ViewKind, 
         return;
     }
     let project = cx.session.project();
-    let normal = kind.axes()[2];
-    let distance = |p: glam::DVec3| {
-        (p.to_array().get(normal).copied().unwrap_or(0.0)
-            - cx.view.cursor_um.to_array().get(normal).copied().unwrap_or(0.0))
-        .abs()
-    };
+    let normal = cx.view.normal(kind);
+    let distance = |p: glam::DVec3| (p - cx.view.cursor_um).dot(normal).abs();
     let near = geometry.um_per_pt * 40.0;
     let mark = |p: glam::DVec3, color: egui::Color32, name: &str| {
         let fade = (1.0 - distance(p) / near) as f32;

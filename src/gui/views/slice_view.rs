@@ -7,7 +7,7 @@ use super::super::draw::Drawer;
 use super::super::frame::Cx;
 use super::super::state::{self, Hover, Request, Stroke, Tool, ViewKind};
 use super::super::tools::{brush::Stamp, landmark};
-use super::{crosshair, gestures, input, overlay, scale_bar, snap};
+use super::{crosshair, gestures, input, oblique, overlay, scale_bar, snap};
 use crate::gui::theme;
 use crate::project::{Display, Edit};
 use crate::render::scene::Plane;
@@ -40,6 +40,15 @@ impl Geometry {
         let (right, down) = self.right_down;
         let offset = (world_um - self.center_um) / self.um_per_pt;
         self.rect.center() + vec2(offset.dot(right) as f32, offset.dot(down) as f32)
+    }
+
+    /// Where this view cuts a plane with this normal, as a direction on the screen of length 1; `None` where they are
+    /// parallel.
+    pub(crate) fn trace(&self, normal: DVec3) -> Option<egui::Vec2> {
+        let (right, down) = self.right_down;
+        let along = normal.cross(right.cross(down));
+        let on_screen = vec2(along.dot(right) as f32, along.dot(down) as f32);
+        (on_screen.length() > 1e-3).then(|| on_screen.normalized())
     }
 
     /// World vector of a drag.
@@ -83,11 +92,12 @@ pub(crate) fn show(
         picture.rect = Some(rect);
         return;
     }
-    if cx.view.show_crosshair {
-        let painting = cx.view.tool.paints() && response.contains_pointer();
-        let strength = if painting { 0.25 } else { 1.0 };
-        crosshair::paint(&painter, rect, geometry.screen(cx.view.cursor_um), kind.axes(), strength, t);
+    let painting = cx.view.tool.paints() && response.contains_pointer();
+    let strength = if painting { 0.25 } else { 1.0 };
+    if let Some(axes) = kind.axes().filter(|_| cx.view.show_crosshair) {
+        crosshair::paint(&painter, rect, geometry.screen(cx.view.cursor_um), axes, strength, t);
     }
+    oblique::lines(&painter, kind, &geometry, strength, cx, t);
     overlay::landmarks(&painter, &geometry, kind, cx, t);
     overlay::brush(&painter, &geometry, kind, cx, t);
     overlay::reviewed(&painter, &geometry, kind, cx, t);
@@ -95,17 +105,10 @@ pub(crate) fn show(
 }
 
 fn geometry(rect: Rect, kind: ViewKind, plane: Plane, cx: &Cx<'_>) -> Geometry {
-    let mut center = cx.view.center_um.to_array();
-    let normal = kind.axes()[2];
-    if let (Some(at), Some(cursor)) = (center.get_mut(normal), cx.view.cursor_um.to_array().get(normal)) {
-        *at = *cursor;
-    }
-    Geometry {
-        rect,
-        center_um: DVec3::from_array(center),
-        um_per_pt: cx.view.um_per_pt.max(1e-9),
-        right_down: plane.right_down(),
-    }
+    // The middle of the view, brought into the slice that the crosshair lies in.
+    let normal = cx.view.normal(kind);
+    let center_um = cx.view.center_um + normal * (cx.view.cursor_um - cx.view.center_um).dot(normal);
+    Geometry { rect, center_um, um_per_pt: cx.view.um_per_pt.max(1e-9), right_down: plane.right_down() }
 }
 
 /// Sets zoom and centre so that the whole volume is seen. XY, being first, decides; the others follow.
@@ -120,9 +123,8 @@ fn fit(rect: Rect, kind: ViewKind, cx: &mut Cx<'_>) {
     else {
         return;
     };
-    let extent = (high - low).to_array();
-    let [right, down, _] = kind.axes();
-    let size = |axis: usize| extent.get(axis).copied().unwrap_or(1.0);
+    let (right, down) = cx.view.plane(kind).unwrap_or_default().right_down();
+    let size = |along: DVec3| (high - low).dot(along.abs());
     let scale = (size(right) / f64::from(rect.width())).max(size(down) / f64::from(rect.height()));
     cx.view.um_per_pt = scale * 1.06;
     cx.view.center_um = (low + high) * 0.5;
@@ -142,10 +144,13 @@ fn handle(ui: &egui::Ui, response: &Response, kind: ViewKind, geometry: &Geometr
         cx.view.center_um -= geometry.drag(response.drag_delta());
         return;
     }
+    if oblique::turn(ui, response, kind, geometry, cx) {
+        return;
+    }
     let modifiers = ui.input(|i| i.modifiers);
     let no_button = ui.input(|i| !i.pointer.any_down());
     if let Some(pos) = pointer.filter(|_| over && modifiers.shift && no_button) {
-        move_cursor(geometry.world(pos), cx);
+        move_cursor(kind, geometry.world(pos), cx);
     }
     match cx.view.tool {
         _ if space => {}
@@ -167,7 +172,7 @@ fn handle(ui: &egui::Ui, response: &Response, kind: ViewKind, geometry: &Geometr
             if let Some(pos) = response.interact_pointer_pos()
                 && (response.clicked() || response.dragged_by(PointerButton::Primary))
             {
-                move_cursor(geometry.world(pos), cx);
+                move_cursor(kind, geometry.world(pos), cx);
             }
             if response.dragged_by(PointerButton::Secondary) {
                 window_level(response, cx);
@@ -189,24 +194,24 @@ fn cursor_icon(ui: &egui::Ui, response: &Response, space: bool, cx: &Cx<'_>) {
     ui.ctx().set_cursor_icon(icon);
 }
 
-/// Moves the crosshair to the voxel at a world point.
-fn move_cursor(world_um: DVec3, cx: &mut Cx<'_>) {
-    if let Some(layer) = state::main_volume(cx.session.project(), cx.view) {
-        cx.view.cursor_um = snap(layer, world_um);
-    }
+/// Moves the crosshair to the voxel at a world point; across the axes to the point itself, so that the slice stays.
+fn move_cursor(kind: ViewKind, world_um: DVec3, cx: &mut Cx<'_>) {
+    let Some(layer) = state::main_volume(cx.session.project(), cx.view) else { return };
+    cx.view.cursor_um = match (kind, state::layer_bounds(layer)) {
+        (ViewKind::Oblique, Some((low, high))) => world_um.clamp(low, high),
+        _ => snap(layer, world_um),
+    };
 }
 
 /// Moves through the slices.
 fn step(kind: ViewKind, by: i32, cx: &mut Cx<'_>) {
     let Some(layer) = state::main_volume(cx.session.project(), cx.view) else { return };
     let Some(volume) = layer.volume() else { return };
-    let normal = kind.axes()[2];
-    let voxel = volume.voxel_um_or_one().get(2 - normal).copied().unwrap_or(1.0);
-    let mut at = cx.view.cursor_um.to_array();
-    if let Some(place) = at.get_mut(normal) {
-        *place += voxel * f64::from(by);
-    }
-    cx.view.cursor_um = snap(layer, DVec3::from_array(at));
+    let normal = cx.view.normal(kind);
+    let [z, y, x] = volume.voxel_um_or_one();
+    // Along an axis the edge of a voxel, across the axes what lies between.
+    let voxel = DVec3::new(x, y, z).dot(normal.abs()) / normal.abs().element_sum();
+    move_cursor(kind, cx.view.cursor_um + normal * (voxel * f64::from(by)), cx);
 }
 
 fn wheel(ui: &egui::Ui, kind: ViewKind, geometry: &Geometry, pos: Pos2, cx: &mut Cx<'_>) {

@@ -18,8 +18,7 @@ pub(crate) fn show(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
     let y = bar.center().y;
     let mut x = bar.left() + 10.0;
     if kind != ViewKind::Volume {
-        let normal = kind.axes()[2];
-        let color = t.axes.get(normal).copied().unwrap_or(t.accent);
+        let color = kind.axes().and_then(|axes| t.axes.get(axes[2])).copied().unwrap_or(t.accent);
         let mark = egui::Rect::from_center_size(egui::pos2(x + 3.0, y), vec2(6.0, 6.0));
         ui.painter().rect_filled(mark, 1, color);
         x += 14.0;
@@ -33,7 +32,8 @@ pub(crate) fn show(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
     );
     let text = match kind {
         ViewKind::Volume => String::new(),
-        _ => place(kind, cx),
+        ViewKind::Oblique => super::oblique::lie(cx),
+        ViewKind::Xy | ViewKind::Yz | ViewKind::Xz => place(kind, cx),
     };
     ui.painter().with_clip_rect(bar).text(
         egui::pos2(label.right() + 10.0, y),
@@ -60,10 +60,17 @@ pub(crate) fn show(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
         {
             toggle(kind, cx);
         }
-        if kind == ViewKind::Volume {
-            volume_controls(ui, cx);
-        } else {
-            layer_menu(ui, kind, cx);
+        match kind {
+            ViewKind::Volume => {
+                super::oblique::switch(ui, cx);
+                volume_controls(ui, cx);
+            }
+            ViewKind::Oblique => {
+                super::oblique::switch(ui, cx);
+                super::oblique::menu(ui, cx);
+                layer_menu(ui, kind, cx);
+            }
+            ViewKind::Xy | ViewKind::Yz | ViewKind::Xz => layer_menu(ui, kind, cx),
         }
     });
 }
@@ -75,7 +82,7 @@ fn toggle(kind: ViewKind, cx: &mut Cx<'_>) {
 /// "z 128/256 · 5.12 µm".
 fn place(kind: ViewKind, cx: &Cx<'_>) -> String {
     let Some(layer) = state::main_volume(cx.session.project(), cx.view) else { return String::new() };
-    let normal = kind.axes()[2];
+    let Some([_, _, normal]) = kind.axes() else { return String::new() };
     let axis = ["x", "y", "z"].get(normal).copied().unwrap_or("");
     let um = cx.view.cursor_um.to_array().get(normal).copied().unwrap_or(0.0);
     let unit = state::length_unit(Some(layer));
