@@ -203,7 +203,7 @@ fn slice_layers(cx: &mut Cx<'_>) -> Vec<SliceLayer> {
         SliceLayer::Image(image) => Some(LayerId(image.volume)) != main,
         SliceLayer::Labels(_) => true,
     });
-    images.extend(prediction_layers(project, main, cx));
+    images.extend(prediction_layers(project, cx));
     images.extend(labels);
     images
 }
@@ -218,15 +218,9 @@ fn mark_colors() -> LabelColors {
 }
 
 /// The prediction below the labels, the uncertainty in between.
-fn prediction_layers(project: &Project, main: Option<LayerId>, cx: &mut Cx<'_>) -> Vec<SliceLayer> {
+fn prediction_layers(project: &Project, cx: &mut Cx<'_>) -> Vec<SliceLayer> {
     let mut layers = Vec::new();
-    let session = cx.session;
-    let (Some(_), Some(world_from_voxel)) = (
-        session.live().prediction.as_ref(),
-        main.and_then(|id| project.layer(id)).and_then(state::world_from_voxel),
-    ) else {
-        return layers;
-    };
+    let Some(world_from_voxel) = world_from_prediction(project, cx) else { return layers };
     if cx.view.show_labels {
         let mut shown = LabelLayer::new(PREDICTION, world_from_voxel, cx.derived.colors(&project.classes));
         shown.fill_opacity = 0.22;
@@ -241,6 +235,12 @@ fn prediction_layers(project: &Project, main: Option<LayerId>, cx: &mut Cx<'_>) 
         layers.push(SliceLayer::Image(shown));
     }
     layers
+}
+
+/// Where the voxels of the prediction lie; `None` where there is none, or its volume is gone.
+fn world_from_prediction(project: &Project, cx: &Cx<'_>) -> Option<DAffine3> {
+    let prediction = cx.session.live().prediction.as_ref()?;
+    state::world_from_voxel(project.layer(prediction.volume())?)
 }
 
 fn image_layer(layer: &Layer, world_from_voxel: DAffine3, main: Option<LayerId>, cx: &Cx<'_>) -> ImageLayer {
@@ -279,7 +279,10 @@ pub(crate) fn volume_scene(rect: egui::Rect, scale: f64, cx: &mut Cx<'_>) -> Opt
     scene.iso_value = look.iso;
     scene.background = theme::DARK.canvas.to_normalized_gamma_f32();
     if look.labels && cx.view.show_labels {
-        scene.labels = labels_of_volume(project).map(|(key, world_from_voxel)| VolumeLabels {
+        // While there is a prediction it is what one wants to see, not the strokes that it was made from.
+        let predicted = world_from_prediction(project, cx).map(|map| (PREDICTION, map));
+        let labels = predicted.or_else(|| labels_of_volume(project));
+        scene.labels = labels.map(|(key, world_from_voxel)| VolumeLabels {
             labels: key,
             world_from_voxel,
             colors,

@@ -65,6 +65,11 @@ pub struct Prediction {
 }
 
 impl Prediction {
+    /// The volume that was classified.
+    pub fn volume(&self) -> LayerId {
+        self.request.volume
+    }
+
     /// The record of the operation that gives the same.
     fn provenance(&self) -> Provenance {
         let params = ops::find("segment").and_then(|op| op.complete(&self.request.params).ok());

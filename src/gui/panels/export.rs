@@ -164,7 +164,7 @@ fn pictures(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         widgets::hint(ui, "Pictures need a volume: reconstruct the scan first.");
         return;
     }
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         for view in ViewKind::ALL {
             let name = format!("Save picture of {}", view.label());
             if Button::new(view.label()).icon(icons::CAMERA).name(&name).show(ui).clicked() {
