@@ -116,6 +116,11 @@ fn supervoxels_command() -> Command {
     command_of(op, &["size_voxels"])
         .arg(path_arg("volume", "What is cut"))
         .arg(output_arg("REGIONS", "Region ids from 1, 0 outside the mask"))
+        .arg(path_option(
+            "membranes",
+            "FILE",
+            "A few painted voxels for --method membranes: the lowest class is membrane, the others are not",
+        ))
         .arg(mask_option())
         .arg(
             clap::Arg::new("size_voxels")
@@ -129,8 +134,11 @@ fn supervoxels(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let op = op("supervoxels");
     let params = params_of(op, matches)?;
     let target = array_output(matches, "output")?;
-    let inputs =
+    let mut inputs =
         Inputs::default().with("volume", Data::Volume(read_volume(shell, path(matches, "volume")?)?));
+    if let Some(file) = matches.get_one::<PathBuf>("membranes") {
+        inputs = inputs.with("membranes", Data::Labels(Arc::new(read_labels(shell, file)?)));
+    }
     let inputs = mask_input(shell, matches, inputs)?;
     let outcome = shell.execute(op, &inputs, &params)?;
     let Some(Data::Regions(regions)) = outcome.get("regions") else { anyhow::bail!("no regions were made") };

@@ -10,7 +10,7 @@ use super::data::{Data, Inputs, Kind, LabelData, mask_of};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Choice, Param, ParamKind};
 use crate::base::Unit;
-use crate::segment::{self, Aids, FeatureCache, SegmentParams, Segmentation, Smoother};
+use crate::segment::{self, Aids, FeatureCache, SegmentParams, Segmentation, Smoother, SupervoxelMethod};
 use crate::volume::{Labels, Volume};
 
 /// The parameters of the pipeline and the seed.
@@ -18,6 +18,7 @@ use crate::volume::{Labels, Volume};
 #[serde(default, deny_unknown_fields)]
 struct SegmentOpParams {
     region_voxels: Option<f32>,
+    regions: SupervoxelMethod,
     smooth: f32,
     smoother: Smoother,
     tilt_range_deg: Option<f32>,
@@ -32,6 +33,7 @@ impl Default for SegmentOpParams {
     fn default() -> Self {
         let SegmentParams {
             region_voxels,
+            regions,
             trees,
             context_rounds,
             smooth,
@@ -42,6 +44,7 @@ impl Default for SegmentOpParams {
         } = SegmentParams::default();
         Self {
             region_voxels,
+            regions,
             smooth,
             smoother,
             tilt_range_deg,
@@ -58,6 +61,7 @@ impl SegmentOpParams {
     fn pipeline(&self) -> SegmentParams {
         SegmentParams {
             region_voxels: self.region_voxels,
+            regions: self.regions,
             trees: self.trees,
             context_rounds: self.context_rounds,
             smooth: self.smooth,
@@ -118,6 +122,17 @@ after Boykov, Veksler and Zabih (2001); borders after Chan and Vese (2001); cali
         )
         .unit("voxels")
         .optional(),
+        Param::new(
+            "regions",
+            "Regions",
+            ParamKind::Choice(&[
+                Choice { value: "slic", label: "Clusters (SLIC)" },
+                Choice { value: "watershed", label: "Snap to borders (watershed)" },
+                Choice { value: "membranes", label: "Between dark membranes" },
+            ]),
+            "How supervoxels are found",
+        )
+        .advanced(),
         Param::new(
             "smooth",
             "Smoothness",

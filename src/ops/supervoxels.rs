@@ -8,7 +8,7 @@ use super::data::{Data, Inputs, Kind, mask_of};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Choice, Param, ParamKind};
 use crate::base::Unit;
-use crate::segment::{SlicParams, supervoxels};
+use crate::segment::{SlicParams, SupervoxelMethod, supervoxels_between};
 
 pub(super) static OP: Op = Op {
     id: "supervoxels",
@@ -22,9 +22,22 @@ Regions are connected, the same for any number of threads, and as large as half 
 Or a watershed of the gradient: every cell of a grid has one seed at its flattest voxel, and regions meet where the \
 volume is steepest.
 
-Sources: Achanta and others (2012), doi:10.1109/TPAMI.2012.120; Neubert and Protzel (2014), doi:10.1109/ICPR.2014.181.",
+Or the regions between membranes: thin sheets darker (or brighter) than what they part are found by their shape, basins \
+between them joined across the weakest wall until regions have the size asked for. Regions of like value on both sides \
+of a membrane stay apart, and a gap of a few voxels does not join them. Where a few voxels of membranes (the lower class) and \
+of anything else (other classes) are painted, a forest learns what a membrane is.
+
+Sources: Achanta and others (2012), doi:10.1109/TPAMI.2012.120; Neubert and Protzel (2014), doi:10.1109/ICPR.2014.181; \
+Sato and others (1998), doi:10.1016/S1361-8415(98)80009-1; Nunez-Iglesias and others (2013), \
+doi:10.1371/journal.pone.0071715.",
     inputs: &[
         Input { name: "volume", kind: Kind::Volume, optional: false, doc: "What is cut" },
+        Input {
+            name: "membranes",
+            kind: Kind::Labels,
+            optional: true,
+            doc: "A few painted voxels: the lowest class is membrane, the others are not (method membranes)",
+        },
         Input { name: "mask", kind: Kind::Labels, optional: true, doc: "Only where this is labelled" },
     ],
     outputs: &[Output { name: "regions", kind: Kind::Regions }],
@@ -35,8 +48,10 @@ Sources: Achanta and others (2012), doi:10.1109/TPAMI.2012.120; Neubert and Prot
             ParamKind::Choice(&[
                 Choice { value: "slic", label: "Clusters (SLIC)" },
                 Choice { value: "watershed", label: "Snap to borders (watershed)" },
+                Choice { value: "membranes", label: "Between membranes" },
             ]),
-            "Clusters of value and place, or a flood of the gradient from a grid of seeds whose regions meet on crests",
+            "Clusters of value and place, or a flood of the gradient from a grid of seeds whose regions meet on crests, \
+             or basins between membranes joined across the weakest",
         ),
         Param::new("size_voxels", "Size", ParamKind::Float { min: 2.0, max: 64.0 }, "Edge of a region")
             .unit("voxels"),
@@ -45,7 +60,8 @@ Sources: Achanta and others (2012), doi:10.1109/TPAMI.2012.120; Neubert and Prot
             "Compactness",
             ParamKind::Float { min: 0.01, max: 100.0 },
             "How much a compact shape counts against an even value; larger makes cubes",
-        ),
+        )
+        .only_with("method", &["slic", "watershed"]),
         Param::new("iterations", "Rounds", ParamKind::Int { min: 1, max: 50 }, "Rounds of assignment and update")
             .advanced()
             .only_with("method", &["slic"]),
@@ -56,14 +72,43 @@ Sources: Achanta and others (2012), doi:10.1109/TPAMI.2012.120; Neubert and Prot
             "Standard deviation of the Gaussian that the values are smoothed with first",
         )
         .unit("voxels")
-        .advanced(),
+        .advanced()
+        .only_with("method", &["slic", "watershed"]),
         Param::new(
             "min_size",
             "Smallest",
             ParamKind::Float { min: 0.0, max: 1.0 },
             "Pieces smaller than this fraction of a region join a neighbour",
         )
-        .advanced(),
+        .advanced()
+        .only_with("method", &["slic", "watershed"]),
+        Param::new(
+            "wall_voxels",
+            "Thickness of membranes",
+            ParamKind::Float { min: 1.0, max: 32.0 },
+            "How thick membranes are",
+        )
+        .unit("voxels")
+        .only_with("method", &["membranes"]),
+        Param::new(
+            "wall_nm",
+            "Thickness in nm",
+            ParamKind::Float { min: 0.1, max: 100_000.0 },
+            "The same in nm, which goes before; needs the voxel size",
+        )
+        .unit("nm")
+        .optional()
+        .only_with("method", &["membranes"]),
+        Param::new(
+            "wall",
+            "Membranes are",
+            ParamKind::Choice(&[
+                Choice { value: "dark", label: "Darker" },
+                Choice { value: "bright", label: "Brighter" },
+            ]),
+            "Whether membranes are darker or brighter than what they part (where none are painted)",
+        )
+        .only_with("method", &["membranes"]),
     ],
     defaults: defaults_of::<SlicParams>,
     forecast,
@@ -71,17 +116,29 @@ Sources: Achanta and others (2012), doi:10.1109/TPAMI.2012.120; Neubert and Prot
     policy: Policy::Queue,
 };
 
-fn forecast(inputs: &Inputs, _params: &Value) -> Result<Forecast, OpError> {
-    // Smoothed values, ids, joining.
-    Ok(Forecast { bytes: inputs.volume("volume")?.n_voxels() as u64 * 14, seconds: None })
+fn forecast(inputs: &Inputs, params: &Value) -> Result<Forecast, OpError> {
+    let params: SlicParams = typed(params)?;
+    // Smoothed values, ids, joining; or heights, the sweep over them and the walls between fragments.
+    let bytes = if params.method == SupervoxelMethod::Membranes { 40 } else { 14 };
+    Ok(Forecast { bytes: inputs.volume("volume")?.n_voxels() as u64 * bytes, seconds: None })
 }
 
 fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {
     let params: SlicParams = typed(params)?;
     let volume = inputs.volume("volume")?;
     let mask = mask_of(inputs, "mask");
-    let regions = supervoxels(&context.progress, volume, mask.as_ref().map(|mask| mask.view()), &params)
-        .map_err(OpError::method)?;
+    let painted = inputs.find_labels("membranes").map(|data| data.labels.to_dense());
+    if painted.is_some() && params.method != SupervoxelMethod::Membranes {
+        return Err(OpError::Parameter("painted membranes need the method membranes".into()));
+    }
+    let regions = supervoxels_between(
+        &context.progress,
+        volume,
+        mask.as_ref().map(|mask| mask.view()),
+        painted.as_ref().map(|painted| painted.view()),
+        &params,
+    )
+    .map_err(OpError::method)?;
     let n = regions.n;
     let map = volume.with_data(regions.ids, Unit::Label);
     Ok(Outcome { details: json!({ "regions": n }), ..Outcome::of("regions", Data::Regions(Arc::new(map))) })

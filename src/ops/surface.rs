@@ -21,14 +21,15 @@ its surroundings, so that filopodia and lamellipodia a few voxels wide are kept 
 where there is an edge, and there it comes to rest. Without a start it begins with the largest object above Otsu's \
 threshold. With --seed the start is a small region well inside that grows first. --reach holds the surface near a \
 rough outline, as for a nucleus whose values are those of the cytoplasm. Where membranes are painted, edges are what \
-looks like them. What is enclosed is inside, what does not hang together with the start is left out.
+looks like them; where a second class is painted too, the lower class is membrane and the other is not, and a forest \
+learns to tell them. What is enclosed is inside, what does not hang together with the start is left out.
 
 Sources: Chan and Vese (2001), doi:10.1109/83.902291; Lankton and Tannenbaum (2008), doi:10.1109/TIP.2008.2004611; Zhu \
 and Yuille (1996), doi:10.1109/34.537343.",
     inputs: &[
         Input { name: "volume", kind: Kind::Volume, optional: false, doc: "Where the surface moves" },
         Input { name: "start", kind: Kind::Labels, optional: true, doc: "What is labelled is inside at the start" },
-        Input { name: "membranes", kind: Kind::Labels, optional: true, doc: "A few painted voxels of the membrane" },
+        Input { name: "membranes", kind: Kind::Labels, optional: true, doc: "A few painted voxels of the membrane (of two classes: the lower is membrane, the other not)" },
         Input { name: "mask", kind: Kind::Labels, optional: true, doc: "Only where this is labelled" },
     ],
     outputs: &[Output { name: "envelope", kind: Kind::Labels }],
@@ -81,7 +82,7 @@ fn forecast(inputs: &Inputs, _params: &Value) -> Result<Forecast, OpError> {
     let n = inputs.volume("volume")?.n_voxels() as u64;
     let given =
         ["start", "membranes"].iter().filter(|slot| inputs.find_labels(slot).is_some()).count() as u64;
-    Ok(Forecast { bytes: n * (28 + 2 * given), seconds: None })
+    Ok(Forecast { bytes: n * (32 + 2 * given), seconds: None })
 }
 
 fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {

@@ -32,7 +32,7 @@ use super::noise;
 use super::polish::polish;
 use super::prediction::best_two;
 use super::random_field::RandomField;
-use super::{FeatureCache, Prediction, Recipe, RegionFeatures, Scribbles, SegmentError};
+use super::{FeatureCache, Prediction, Recipe, RegionFeatures, Scribbles, SegmentError, SupervoxelMethod};
 use crate::base::{Cancelled, Progress, Unit};
 use crate::volume::Volume;
 
@@ -466,6 +466,7 @@ impl Classifier {
                 let slic = &mut recipe.supervoxels;
                 slic.size_voxels = (slic.size_voxels * factor as f32).clamp(2.0, 64.0);
                 slic.smoothing_voxels = (slic.smoothing_voxels * factor as f32).min(10.0);
+                slic.wall_voxels = (slic.wall_voxels * factor as f32).clamp(1.0, 32.0);
                 let scale = |list: &mut Vec<f64>, low: f64, high: f64| {
                     list.iter_mut().for_each(|s| *s = (*s * factor).clamp(low, high));
                 };
@@ -528,6 +529,8 @@ pub fn predict(
 pub struct SegmentParams {
     /// Edge of a supervoxel in voxels, 2 to 64; chosen by the program where it is not given.
     pub region_voxels: Option<f32>,
+    /// How supervoxels are found.
+    pub regions: SupervoxelMethod,
     /// Trees of each forest, 1 to 10 000.
     pub trees: u32,
     /// Rounds in which the forest also sees what the neighbourhood was taken for, 0 to 5.
@@ -549,6 +552,7 @@ impl Default for SegmentParams {
         let train = TrainParams::default();
         Self {
             region_voxels: None,
+            regions: SupervoxelMethod::Slic,
             trees: train.forest.trees,
             context_rounds: train.context_rounds,
             smooth: train.decision.smoothness,
@@ -564,6 +568,7 @@ impl SegmentParams {
     /// How regions and features are made.
     pub fn recipe(&self) -> Recipe {
         let mut recipe = Recipe::default();
+        recipe.supervoxels.method = self.regions;
         if let Some(size) = self.region_voxels {
             recipe.supervoxels.size_voxels = size;
         }

@@ -10,7 +10,8 @@
 //! surface moves. A seed that has to grow first goes by the histograms of both sides.
 //!
 //! Edges are the gradient magnitude, or, where membranes were painted, the likelihood of being one, from
-//! how gradient (at two scales) and ridge look on the painted voxels and elsewhere. Start from labels,
+//! how gradient (at two scales) and ridge look on the painted voxels and elsewhere; a forest says it where also
+//! what is no membrane was painted (see [`super::membranes`]). Start from labels,
 //! or from Otsu's threshold. What is enclosed is inside; what does not hang together with the start is left out.
 //! One thread moves the surface, in scan order: the result depends on nothing but the input.
 //! Memory: 24 bytes a voxel.
@@ -20,6 +21,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::clean::{CleanOperation, CleanParams, clean};
+use super::membranes::map_learnt;
 use super::mixture::otsu;
 use super::watershed::gradient;
 use super::{SegmentError, check_inputs, spread};
@@ -76,12 +78,15 @@ const SURE: f32 = 5.0;
 const RELEARN: u32 = 8;
 /// Standard deviation of the surroundings, in voxels of half the size.
 const AROUND: f32 = 2.0;
+/// Thickness in voxels of the membranes that are learnt from two classes.
+const THICKNESS: f32 = 3.0;
 /// How much the means of all count in those of the surroundings.
 const PRIOR: f32 = 0.02;
 
 /// Moves the surface of `start` (not 0 is inside; found by value where not given) within `mask`.
 ///
-/// `membranes` are painted voxels (not 0) of the membrane that is looked for.
+/// `membranes` are painted voxels (not 0) of the membrane that is looked for; where several classes are painted, the
+/// lowest is membrane and the others are not.
 ///
 /// # Errors
 /// Values that are no numbers, arrays of another shape, a start that is empty or fills everything; cancel.
@@ -124,7 +129,13 @@ pub fn envelope(
     if let Some(reach) = params.reach {
         limit_reach(progress, shape, &state, reach as f32, &mut may_move)?;
     }
-    let costs = edge_costs(progress, &smooth, membranes.as_ref(), &may_move, params)?;
+    let costs = match &membranes {
+        Some(painted) if has_two_classes(painted) => {
+            let learnt = map_learnt(progress, volume, inside_mask.as_deref(), painted, THICKNESS)?;
+            learnt.into_par_iter().map(|likely| edge_cost(likely, params)).collect()
+        }
+        _ => edge_costs(progress, &smooth, membranes.as_ref(), &may_move, params)?,
+    };
     let mut front = Front {
         shape,
         state,
@@ -259,7 +270,19 @@ fn edge_costs(
             .for_each(|(sum, v)| *sum += ratios[usize::from(bin_of(*v, range))]);
     }
     let likely = |e: &f32| 1.0 / (1.0 + (-e).exp());
-    Ok(evidence.par_iter().map(|e| 1.0 / (1.0 + 4.0 * strength * likely(e))).collect())
+    Ok(evidence.par_iter().map(|e| edge_cost(likely(e), params)).collect())
+}
+
+/// What a pair costs where a membrane is so likely.
+fn edge_cost(likely: f32, params: &EnvelopeParams) -> f32 {
+    1.0 / (1.0 + 4.0 * params.edges as f32 * likely)
+}
+
+/// Whether something else than membranes was painted too.
+fn has_two_classes(painted: &ArrayView3<'_, u16>) -> bool {
+    let mut ids = painted.iter().filter(|id| **id != 0);
+    let first = ids.next();
+    ids.any(|id| Some(id) != first)
 }
 
 /// Shares of the counts, averaged over neighbouring bins.

@@ -145,6 +145,29 @@ fn painted_membranes_hold_the_surface_where_values_do_not_part() {
         let d = (y as f64 - 36.0).hypot(x as f64 - 36.0);
         *id = u16::from(z % 4 == 1 && (d - 20.0).abs() < 1.5 && x > 36);
     }
+    // With what is no membrane painted too, a forest learns it.
+    let mut both = painted.clone();
+    for ((z, y, x), id) in both.indexed_iter_mut() {
+        let d = (y as f64 - 36.0).hypot(x as f64 - 36.0);
+        *id = if *id == 0 && z % 4 == 1 && (y + x) % 7 == 0 && (d - 20.0).abs() > 3.0 { 2 } else { *id };
+    }
+    let likely = map_learnt(&Progress::new(), &volume, None, &both.view(), THICKNESS).unwrap();
+    let average = |on: &dyn Fn(f64) -> bool| {
+        let at = |(y, x): (usize, usize)| (y as f64 - 36.0).hypot(x as f64 - 36.0);
+        let own = likely.iter().enumerate().filter(|(i, _)| on(at((i / N % N, i % N))));
+        let own: Vec<f32> = own.map(|(_, p)| *p).collect();
+        own.iter().sum::<f32>() / own.len() as f32
+    };
+    let [wall, room] = [average(&|d| (d - 20.0).abs() < 1.0), average(&|d| d < 14.0)];
+    assert!(wall > 0.7 && room < 0.15, "{wall} {room}");
+    let params = EnvelopeParams { reach: Some(6.0), ..EnvelopeParams::default() };
+    let held =
+        envelope(&Progress::new(), &volume, Some(start.view()), Some(both.view()), None, &params).unwrap();
+    let leaked = held
+        .labels
+        .indexed_iter()
+        .filter(|((_, y, x), id)| **id != 0 && (*y as f64 - 36.0).hypot(*x as f64 - 36.0) > 22.0);
+    assert!(held.voxels > 0 && leaked.count() as u64 * 50 < held.voxels);
     let smooth = gaussian(&Progress::new(), volume.data.view(), [0.7; 3]).unwrap();
     let all = vec![true; smooth.len()];
     let costs = |membranes: Option<&ArrayView3<'_, u16>>| {

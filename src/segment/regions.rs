@@ -254,28 +254,39 @@ impl Adjacency {
 }
 
 /// Calls `visit` with the values on both sides of every face whose lower voxel lies in the slab.
-fn for_each_face(values: &[u32], [nz, ny, nx]: [usize; 3], slab: usize, mut visit: impl FnMut(u32, u32)) {
+fn for_each_face(values: &[u32], shape: [usize; 3], slab: usize, mut visit: impl FnMut(u32, u32)) {
+    for_each_face_at(values, shape, slab, |a, b| visit(values[a], values[b]));
+}
+
+/// Calls `visit` with the voxels on both sides of every face between different values whose lower voxel lies in the slab.
+#[inline(always)]
+pub(super) fn for_each_face_at(
+    values: &[u32],
+    [nz, ny, nx]: [usize; 3],
+    slab: usize,
+    mut visit: impl FnMut(usize, usize),
+) {
     for z in slab * SLAB..((slab + 1) * SLAB).min(nz) {
         for y in 0..ny {
             let at = (z * ny + y) * nx;
             let row = &values[at..at + nx];
-            for pair in row.windows(2) {
+            for (x, pair) in row.windows(2).enumerate() {
                 if pair[0] != pair[1] {
-                    visit(pair[0], pair[1]);
+                    visit(at + x, at + x + 1);
                 }
             }
-            let mut across = |other: &[u32]| {
-                for (a, b) in row.iter().zip(other) {
+            let mut across = |step: usize| {
+                for (x, (a, b)) in row.iter().zip(&values[at + step..][..nx]).enumerate() {
                     if a != b {
-                        visit(*a, *b);
+                        visit(at + x, at + step + x);
                     }
                 }
             };
             if y + 1 < ny {
-                across(&values[at + nx..][..nx]);
+                across(nx);
             }
             if z + 1 < nz {
-                across(&values[at + ny * nx..][..nx]);
+                across(ny * nx);
             }
         }
     }

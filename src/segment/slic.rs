@@ -28,6 +28,7 @@ use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::membranes::{self, Wall};
 use super::snap::Flood;
 use super::{Regions, SegmentError};
 use crate::base::{Cancelled, Progress};
@@ -47,6 +48,8 @@ pub enum SupervoxelMethod {
     Slic,
     /// Flooding of the gradient from a grid of seeds: regions that snap to borders.
     Watershed,
+    /// Basins between membranes, joined across the weakest.
+    Membranes,
 }
 
 /// What the user may choose about supervoxels.
@@ -65,6 +68,12 @@ pub struct SlicParams {
     pub smoothing_voxels: f32,
     /// Connected pieces smaller than this fraction of a cell join a neighbour, 0 to 1.
     pub min_size: f32,
+    /// Thickness of membranes in voxels, 1 to 32.
+    pub wall_voxels: f32,
+    /// The same in nm, which goes before; needs the voxel size.
+    pub wall_nm: Option<f32>,
+    /// Whether membranes are darker or brighter than what they part.
+    pub wall: Wall,
 }
 
 impl Default for SlicParams {
@@ -76,6 +85,9 @@ impl Default for SlicParams {
             iterations: 5,
             smoothing_voxels: 1.0,
             min_size: 0.35,
+            wall_voxels: 3.0,
+            wall_nm: None,
+            wall: Wall::Dark,
         }
     }
 }
@@ -93,7 +105,8 @@ impl SlicParams {
         range("compactness", self.compactness, 0.01, 100.0, "0.01 to 100")?;
         range("iterations", self.iterations as f32, 1.0, 50.0, "1 to 50")?;
         range("smoothing_voxels", self.smoothing_voxels, 0.0, 10.0, "0 to 10 voxels")?;
-        range("min_size", self.min_size, 0.0, 1.0, "0 to 1")
+        range("min_size", self.min_size, 0.0, 1.0, "0 to 1")?;
+        range("wall_voxels", self.wall_voxels, 1.0, 32.0, "1 to 32 voxels")
     }
 }
 
@@ -110,7 +123,26 @@ pub fn supervoxels(
     mask: Option<ArrayView3<'_, bool>>,
     params: &SlicParams,
 ) -> Result<Regions, SegmentError> {
+    supervoxels_between(progress, volume, mask, None, params)
+}
+
+/// [`supervoxels`] with painted membranes: the lowest class that is painted (not 0) is membrane, all others are not.
+///
+/// Only [`SupervoxelMethod::Membranes`] looks at them.
+///
+/// # Errors
+/// As [`supervoxels`]; a map of another shape, or with fewer than two classes.
+pub fn supervoxels_between(
+    progress: &Progress,
+    volume: &Volume<f32>,
+    mask: Option<ArrayView3<'_, bool>>,
+    painted: Option<ArrayView3<'_, u16>>,
+    params: &SlicParams,
+) -> Result<Regions, SegmentError> {
     params.check()?;
+    if params.method == SupervoxelMethod::Membranes {
+        return membranes::regions(progress, volume, mask, painted.as_ref(), params);
+    }
     let mask = super::check_inputs(progress, volume, mask)?;
     let mask = mask.as_deref();
     let shape = volume.shape();

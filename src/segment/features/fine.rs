@@ -80,7 +80,7 @@ pub(super) fn fine_scale(
 }
 
 /// Smoothed slices of a slab and one more on either side; each has a frame of one voxel around, its faces repeated.
-struct PaddedPlanes {
+pub(super) struct PaddedPlanes {
     first: isize,
     row_len: usize,
     plane_len: usize,
@@ -88,7 +88,7 @@ struct PaddedPlanes {
 }
 
 impl PaddedPlanes {
-    fn smooth(
+    pub(super) fn smooth(
         progress: &Progress,
         values: &[f32],
         shape: [usize; 3],
@@ -115,6 +115,13 @@ impl PaddedPlanes {
         Ok(Self { first, row_len, plane_len, values: padded })
     }
 
+    /// The rows around row `y` of slice `z`, along y first, with their frame.
+    #[inline(always)]
+    pub(super) fn around(&self, z: usize, y: usize) -> [&[f32]; 9] {
+        let (z, y) = (z as isize, y as isize);
+        std::array::from_fn(|i| self.row(z - 1 + i as isize / 3, y - 1 + i as isize % 3))
+    }
+
     /// The row `y` (from -1) of slice `z` with its frame.
     #[inline(always)]
     fn row(&self, z: isize, y: isize) -> &[f32] {
@@ -136,21 +143,9 @@ fn add_slice(
     const LANES: usize = 8;
     let nx = planes.row_len - 2;
     let ny = planes.plane_len / planes.row_len - 2;
-    let z = z as isize;
     for y in 0..ny {
         let ids = &ids[y * nx..][..nx];
-        let y = y as isize;
-        let rows: [&[f32]; 9] = [
-            planes.row(z - 1, y - 1),
-            planes.row(z - 1, y),
-            planes.row(z - 1, y + 1),
-            planes.row(z, y - 1),
-            planes.row(z, y),
-            planes.row(z, y + 1),
-            planes.row(z + 1, y - 1),
-            planes.row(z + 1, y),
-            planes.row(z + 1, y + 1),
-        ];
+        let rows = planes.around(z, y);
         let mut x = 0;
         while x < nx {
             let n = LANES.min(nx - x);

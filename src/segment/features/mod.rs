@@ -22,6 +22,7 @@
 mod coarse;
 mod fine;
 mod graph;
+pub(super) mod voxels;
 
 use std::borrow::Cow;
 
