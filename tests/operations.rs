@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use waterwindow::base::{MemoryBudget, Progress};
+use waterwindow::gpu::DeviceChoice;
 use waterwindow::ops::recipe::bind;
 use waterwindow::ops::{self, Context, Data, Inputs, LabelData, Op, OpError, Outcome};
 use waterwindow::volume::{ClassTable, Labels, Landmark};
@@ -15,7 +16,7 @@ use waterwindow::volume::{ClassTable, Labels, Landmark};
 const SIZE: usize = 32;
 
 fn context() -> Context {
-    Context { progress: Progress::new(), budget: MemoryBudget::from_system() }
+    Context { progress: Progress::new(), budget: MemoryBudget::from_system(), device: DeviceChoice::Cpu }
 }
 
 /// A result as bytes.
@@ -113,7 +114,11 @@ fn every_operation_cancels_forecasts_and_does_not_depend_on_threads() {
 
         let complete = op.complete(&params(op)).unwrap();
         let forecast = (op.forecast)(&inputs, &complete).unwrap();
-        let tight = Context { progress: Progress::new(), budget: MemoryBudget::from_gib(1e-7) };
+        let tight = Context {
+            progress: Progress::new(),
+            budget: MemoryBudget::from_gib(1e-7),
+            device: DeviceChoice::Cpu,
+        };
         if forecast.bytes > 200 {
             let result = op.execute(&tight, &inputs, &params(op));
             assert!(matches!(result, Err(OpError::Memory(_))), "{} takes what it may not: {result:?}", op.id);

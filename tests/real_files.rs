@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use waterwindow::base::{MemoryBudget, Progress};
+use waterwindow::gpu::DeviceChoice;
 use waterwindow::io::{
     AngleSource, IoError, Kind, Loaded, ScanInput, ScanOptions, TiltAxis, info, read_array, read_scan,
     write_scan,
@@ -185,7 +186,7 @@ fn a_folder_of_tiffs_is_one_series_in_natural_order() {
 /// The whole chain with its defaults.
 fn reconstructed(path: &Path, options: &ScanOptions) -> ChainOutcome {
     let scan = read_scan(path, options, &Progress::new(), budget()).unwrap();
-    let context = Context { progress: Progress::new(), budget: budget() };
+    let context = Context { progress: Progress::new(), budget: budget(), device: DeviceChoice::Cpu };
     scan_to_volume(&context, Arc::new(scan), &Chain::default()).unwrap()
 }
 
@@ -245,7 +246,7 @@ fn haadf_is_turned_so_that_its_tilt_axis_is_upright_and_loses_its_background() {
     let as_stored = read_scan(&path, &plain, &Progress::new(), budget()).unwrap().projections.to_f32();
     let turned = scan.projections.to_f32();
     assert_eq!(turned[[38, 20, 90]], as_stored[[38, 255 - 90, 20]]);
-    let context = Context { progress: Progress::new(), budget: budget() };
+    let context = Context { progress: Progress::new(), budget: budget(), device: DeviceChoice::Cpu };
     let (series, outcome) = normalize(&context, Arc::new(scan), &serde_json::Value::Null).unwrap();
     assert!(outcome.notes.iter().any(|note| note.contains("--background")), "{:?}", outcome.notes);
     let corner = series.data.slice(ndarray::s![.., 200.., ..20]);

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::options::UsageError;
 use super::output;
 use crate::base::{MemoryBudget, Progress};
+use crate::gpu::DeviceChoice;
 use crate::ops::{Context, Inputs, Op, OpError, Outcome};
 
 /// The global options and where output goes.
@@ -22,6 +23,8 @@ pub(super) struct Shell {
     notes: Mutex<Vec<String>>,
     /// How much memory the work may take.
     pub(super) budget: MemoryBudget,
+    /// Where it may compute.
+    device: DeviceChoice,
 }
 
 impl Shell {
@@ -40,14 +43,20 @@ impl Shell {
             }
             None => MemoryBudget::from_system(),
         };
+        let device = match matches.get_one::<String>("device").map(String::as_str) {
+            Some("cpu") => DeviceChoice::Cpu,
+            Some("gpu") => DeviceChoice::Gpu,
+            _ => DeviceChoice::Auto,
+        };
         let shell = Self {
             json: matches.get_flag("json"),
             quiet: matches.get_flag("quiet"),
             notes: Mutex::default(),
             budget,
+            device,
         };
-        if matches.get_one::<String>("device").is_some_and(|device| device == "gpu") {
-            shell.note("Commands compute and draw on the processor; the graphics device serves the window");
+        if device == DeviceChoice::Gpu {
+            shell.note("Of all commands only supervoxels compute on the graphics device; the others compute and draw on the processor");
         }
         Ok(shell)
     }
@@ -85,8 +94,9 @@ impl Shell {
         &self,
         work: impl FnOnce(&Context) -> Result<R, OpError> + Send,
     ) -> anyhow::Result<R> {
+        let (budget, device) = (self.budget, self.device);
         let result =
-            self.with_progress(|progress| work(&Context { progress: progress.clone(), budget: self.budget }));
+            self.with_progress(|progress| work(&Context { progress: progress.clone(), budget, device }));
         Ok(result?)
     }
 

@@ -3,6 +3,8 @@
 //! The environment variables of wgpu are heard: `WGPU_BACKEND` (vulkan, gl, metal, dx12) and
 //! `WGPU_ADAPTER_NAME` (part of a name).
 
+use std::sync::OnceLock;
+
 use serde::{Deserialize, Serialize};
 
 /// Which device to use, as `--device` spells it.
@@ -103,8 +105,13 @@ impl Gpu {
         if choice == DeviceChoice::Cpu {
             return Err(GpuError::CpuAsked);
         }
+        Self::open(wgpu::Backends::PRIMARY | wgpu::Backends::GL)
+    }
+
+    /// Opens the best device that these ways lead to, or those that the environment names.
+    fn open(backends: wgpu::Backends) -> Result<Self, GpuError> {
         pollster::block_on(async {
-            let backends = wgpu::Backends::from_env().unwrap_or(wgpu::Backends::PRIMARY | wgpu::Backends::GL);
+            let backends = wgpu::Backends::from_env().unwrap_or(backends);
             let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
                 backends,
                 ..wgpu::InstanceDescriptor::new_without_display_handle()
@@ -114,6 +121,26 @@ impl Gpu {
                 .ok_or_else(|| GpuError::NoAdapter { detail: format!("looked at {backends:?}") })?;
             Self::from_adapter(&adapter).await
         })
+    }
+
+    /// The device to compute on, opened when it is first asked for and then kept; `None` for the processor.
+    ///
+    /// [`DeviceChoice::Auto`] takes a graphics card only: a software driver would be slower than the processor. OpenGL
+    /// is not looked at.
+    ///
+    /// # Errors
+    /// [`GpuError`] where a device was asked for and there is none.
+    pub fn to_compute_on(choice: DeviceChoice) -> Result<Option<&'static Self>, GpuError> {
+        static OPEN: OnceLock<Result<Gpu, GpuError>> = OnceLock::new();
+        if choice == DeviceChoice::Cpu {
+            return Ok(None);
+        }
+        match (OPEN.get_or_init(|| Self::open(wgpu::Backends::PRIMARY)), choice) {
+            (Ok(gpu), DeviceChoice::Gpu) => Ok(Some(gpu)),
+            (Ok(gpu), _) => Ok((!gpu.is_software()).then_some(gpu)),
+            (Err(error), DeviceChoice::Gpu) => Err(error.clone()),
+            (Err(_), _) => Ok(None),
+        }
     }
 
     async fn from_adapter(adapter: &wgpu::Adapter) -> Result<Self, GpuError> {
@@ -189,6 +216,17 @@ mod tests {
         let error = Gpu::headless(DeviceChoice::Cpu).unwrap_err();
         assert_eq!(error, GpuError::CpuAsked);
         assert!(error.to_string().contains("--device cpu"));
+    }
+
+    #[test]
+    fn nobody_computes_on_a_software_driver_unless_asked_to() {
+        assert!(Gpu::to_compute_on(DeviceChoice::Cpu).unwrap().is_none());
+        let found = Gpu::to_compute_on(DeviceChoice::Auto).unwrap();
+        assert!(found.is_none_or(|gpu| !gpu.is_software()));
+        match Gpu::to_compute_on(DeviceChoice::Gpu) {
+            Ok(gpu) => assert!(gpu.is_some()),
+            Err(error) => assert!(matches!(error, GpuError::NoAdapter { .. } | GpuError::NoDevice { .. })),
+        }
     }
 
     #[test]

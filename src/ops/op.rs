@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::data::{Data, Inputs, Kind};
 use super::param::Param;
 use crate::base::{Cancelled, MemoryBudget, MemoryError, Progress};
+use crate::gpu::DeviceChoice;
 
 /// The stage of the work that an operation belongs to; the tabs at the top of the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +62,8 @@ pub struct Context {
     pub progress: Progress,
     /// How much memory it may take.
     pub budget: MemoryBudget,
+    /// Where it may compute.
+    pub device: DeviceChoice,
 }
 
 /// What work will take, known before it starts.

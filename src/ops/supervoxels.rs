@@ -8,7 +8,8 @@ use super::data::{Data, Inputs, Kind, mask_of};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Choice, Param, ParamKind};
 use crate::base::Unit;
-use crate::segment::{SlicParams, SupervoxelMethod, supervoxels_between};
+use crate::gpu::Gpu;
+use crate::segment::{SlicParams, SupervoxelMethod, supervoxels_between, supervoxels_on};
 
 pub(super) static OP: Op = Op {
     id: "supervoxels",
@@ -18,6 +19,9 @@ pub(super) static OP: Op = Op {
     about: "\
 Simple linear iterative clustering in three dimensions: every voxel joins the nearest seed in value and place. \
 Regions are connected, the same for any number of threads, and as large as half the smallest thing to be told apart.
+
+On a graphics card, where there is one, voxels are compared with seeds there; a driver may round in another way, so \
+that single voxels go to another region than on the processor. `--device cpu` gives the same bits everywhere.
 
 Or a watershed of the gradient: every cell of a grid has one seed at its flattest voxel, and regions meet where the \
 volume is steepest.
@@ -131,15 +135,26 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     if painted.is_some() && params.method != SupervoxelMethod::Membranes {
         return Err(OpError::Parameter("painted membranes need the method membranes".into()));
     }
-    let regions = supervoxels_between(
-        &context.progress,
-        volume,
-        mask.as_ref().map(|mask| mask.view()),
-        painted.as_ref().map(|painted| painted.view()),
-        &params,
-    )
-    .map_err(OpError::method)?;
+    let mask = mask.as_ref().map(|mask| mask.view());
+    let mut notes = Vec::new();
+    let regions = if params.method == SupervoxelMethod::Slic {
+        let gpu = Gpu::to_compute_on(context.device).unwrap_or_else(|error| {
+            notes.push(format!("Supervoxels were made on the processor: {error}"));
+            None
+        });
+        let (regions, note) =
+            supervoxels_on(&context.progress, gpu, volume, mask, &params).map_err(OpError::method)?;
+        notes.extend(note);
+        regions
+    } else {
+        let painted = painted.as_ref().map(|painted| painted.view());
+        supervoxels_between(&context.progress, volume, mask, painted, &params).map_err(OpError::method)?
+    };
     let n = regions.n;
     let map = volume.with_data(regions.ids, Unit::Label);
-    Ok(Outcome { details: json!({ "regions": n }), ..Outcome::of("regions", Data::Regions(Arc::new(map))) })
+    Ok(Outcome {
+        notes,
+        details: json!({ "regions": n }),
+        ..Outcome::of("regions", Data::Regions(Arc::new(map)))
+    })
 }

@@ -64,7 +64,7 @@ pub use prediction::Prediction;
 pub use random_field::RandomField;
 pub use regions::{Adjacency, Place, Regions};
 pub use scribbles::Scribbles;
-pub use slic::{SlicParams, SupervoxelMethod, supervoxels, supervoxels_between};
+pub use slic::{SlicParams, SupervoxelMethod, supervoxels, supervoxels_between, supervoxels_on};
 pub use split::{SplitMethod, SplitParams, split};
 pub use suggest::{Suggestion, suggest};
 pub use threshold::{ThresholdMethod, ThresholdParams, threshold};

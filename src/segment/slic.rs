@@ -24,14 +24,18 @@
 //! Cost: about 18 comparisons per voxel and round. Memory: one smoothed copy (4 bytes a voxel), the ids (4
 //! bytes a voxel), some 60 bytes per region.
 
+mod card;
+
 use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use self::card::{Card, CardError};
 use super::membranes::{self, Wall};
 use super::snap::Flood;
 use super::{Regions, SegmentError};
 use crate::base::{Cancelled, Progress};
+use crate::gpu::Gpu;
 use crate::kernels::smooth;
 use crate::volume::Volume;
 
@@ -143,6 +147,27 @@ pub fn supervoxels_between(
     if params.method == SupervoxelMethod::Membranes {
         return membranes::regions(progress, volume, mask, painted.as_ref(), params);
     }
+    Ok(supervoxels_on(progress, None, volume, mask, params)?.0)
+}
+
+/// The same with voxels compared on a graphics device where one is given, and one sentence about it.
+///
+/// A device that fails or is too small gives way to the processor. Few voxels may go to another region than on the
+/// processor, where a driver rounds in another way. Only [`SupervoxelMethod::Slic`] uses it.
+///
+/// # Errors
+/// Those of [`supervoxels`].
+pub fn supervoxels_on(
+    progress: &Progress,
+    gpu: Option<&Gpu>,
+    volume: &Volume<f32>,
+    mask: Option<ArrayView3<'_, bool>>,
+    params: &SlicParams,
+) -> Result<(Regions, Option<String>), SegmentError> {
+    params.check()?;
+    if params.method == SupervoxelMethod::Membranes {
+        return Ok((membranes::regions(progress, volume, mask, None, params)?, None));
+    }
     let mask = super::check_inputs(progress, volume, mask)?;
     let mask = mask.as_deref();
     let shape = volume.shape();
@@ -158,9 +183,10 @@ pub fn supervoxels_between(
         let flood = Flood { values: &smooth, mask, shape, cell, spread, compactness: params.compactness };
         let labels = flood.run(progress)?;
         let min_voxels = (params.min_size * cell.iter().product::<f32>()).round().max(1.0) as u32;
-        return Regions::from_labels(progress, labels, mask, min_voxels);
+        return Ok((Regions::from_labels(progress, labels, mask, min_voxels)?, None));
     }
-    let mut seeds = Seeds::on_grid(&smooth, shape, relative.map(|r| r * params.size_voxels));
+    let seeds = Seeds::on_grid(&smooth, shape, relative.map(|r| r * params.size_voxels));
+    let nominal = seeds.cell.iter().product::<f32>();
     let problem = Problem {
         values: &smooth,
         mask,
@@ -169,19 +195,19 @@ pub fn supervoxels_between(
         cell: seeds.cell,
     };
     progress.phase("Growing supervoxels", u64::from(params.iterations));
-    for _ in 1..params.iterations {
-        let plan = seeds.reach(shape);
-        let sums = problem.sum_blocks(progress, &seeds, &plan)?;
-        seeds.update(&sums);
-        progress.advance(1);
-    }
-    let plan = seeds.reach(shape);
-    let mut ids = Array3::zeros((shape[0], shape[1], shape[2]));
-    problem.assign(progress, &seeds, &plan, ids.as_slice_mut().unwrap_or(&mut []))?;
+    let (ids, note) = match gpu.map(|gpu| (gpu, problem.grow_on(progress, gpu, &seeds, params.iterations))) {
+        Some((gpu, Ok(ids))) => (ids, Some(format!("Voxels were compared with seeds on {}", gpu.info.name))),
+        Some((_, Err(CardError::Cancelled(cancelled)))) => return Err(cancelled.into()),
+        Some((gpu, Err(error))) => {
+            let note = format!("{} was not used for supervoxels: {error}; the processor was", gpu.info.name);
+            progress.phase("Growing supervoxels", u64::from(params.iterations));
+            (problem.grow(progress, seeds, params.iterations)?, Some(note))
+        }
+        None => (problem.grow(progress, seeds, params.iterations)?, None),
+    };
     drop(smooth);
-    let nominal = seeds.cell.iter().product::<f32>();
     let min_voxels = (params.min_size * nominal).round().max(1.0) as u32;
-    Regions::from_labels(progress, ids, mask, min_voxels)
+    Ok((Regions::from_labels(progress, ids, mask, min_voxels)?, note))
 }
 
 /// Smoothed values; with a mask, values outside do not leak in (normalised convolution).
@@ -337,6 +363,84 @@ struct Problem<'a> {
 }
 
 impl Problem<'_> {
+    /// Rounds of assignment and update; 1 + the number of the nearest seed of every voxel.
+    fn grow(&self, progress: &Progress, mut seeds: Seeds, iterations: u32) -> Result<Array3<u32>, Cancelled> {
+        for _ in 1..iterations {
+            let plan = seeds.reach(self.shape);
+            let sums = self.sum_blocks(progress, &seeds, &plan)?;
+            seeds.update(&sums);
+            progress.advance(1);
+        }
+        let plan = seeds.reach(self.shape);
+        let mut ids = Array3::zeros(self.shape);
+        self.assign(progress, &seeds, &plan, ids.as_slice_mut().unwrap_or(&mut []))?;
+        Ok(ids)
+    }
+
+    /// The same with voxels and seeds compared on a graphics device.
+    fn grow_on(
+        &self,
+        progress: &Progress,
+        gpu: &Gpu,
+        seeds: &Seeds,
+        iterations: u32,
+    ) -> Result<Array3<u32>, CardError> {
+        let [z, y, x] = self.cell.map(|s| 1.0 / (s * s));
+        let card = Card::new(gpu, self.values, self.shape, [z, y, x, self.weight_value])?;
+        let mut seeds = Seeds { zyx: seeds.zyx.clone(), value: seeds.value.clone(), cell: seeds.cell };
+        let mut out = Array3::zeros(self.shape);
+        let ids = out.as_slice_mut().unwrap_or(&mut []);
+        for round in 1..=iterations {
+            card.assign(progress, &seeds, ids)?;
+            if let Some(mask) = self.mask {
+                ids.par_iter_mut().zip(mask).filter(|(_, inside)| !**inside).for_each(|(id, _)| *id = 0);
+            }
+            if round < iterations {
+                let plan = seeds.reach(self.shape);
+                let sums = self.sum_of(progress, &plan, ids)?;
+                seeds.update(&sums);
+            }
+            progress.advance(1);
+        }
+        Ok(out)
+    }
+
+    /// What [`Self::sum_blocks`] gives, for ids that are there: the same sums in the same order.
+    fn sum_of<'p>(
+        &self,
+        progress: &Progress,
+        plan: &'p Plan,
+        ids: &[u32],
+    ) -> Result<Vec<(Block<'p>, Vec<Sum>)>, Cancelled> {
+        let [_, ny, nx] = self.shape;
+        (0..plan.seeds.len())
+            .into_par_iter()
+            .map_init(BlockBuffer::new, |buffer, index| {
+                progress.check()?;
+                let block = plan.block(index, self.shape);
+                self.load(&block, buffer);
+                // Neighbours mostly have the same seed.
+                let (mut last, mut local) = (0, u32::MAX);
+                for z in 0..block.size[0] {
+                    for y in 0..block.size[1] {
+                        let row = ((block.origin[0] + z) * ny + block.origin[1] + y) * nx + block.origin[2];
+                        let best = &mut buffer.best[(z * BLOCK[1] + y) * BLOCK[2]..][..block.size[2]];
+                        for (id, best) in ids[row..row + block.size[2]].iter().zip(best) {
+                            if *id != last {
+                                let found =
+                                    id.checked_sub(1).and_then(|s| block.seeds.binary_search(&s).ok());
+                                (last, local) = (*id, found.map_or(u32::MAX, |i| i as u32));
+                            }
+                            *best = local;
+                        }
+                    }
+                }
+                let sums = sum_block(&block, buffer);
+                Ok((block, sums))
+            })
+            .collect()
+    }
+
     fn sum_blocks<'p>(
         &self,
         progress: &Progress,
@@ -507,118 +611,4 @@ fn sum_block(block: &Block<'_>, buffer: &BlockBuffer) -> Vec<Sum> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::Unit;
-    use crate::segment::test_data;
-
-    fn params(size_voxels: f32) -> SlicParams {
-        SlicParams { size_voxels, ..SlicParams::default() }
-    }
-
-    #[test]
-    fn every_region_is_connected_and_sizes_stay_near_the_cell() {
-        let volume = test_data::noisy_balls([40, 41, 43], 7);
-        let regions = supervoxels(&Progress::new(), &volume, None, &params(4.5)).unwrap();
-        assert!(test_data::regions_are_connected(&regions), "a region falls apart");
-        let sizes: Vec<u32> = regions.places(&Progress::new()).unwrap().iter().map(|p| p.n_voxels).collect();
-        assert_eq!(sizes.iter().map(|n| *n as usize).sum::<usize>(), volume.n_voxels());
-        let nominal = 4.5f32.powi(3);
-        let off =
-            sizes.iter().filter(|n| **n < (0.3 * nominal) as u32 || **n > (3.0 * nominal) as u32).count();
-        assert!(off * 100 <= sizes.len(), "{off} of {} regions are far from {nominal} voxels", sizes.len());
-    }
-
-    #[test]
-    fn regions_follow_a_boundary() {
-        let volume = test_data::noisy_balls([40, 40, 40], 3);
-        let regions = supervoxels(&Progress::new(), &volume, None, &params(5.0)).unwrap();
-        let truth = test_data::balls([40, 40, 40]);
-        let mut counts = vec![[0u32; 3]; regions.n as usize];
-        for (id, class) in regions.values().iter().zip(&truth) {
-            counts[*id as usize - 1][*class as usize] += 1;
-        }
-        let wrong: u32 = counts.iter().map(|c| c.iter().sum::<u32>() - c.iter().max().unwrap()).sum();
-        // Cubes of 5 voxels mix 6 % of the voxels here.
-        assert!(
-            f64::from(wrong) < 0.03 * truth.len() as f64,
-            "{wrong} voxels lie in a region of another class"
-        );
-    }
-
-    #[test]
-    fn threads_do_not_change_the_bits() {
-        let volume = test_data::noisy_balls([33, 40, 70], 5);
-        let run = |n| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
-            pool.install(|| supervoxels(&Progress::new(), &volume, None, &params(4.0)).unwrap())
-        };
-        assert_eq!(run(1), run(3));
-    }
-
-    #[test]
-    fn outside_the_mask_is_zero_and_may_be_nan() {
-        let mut volume = test_data::noisy_balls([24, 24, 24], 5);
-        let mask = Array3::from_shape_fn((24, 24, 24), |(z, y, x)| z > 4 && (y + x) % 17 != 3);
-        volume.data.zip_mut_with(&mask, |value, inside| {
-            if !inside {
-                *value = f32::NAN;
-            }
-        });
-        let regions = supervoxels(&Progress::new(), &volume, Some(mask.view()), &params(4.0)).unwrap();
-        assert!(regions.ids.iter().zip(&mask).all(|(id, inside)| (*id > 0) == *inside));
-        assert!(test_data::regions_are_connected(&regions), "a region falls apart");
-    }
-
-    #[test]
-    fn longer_voxels_get_fewer_per_region() {
-        let mut volume = test_data::noisy_balls([32, 32, 32], 5);
-        volume.data.fill(0.2);
-        volume.voxel_um = Some([0.04, 0.02, 0.02]);
-        let regions = supervoxels(&Progress::new(), &volume, None, &params(5.0)).unwrap();
-        let column = |a: usize| {
-            let line: Vec<u32> = (0..32).map(|i| regions.ids[[[i, 3, 3], [3, 3, i]][a]]).collect();
-            line.windows(2).filter(|w| w[0] != w[1]).count() + 1
-        };
-        // Cells are 5 · 2^(1/3) voxels in the plane and half as many along z.
-        assert!(column(0) >= 9 && column(1) <= 6, "{} along z, {} along x", column(0), column(1));
-    }
-
-    #[test]
-    fn the_unit_of_the_values_does_not_matter() {
-        let volume = test_data::noisy_balls([20, 20, 20], 5);
-        let mut scaled = volume.clone();
-        // A power of two scales every f32 exactly, so even the bits must agree.
-        scaled.data.mapv_inplace(|v| v * 1024.0);
-        let run = |v| supervoxels(&Progress::new(), v, None, &params(4.0)).unwrap();
-        assert_eq!(run(&volume), run(&scaled));
-    }
-
-    #[test]
-    fn odd_inputs_are_answered() {
-        let progress = Progress::new();
-        for shape in [[1, 30, 30], [1, 1, 1], [3, 1, 50]] {
-            let volume = Volume::new(Array3::from_elem(shape, 0.5f32), None, Unit::PerUm);
-            let regions = supervoxels(&progress, &volume, None, &params(4.5)).unwrap();
-            assert!(regions.ids.iter().all(|id| (1..=regions.n).contains(id)), "{shape:?}");
-        }
-        let empty = Volume::new(Array3::<f32>::zeros((0, 3, 3)), None, Unit::PerUm);
-        let error = supervoxels(&progress, &empty, None, &params(4.5)).unwrap_err();
-        assert_eq!(error, SegmentError::EmptyVolume { shape: [0, 3, 3] });
-        let mut volume = test_data::noisy_balls([8, 8, 8], 1);
-        let none = Array3::from_elem((8, 8, 8), false);
-        assert_eq!(
-            supervoxels(&progress, &volume, Some(none.view()), &params(4.0)).unwrap_err(),
-            SegmentError::EmptyMask
-        );
-        let error = supervoxels(&progress, &volume, None, &params(0.5)).unwrap_err();
-        assert!(error.to_string().contains("size_voxels is 0.5"), "{error}");
-        volume.data[[1, 2, 3]] = f32::NAN;
-        let error = supervoxels(&progress, &volume, None, &params(4.0)).unwrap_err();
-        assert_eq!(error, SegmentError::NonFinite { n: 1, first_zyx: [1, 2, 3] });
-        progress.cancel();
-        let volume = test_data::noisy_balls([8, 8, 8], 1);
-        let error = supervoxels(&progress, &volume, None, &params(4.0)).unwrap_err();
-        assert_eq!(error, SegmentError::Cancelled(Cancelled));
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::landing::{Done, Landing};
 use super::{Event, ExportKind, Level, MeshFormat, Session};
 use crate::base::{MemoryBudget, Progress};
+use crate::gpu::DeviceChoice;
 use crate::io::{self, Kind, WriteRequest};
 use crate::jobs::{JobError, JobSpec, Lane, Policy};
 use crate::ops::chain::{AlignSource, Chain, scan_to_volume};
@@ -93,7 +94,7 @@ impl Session {
             lane: Lane::Work,
             policy: Policy::Queue,
             work: Box::new(move |progress| {
-                let context = Context { progress: progress.clone(), budget };
+                let context = Context { progress: progress.clone(), budget, device: DeviceChoice::Auto };
                 let done = scan_to_volume(&context, data, &chain)?;
                 // An alignment that was found is kept: to look at, to correct, to use again.
                 let mut outcome = match &chain.align {

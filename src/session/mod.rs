@@ -28,6 +28,7 @@ pub use review::{Review, Standing, Verdict};
 pub use settings::{Recent, Settings, Theme};
 
 use crate::base::Progress;
+use crate::gpu::DeviceChoice;
 use crate::jobs::{JobError, JobSpec, JobView, Jobs, Lane, Policy};
 use crate::ops::{self, Context, Forecast, Inputs, Op, OpError, Outcome};
 use crate::project::{Edit, EditError, History, HistoryError, Layer, LayerId, Project, Store, open};
@@ -455,7 +456,7 @@ impl Session {
             lane: Lane::Work,
             policy: op.policy,
             work: Box::new(move |progress| {
-                let context = Context { progress: progress.clone(), budget };
+                let context = Context { progress: progress.clone(), budget, device: DeviceChoice::Auto };
                 land(op.execute(&context, &inputs, &params)?)
             }),
         });
