@@ -8,12 +8,17 @@
 //! [--per-slice K] [--first K] [--keep DIR]`: cells, sets of strokes on each, the flat grid with its missing wedge,
 //! strokes per class and slice, the first seed, a folder that keeps volumes, truth and strokes (raw, little-endian).
 //! `--cancel` adds, for every volume, how long training and predicting go on after they were told to stop.
+//! `--live` instead times the live step of a session from the end of a stroke until the prediction has landed, stage by
+//! stage, and how soon it stops.
 //! `--extras` adds, for every volume: calibration, validation, suggestions, megavoxels and the random field.
 //! `--electron DIR` instead compares supervoxels with a published over-segmentation: DIR holds the raw arrays `gray`
 //! (f32), `truth` and `over` (u32), cubes of 250 voxels.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot make its data stops")]
+
+#[path = "segmentation/live.rs"]
+mod live;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -48,6 +53,7 @@ struct Options {
     confusion: bool,
     extras: bool,
     cancel: bool,
+    live: bool,
     electron: Option<PathBuf>,
     cells: Vec<CellKind>,
 }
@@ -64,6 +70,7 @@ fn options() -> Options {
         confusion: false,
         extras: false,
         cancel: false,
+        live: false,
         electron: None,
         cells: vec![CellKind::Yeast, CellKind::Lymphocyte],
     };
@@ -85,6 +92,7 @@ fn options() -> Options {
             "--first" => options.first = number().unwrap_or(0) as u64,
             "--per-slice" => options.per_slice = number().unwrap_or(options.per_slice),
             "--extras" => options.extras = true,
+            "--live" => options.live = true,
             "--cancel" => options.cancel = true,
             "--confusion" => options.confusion = true,
             "--yeast" => options.cells = vec![CellKind::Yeast],
@@ -505,6 +513,11 @@ fn main() {
             let features = start.elapsed().saturating_sub(slic);
             let before = format!("{:<6.2} {:<14.2}", slic.as_secs_f64(), features.as_secs_f64());
             let name = format!("{kind:?} {seed}");
+            if options.live {
+                let map = scribble(&truth, options.per_slice, 0);
+                live::live(&name, &volume, &truth, &map, &cache);
+                continue;
+            }
             for strokes in 0..options.strokes {
                 rows.push(row(&volume, &name, &cache, &truth, &options, strokes, &before));
             }

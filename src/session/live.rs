@@ -5,12 +5,10 @@
 //! the newest request wins. The prediction is laid over the volume and becomes part of the document
 //! only when it is accepted, with the record of the `segment` operation, whose bits it has.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use ndarray::Array3;
-use rayon::prelude::*;
 use serde_json::Value;
 
 use super::advice::{Advice, AdviceInputs};
@@ -150,12 +148,17 @@ pub(super) struct Live {
     n_predictions: u64,
     /// What the classifier last said of its certainty, and of which volume: it outlives the prediction.
     pub(super) last_uncertainty: Option<(LayerId, Arc<Volume<f32>>)>,
+    /// An array of the grid of the volume that the next prediction may write its uncertainty to.
+    spare: Spare,
     /// Advice on the strokes of a prediction, and the job that makes the next.
     pub(super) advice: Option<Advice>,
     pub(super) advising: Option<JobId>,
     /// How the regions of a volume join into larger ones: layer, revision.
     agglomeration: Option<(LayerId, u64, Arc<Agglomeration>)>,
 }
+
+/// Memory handed from what is no longer shown to what is made next.
+type Spare = Arc<Mutex<Option<Array3<f32>>>>;
 
 /// What is learnt with beside strokes.
 struct Learning {
@@ -252,6 +255,7 @@ impl Session {
         self.jobs.cancel_lane(Lane::Live);
         self.live.building = None;
         self.live.request = None;
+        self.live.spare = Spare::default();
         self.live.state.on = false;
         self.live.state.status.clear();
         self.events.push(Event::PredictionChanged);
@@ -362,13 +366,14 @@ impl Session {
         if let Some(id) = self.live.advising.take() {
             self.jobs.cancel(id);
         }
+        let spare = Arc::clone(&self.live.spare);
         let id = self.jobs.submit(JobSpec {
             label: "Classify".to_owned(),
             key: "classify".to_owned(),
             lane: Lane::Live,
             policy: Policy::Latest,
             work: Box::new(move |progress| {
-                let predicted = predict(progress, request, &cache, &volume, &strokes, &learning)?;
+                let predicted = predict(progress, request, &cache, &volume, &strokes, &learning, &spare)?;
                 Ok(Done::Predicted(Box::new(predicted)))
             }),
         });
@@ -407,7 +412,13 @@ impl Session {
             inputs,
         }));
         // Giving back hundreds of megabytes would take longer than a frame.
-        rayon::spawn(move || drop((last, before)));
+        let spare = Arc::clone(&self.live.spare);
+        rayon::spawn(move || {
+            drop(before);
+            if let Some(Ok(volume)) = last.map(|(_, uncertainty)| Arc::try_unwrap(uncertainty)) {
+                *spare.lock().unwrap_or_else(PoisonError::into_inner) = Some(volume.data);
+            }
+        });
         self.events.push(Event::PredictionChanged);
     }
 
@@ -534,6 +545,7 @@ fn predict(
     volume: &Volume<f32>,
     strokes: &Labels,
     learning: &Learning,
+    spare: &Mutex<Option<Array3<f32>>>,
 ) -> Result<Predicted, JobError> {
     let began = Instant::now();
     let Learning { base, params, seed } = learning;
@@ -544,14 +556,15 @@ fn predict(
         None => segment::train(progress, cache, &scribbles, &training, seed),
     }
     .map_err(OpError::method)?;
-    let labels = prediction.labels(&cache.regions, Some(&scribbles));
     progress.check()?;
-    let surer = surer_of(&prediction, cache, labels.len());
-    let shares = shares_of(&labels);
-    progress.check()?;
-    let bricks = Labels::from_dense(&labels);
-    progress.check()?;
-    let uncertainty = volume.with_data(prediction.uncertainty_volume(&cache.regions), Unit::Arbitrary);
+    let n_voxels = cache.regions.values().len();
+    let surer = surer_of(&prediction, cache, n_voxels);
+    let share = |(id, n)| (id, n as f32 / n_voxels.max(1) as f32);
+    let shares = prediction.counts(cache, &scribbles).into_iter().map(share).collect();
+    let bricks = prediction.bricks(progress, &cache.regions, Some(&scribbles))?;
+    let spare = spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let uncertainty = prediction.uncertainty_in(progress, &cache.regions, spare)?;
+    let uncertainty = volume.with_data(uncertainty, Unit::Arbitrary);
     progress.check()?;
     Ok(Predicted {
         shares,
@@ -564,27 +577,6 @@ fn predict(
         request,
         advice: AdviceInputs { cache: Arc::clone(cache), prediction, scribbles, training, seed },
     })
-}
-
-/// Share of the volume that each class takes, in order of id.
-fn shares_of(labels: &Array3<u16>) -> Vec<(u16, f32)> {
-    let counts = labels
-        .as_slice()
-        .unwrap_or(&[])
-        .par_chunks(1 << 20)
-        .map(|ids| {
-            let mut counts = BTreeMap::<u16, u64>::new();
-            for run in ids.chunk_by(|a, b| a == b) {
-                *counts.entry(run[0]).or_insert(0) += run.len() as u64;
-            }
-            counts
-        })
-        .reduce(BTreeMap::new, |mut sum, counts| {
-            counts.into_iter().for_each(|(id, n)| *sum.entry(id).or_insert(0) += n);
-            sum
-        });
-    let total = labels.len().max(1) as f32;
-    counts.into_iter().map(|(id, n)| (id, n as f32 / total)).collect()
 }
 
 /// Share of the volume that is at most 0 %, 1 % … 100 % uncertain; what lies outside a mask is not.

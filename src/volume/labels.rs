@@ -232,6 +232,16 @@ impl Labels {
             .collect()
     }
 
+    /// Labels of these bricks, in order (z slowest, x fastest). Voxels beyond the volume must be 0.
+    ///
+    /// # Panics
+    /// If there are more or fewer than the shape takes.
+    pub fn of_bricks(shape: [usize; 3], bricks: Vec<Brick>) -> Self {
+        let n: usize = shape.iter().map(|n| n.div_ceil(BRICK)).product();
+        assert_eq!(bricks.len(), n, "as many bricks as the shape takes");
+        Self { shape, bricks }
+    }
+
     /// Makes bricks from a dense array (z, y, x).
     pub fn from_dense(array: &Array3<u16>) -> Self {
         let (nz, ny, nx) = array.dim();
