@@ -523,6 +523,9 @@ fn main() {
             }
         }
     }
+    if options.live {
+        return;
+    }
     let of_class: [f64; N_CLASSES] =
         std::array::from_fn(|c| mean(&rows.iter().map(|r| r[c]).collect::<Vec<_>>()));
     let organelles: Vec<f64> = rows.iter().map(|r| mean(&r[FIRST_ORGANELLE..])).collect();

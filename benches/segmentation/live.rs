@@ -9,7 +9,7 @@ use rand_pcg::Pcg64Mcg;
 use serde_json::Value;
 
 use waterwindow::base::Progress;
-use waterwindow::ops::{Data, Provenance};
+use waterwindow::ops::Provenance;
 use waterwindow::project::{Content, Edit, LabelLayer, Layer, LayerId};
 use waterwindow::segment::{FeatureCache, Scribbles, SegmentParams, train};
 use waterwindow::session::{Command, LiveRequest, Session, Settings};
@@ -44,9 +44,7 @@ fn session_of(volume: &Volume<f32>, map: &Array3<u16>) -> (Session, LayerId, Lay
     let made = || Provenance::new("made".to_owned(), Value::Null, Vec::new(), Vec::new());
     let content =
         Content::Labels(LabelLayer::new(Labels::from_dense(map), volume.voxel_um, volume.origin_um));
-    for (name, content) in
-        [("volume", Content::Other(Data::Volume(Arc::new(volume.clone())))), ("strokes", content)]
-    {
+    for (name, content) in [("volume", Content::Volume(Arc::new(volume.clone()))), ("strokes", content)] {
         let layer = Box::new(Layer::new(name.to_owned(), content, made()));
         edit(&mut session, Edit::AddLayer { index: usize::MAX, layer });
     }
@@ -80,8 +78,9 @@ fn revision(session: &Session) -> u64 {
 
 /// Polls as a window does until a prediction lands; gives the longest poll.
 fn wait_for(session: &mut Session, before: u64) -> Duration {
-    let mut longest = Duration::ZERO;
+    let (mut longest, began) = (Duration::ZERO, Instant::now());
     while revision(session) == before {
+        assert!(began.elapsed() < Duration::from_secs(300), "no prediction: {}", session.live().status);
         let start = Instant::now();
         session.poll();
         longest = longest.max(start.elapsed());
@@ -113,7 +112,13 @@ fn summary(name: &str, mut values: Vec<f64>, unit: &str) {
 }
 
 /// Times the step after further strokes, and how soon it stops.
-pub fn live(name: &str, volume: &Volume<f32>, truth: &Array3<u16>, map: &Array3<u16>, cache: &FeatureCache) {
+pub(crate) fn live(
+    name: &str,
+    volume: &Volume<f32>,
+    truth: &Array3<u16>,
+    map: &Array3<u16>,
+    cache: &FeatureCache,
+) {
     println!("live, {name}, {:?} voxels, {} regions", volume.shape(), cache.regions.n);
     stages(map, cache);
     let (mut session, id, strokes) = session_of(volume, map);
