@@ -263,7 +263,7 @@ impl<'g> Card<'g> {
     /// Waits for a slab and copies its ids.
     fn fetch(&self, ids: &mut [u32]) -> Result<(), CardError> {
         let lost = |error: &dyn std::fmt::Display| CardError::Lost(error.to_string());
-        let (tell, told) = mpsc::channel();
+        let (tell, told) = mpsc::sync_channel(1);
         let part = self.landing.slice(..size_of_val(ids) as u64);
         part.map_async(wgpu::MapMode::Read, move |mapped| {
             let _ = tell.send(mapped);

@@ -109,7 +109,6 @@ fn odd_inputs_are_answered() {
 }
 
 /// A device to compute on, a software driver included; `None`, with a word about it, where there is none.
-#[expect(clippy::print_stderr, reason = "a skipped test is said aloud")]
 fn device() -> Option<&'static Gpu> {
     Gpu::to_compute_on(crate::gpu::DeviceChoice::Gpu).unwrap_or_else(|error| {
         eprintln!("SKIP: {error}");
