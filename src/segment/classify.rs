@@ -17,14 +17,13 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::cache::mean_edge;
 use super::calibrate;
 use super::context::Spread;
-use super::decide::{DecisionParams, LacPrior, Smoother, Votes, heard, weigh};
+use super::decide::{DecisionParams, Smoother, Votes, heard, weigh};
 use super::forest::{Forest, ForestParams, Samples, Trained};
 use super::grow::grow;
 use super::learnt::{Known, Learnt};
@@ -32,7 +31,8 @@ use super::noise;
 use super::polish::polish;
 use super::prediction::best_two;
 use super::random_field::RandomField;
-use super::{FeatureCache, Prediction, Recipe, RegionFeatures, Scribbles, SegmentError, SupervoxelMethod};
+use super::samples::{Sample, samples};
+use super::{FeatureCache, Prediction, Recipe, RegionFeatures, Scribbles, SegmentError};
 use crate::base::{Cancelled, Progress, Unit};
 use crate::volume::Volume;
 
@@ -88,75 +88,6 @@ fn one() -> f32 {
     1.0
 }
 
-/// One painted region and class.
-pub(super) struct Sample {
-    pub(super) region: u32,
-    pub(super) class: u16,
-    pub(super) stroke: u32,
-    /// Painted voxels; 0 where a neighbour of a painted region stands in.
-    pub(super) n: u32,
-}
-
-impl Sample {
-    /// How much it counts in training: voxels of a region are no independent samples.
-    pub(super) fn weight(&self) -> f32 {
-        (self.n.max(1) as f32).sqrt()
-    }
-}
-
-/// The painted regions, and the painted classes with those that are known anyway, in increasing order.
-pub(super) fn samples(
-    cache: &FeatureCache,
-    scribbles: &Scribbles,
-    known: &[u16],
-) -> Result<(Vec<Sample>, Vec<u16>), SegmentError> {
-    let shape = cache.regions.shape();
-    if scribbles.shape != shape {
-        return Err(SegmentError::ShapeMismatch {
-            what: "the scribble map",
-            expected: shape,
-            found: scribbles.shape,
-        });
-    }
-    let ids = cache.regions.values();
-    let mut painted: Vec<(u32, u16, u32)> = scribbles
-        .voxels()
-        .iter()
-        .zip(scribbles.strokes())
-        .filter(|((index, _), _)| ids[*index] > 0)
-        .map(|((index, class), stroke)| (ids[*index] - 1, *class, stroke))
-        .collect();
-    painted.sort_unstable();
-    let classes = check_classes(painted.iter().map(|p| p.1), known)?;
-    let position = |class: u16| classes.iter().position(|c| *c == class).unwrap_or(0) as u16;
-    let samples = painted
-        .chunk_by(|a, b| (a.0, a.1) == (b.0, b.1))
-        .map(|run| Sample {
-            region: run[0].0,
-            class: position(run[0].1),
-            stroke: run[0].2,
-            n: run.len() as u32,
-        })
-        .collect();
-    Ok((samples, classes))
-}
-
-/// The painted classes and those that are known anyway, in increasing order; an error if none is painted or there are
-/// fewer than two in all.
-fn check_classes(painted: impl Iterator<Item = u16>, known: &[u16]) -> Result<Vec<u16>, SegmentError> {
-    let mut classes: Vec<u16> = painted.collect();
-    if !classes.is_empty() {
-        classes.extend_from_slice(known);
-    }
-    classes.sort_unstable();
-    classes.dedup();
-    match classes[..] {
-        [] => Err(SegmentError::NoScribbles),
-        [class] => Err(SegmentError::OneClass { class }),
-        _ => Ok(classes),
-    }
-}
-
 /// Trains a classifier on the painted regions and predicts every region with it.
 ///
 /// # Errors
@@ -191,7 +122,8 @@ pub fn refine(
     learn(progress, cache, scribbles, Some(base), params, seed)
 }
 
-fn learn(
+/// [`train`] or [`refine`].
+pub(super) fn learn(
     progress: &Progress,
     cache: &FeatureCache,
     scribbles: &Scribbles,
@@ -523,170 +455,6 @@ pub fn predict(
     Ok(state.into_prediction(progress, [classifier.temperature, noise], &classifier.decision)?)
 }
 
-/// What the user may choose about a whole segmentation; the defaults are what the benchmarks found best.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SegmentParams {
-    /// Edge of a supervoxel in voxels, 2 to 64; chosen by the program where it is not given.
-    pub region_voxels: Option<f32>,
-    /// How supervoxels are found.
-    pub regions: SupervoxelMethod,
-    /// Trees of each forest, 1 to 10 000.
-    pub trees: u32,
-    /// Rounds in which the forest also sees what the neighbourhood was taken for, 0 to 5.
-    pub context_rounds: u32,
-    /// How much neighbouring regions want the same class, 0 (not) to 100.
-    pub smooth: f32,
-    /// How neighbours are brought to agree.
-    pub smoother: Smoother,
-    /// Greatest tilt of the scan to either side in degrees, 10 to 90; none where it was turned all the way.
-    pub tilt_range_deg: Option<f32>,
-    /// What is known of the absorption of classes: `class:mean:sd` in 1/µm, separated by commas.
-    pub lac_priors: String,
-    /// How much that counts, 0 (not) to 10.
-    pub lac_weight: f32,
-}
-
-impl Default for SegmentParams {
-    fn default() -> Self {
-        let train = TrainParams::default();
-        Self {
-            region_voxels: None,
-            regions: SupervoxelMethod::Slic,
-            trees: train.forest.trees,
-            context_rounds: train.context_rounds,
-            smooth: train.decision.smoothness,
-            smoother: train.decision.smoother,
-            tilt_range_deg: None,
-            lac_priors: String::new(),
-            lac_weight: train.decision.lac_weight,
-        }
-    }
-}
-
-impl SegmentParams {
-    /// How regions and features are made.
-    pub fn recipe(&self) -> Recipe {
-        let mut recipe = Recipe::default();
-        recipe.supervoxels.method = self.regions;
-        if let Some(size) = self.region_voxels {
-            recipe.supervoxels.size_voxels = size;
-        }
-        recipe
-    }
-
-    /// How the forests are trained.
-    ///
-    /// # Errors
-    /// [`SegmentError::Parameter`] for a value out of its range.
-    pub fn training(&self) -> Result<TrainParams, SegmentError> {
-        let range = |name, value: u32, low, high, range| {
-            if (low..=high).contains(&value) {
-                Ok(())
-            } else {
-                Err(SegmentError::Parameter { name, value: f64::from(value), range })
-            }
-        };
-        range("trees", self.trees, 1, 10_000, "1 to 10 000")?;
-        range("context_rounds", self.context_rounds, 0, 5, "0 to 5")?;
-        let mut params = TrainParams { context_rounds: self.context_rounds, ..TrainParams::default() };
-        params.forest.trees = self.trees;
-        let bounded = |name, value: f32, low: f32, high: f32, range| {
-            if (low..=high).contains(&value) {
-                Ok(value)
-            } else {
-                Err(SegmentError::Parameter { name, value: f64::from(value), range })
-            }
-        };
-        let decision = &mut params.decision;
-        decision.smoothness = bounded("smooth", self.smooth, 0.0, 100.0, "0 to 100")?;
-        decision.smoother = self.smoother;
-        decision.tilt_range_deg = match self.tilt_range_deg {
-            Some(tilt) => Some(bounded("tilt_range_deg", tilt, 10.0, 90.0, "10 to 90 degrees")?),
-            None => None,
-        };
-        decision.lac_priors = LacPrior::list(&self.lac_priors)?;
-        decision.lac_weight = bounded("lac_weight", self.lac_weight, 0.0, 10.0, "0 to 10")?;
-        Ok(params)
-    }
-}
-
-/// A whole segmentation: labels, what they rest on, and the classifier for the next volume.
-#[derive(Debug, Clone)]
-pub struct Segmentation {
-    /// Class of every voxel, shape (z, y, x); 0 outside the mask only.
-    pub labels: Array3<u16>,
-    /// Regions and features.
-    pub cache: FeatureCache,
-    /// Probabilities of the regions.
-    pub prediction: Prediction,
-    /// The classifier.
-    pub classifier: Classifier,
-}
-
-/// Segments a volume from strokes: supervoxels, features, training and prediction in one go.
-///
-/// `scribbles` has the volume's shape: 0 is unpainted, k is class k. Every voxel of the result gets one of the
-/// painted classes, 0 only outside `mask`. Where there is a `base`, the strokes are added to what it learnt on other
-/// volumes: see [`refine`].
-///
-/// # Errors
-/// [`SegmentError`]: shapes that differ, values that are not finite, no class or only one painted, cancel.
-pub fn segment(
-    progress: &Progress,
-    volume: &Volume<f32>,
-    scribbles: ArrayView3<'_, u16>,
-    mask: Option<ArrayView3<'_, bool>>,
-    base: Option<&Classifier>,
-    params: &SegmentParams,
-    seed: u64,
-) -> Result<Segmentation, SegmentError> {
-    segment_with(progress, volume, scribbles, &Aids { mask, base, halves: None }, params, seed)
-}
-
-/// What may help a segmentation along.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Aids<'a> {
-    /// Where there is anything to segment.
-    pub mask: Option<ArrayView3<'a, bool>>,
-    /// What the strokes are added to: see [`refine`].
-    pub base: Option<&'a Classifier>,
-    /// The volume from half of the views each: see [`FeatureCache::build_with_halves`].
-    pub halves: Option<[&'a Volume<f32>; 2]>,
-}
-
-/// [`segment`] with all that may help.
-///
-/// # Errors
-/// Those of [`segment`]; [`SegmentError::SameHalves`], [`SegmentError::Halves`] where halves do not fit.
-pub fn segment_with(
-    progress: &Progress,
-    volume: &Volume<f32>,
-    scribbles: ArrayView3<'_, u16>,
-    aids: &Aids<'_>,
-    params: &SegmentParams,
-    seed: u64,
-) -> Result<Segmentation, SegmentError> {
-    let Aids { mask, base, halves } = *aids;
-    let training = params.training()?;
-    let (z, y, x) = scribbles.dim();
-    let scribbles = Scribbles::from_map(scribbles);
-    // What is wrong with the strokes is said before the long work.
-    if [z, y, x] != volume.shape() {
-        return Err(SegmentError::ShapeMismatch {
-            what: "the scribble map",
-            expected: volume.shape(),
-            found: [z, y, x],
-        });
-    }
-    check_classes(scribbles.voxels().iter().map(|v| v.1), base.map_or(&[], |base| &base.classes))?;
-    let recipe = base.map_or_else(|| params.recipe(), |base| base.recipe_for(volume));
-    let cache = FeatureCache::build_with_halves(progress, volume, halves, mask, &recipe)?;
-    let (classifier, prediction) = learn(progress, &cache, &scribbles, base, &training, seed)?;
-    let labels = prediction.labels(&cache.regions, Some(&scribbles));
-    Ok(Segmentation { labels, cache, prediction, classifier })
-}
-
 /// Features of some regions and, beside them, their context (one row per entry of `regions`, or none).
 struct Rows<'a> {
     features: &'a RegionFeatures,
@@ -728,186 +496,5 @@ impl Rows<'_> {
             Ok::<_, Cancelled>(())
         })?;
         Ok(out)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::segment::test_data;
-
-    /// Strokes along x in three slices of [`test_data::balls`], class + 1.
-    fn strokes(truth: &Array3<u16>) -> Array3<u16> {
-        let (nz, ny, nx) = truth.dim();
-        let mut map = Array3::zeros(truth.dim());
-        for z in [nz / 2 - 3, nz / 2, nz / 2 + 3] {
-            for x in 2..nx - 2 {
-                map[[z, ny / 2, x]] = truth[[z, ny / 2, x]] + 1;
-            }
-        }
-        map
-    }
-
-    fn dice(a: &Array3<u16>, b: &Array3<u16>, class: u16) -> f64 {
-        let both = a.iter().zip(b).filter(|(a, b)| **a == class && **b == class).count();
-        let each = a.iter().chain(b).filter(|v| **v == class).count();
-        2.0 * both as f64 / each.max(1) as f64
-    }
-
-    fn params() -> SegmentParams {
-        SegmentParams { region_voxels: Some(3.5), trees: 40, ..SegmentParams::default() }
-    }
-
-    fn run(volume: &Volume<f32>, map: &Array3<u16>, seed: u64) -> Result<Segmentation, SegmentError> {
-        segment(&Progress::new(), volume, map.view(), None, None, &params(), seed)
-    }
-
-    #[test]
-    fn balls_in_noise_are_found_from_three_painted_slices() {
-        let shape = [48; 3];
-        let truth = test_data::balls(shape);
-        let found = run(&test_data::noisy_balls(shape, 11), &strokes(&truth), 1).unwrap();
-        let truth = truth.mapv(|c| c + 1);
-        for (class, least) in [(1, 0.97), (2, 0.93), (3, 0.85)] {
-            // Seen: 0.99, 0.97, 0.9 to 0.95. Thresholds on single voxels reach 0.8 for class 2.
-            let dice = dice(&found.labels, &truth, class);
-            assert!(dice >= least, "class {class}: Dice {dice:.3}");
-        }
-    }
-
-    #[test]
-    fn every_voxel_gets_a_painted_class_and_strokes_are_kept() {
-        let shape = [24; 3];
-        let truth = test_data::balls(shape);
-        let mut map = strokes(&truth);
-        map.mapv_inplace(|c| c * 5);
-        map[[0, 0, 0]] = 15;
-        let mask = Array3::from_shape_fn(shape, |(z, _, _)| z < 20);
-        let volume = test_data::noisy_balls(shape, 3);
-        let found =
-            segment(&Progress::new(), &volume, map.view(), Some(mask.view()), None, &params(), 1).unwrap();
-        assert_eq!(found.prediction.classes, vec![5, 10, 15]);
-        for ((zyx, label), inside) in found.labels.indexed_iter().zip(&mask) {
-            assert_eq!(*inside, [5, 10, 15].contains(label), "{zyx:?} is {label}");
-            assert!(!inside || map[zyx] == 0 || map[zyx] == *label, "stroke at {zyx:?} is lost");
-        }
-        let uncertainty = found.prediction.uncertainty_volume(&found.cache.regions);
-        assert!(uncertainty.iter().all(|u| (0.0..=1.0).contains(u)));
-        let sum = [5, 10, 15]
-            .map(|c| found.prediction.probability_volume(&found.cache.regions, c).unwrap()[[3, 4, 5]])
-            .iter()
-            .sum::<f32>();
-        assert!((sum - 1.0).abs() < 1e-5, "probabilities sum to {sum}");
-        assert_eq!(found.prediction.probability_volume(&found.cache.regions, 6), None);
-    }
-
-    #[test]
-    fn same_seed_same_bits_for_any_thread_count() {
-        let shape = [24, 20, 28];
-        let (volume, map) = (test_data::noisy_balls(shape, 3), strokes(&test_data::balls(shape)));
-        let run = |n, seed| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
-            pool.install(|| run(&volume, &map, seed).unwrap())
-        };
-        let (one, three, other) = (run(1, 7), run(3, 7), run(1, 8));
-        assert_eq!(one.labels, three.labels);
-        assert_eq!(one.prediction, three.prediction);
-        assert_ne!(one.prediction, other.prediction);
-    }
-
-    #[test]
-    fn a_saved_classifier_labels_another_volume_and_refuses_another_unit() {
-        let shape = [32; 3];
-        let truth = test_data::balls(shape);
-        let found = run(&test_data::noisy_balls(shape, 3), &strokes(&truth), 1).unwrap();
-        let text = serde_json::to_string(&found.classifier).unwrap();
-        let classifier: Classifier = serde_json::from_str(&text).unwrap();
-        assert_eq!(classifier, found.classifier);
-        let progress = Progress::new();
-        let mut next = test_data::noisy_balls(shape, 99);
-        let cache = FeatureCache::build(&progress, &next, None, &classifier.recipe_for(&next)).unwrap();
-        let labels = predict(&progress, &cache, &classifier).unwrap().labels(&cache.regions, None);
-        let truth = truth.mapv(|c| c + 1);
-        assert!(dice(&labels, &truth, 2) > 0.9, "Dice {}", dice(&labels, &truth, 2));
-        next.unit = Unit::Absorbance;
-        let cache = FeatureCache::build(&progress, &next, None, &classifier.recipe).unwrap();
-        let error = predict(&progress, &cache, &classifier).unwrap_err().to_string();
-        assert!(error.contains("1/um") && error.contains("absorbance"), "{error}");
-        next.unit = Unit::PerUm;
-        next.voxel_um = Some([0.01; 3]);
-        assert_eq!(classifier.recipe_for(&next).supervoxels.size_voxels, 7.0);
-    }
-
-    #[test]
-    fn a_classifier_is_refined_with_a_stroke_of_a_class_it_did_not_know() {
-        let shape = [48; 3];
-        let truth = test_data::balls(shape);
-        let base = run(&test_data::noisy_balls(shape, 3), &strokes(&truth), 1).unwrap().classifier;
-        let base: Classifier = serde_json::from_str(&serde_json::to_string(&base).unwrap()).unwrap();
-        // The next volume has a slab of something else.
-        let mut volume = test_data::noisy_balls(shape, 99);
-        volume.data.slice_mut(ndarray::s![..6, .., ..]).mapv_inplace(|v| v + 0.6);
-        let mut map = Array3::zeros(shape);
-        map.slice_mut(ndarray::s![3, 24, 8..40]).fill(9);
-        map.slice_mut(ndarray::s![24, 24, 8..40])
-            .assign(&truth.slice(ndarray::s![24, 24, 8..40]).mapv(|c| c + 1));
-        let refined =
-            segment(&Progress::new(), &volume, map.view(), None, Some(&base), &params(), 1).unwrap();
-        assert_eq!(refined.classifier.classes, [1, 2, 3, 9]);
-        let truth = Array3::from_shape_fn(shape, |at| if at.0 < 6 { 9 } else { truth[at] + 1 });
-        for (class, least) in [(1, 0.9), (2, 0.85), (9, 0.8)] {
-            // Seen: 0.99, 0.93, 0.91. The base alone knows no class 9.
-            let dice = dice(&refined.labels, &truth, class);
-            assert!(dice >= least, "class {class}: Dice {dice:.3}");
-        }
-        // What was refined can be refined again, and knows all classes.
-        let again = &refined.classifier;
-        let twice = segment(&Progress::new(), &volume, map.view(), None, Some(again), &params(), 1).unwrap();
-        assert_eq!(twice.classifier.classes, [1, 2, 3, 9]);
-        let old = Classifier { learnt: Learnt::default(), ..base.clone() };
-        let refused = segment(&Progress::new(), &volume, map.view(), None, Some(&old), &params(), 1);
-        assert_eq!(refused.unwrap_err(), SegmentError::NothingLearnt);
-        volume.unit = Unit::Absorbance;
-        let refused = segment(&Progress::new(), &volume, map.view(), None, Some(&base), &params(), 1);
-        assert!(matches!(refused, Err(SegmentError::Unit { .. })));
-    }
-
-    #[test]
-    fn the_random_field_smooths_and_priors_need_a_lac() {
-        let shape = [32; 3];
-        let (mut volume, truth) = (test_data::noisy_balls(shape, 3), test_data::balls(shape));
-        let map = strokes(&truth);
-        let run = |volume: &Volume<f32>, params: &SegmentParams| {
-            segment(&Progress::new(), volume, map.view(), None, None, params, 1)
-        };
-        let field = SegmentParams {
-            smoother: Smoother::RandomField,
-            tilt_range_deg: Some(65.0),
-            lac_priors: "1:0.1:0.03,2:0.25:0.03,3:0.5:0.05".to_owned(),
-            ..params()
-        };
-        let found = run(&volume, &field).unwrap();
-        assert!(dice(&found.labels, &truth.mapv(|c| c + 1), 2) > 0.9);
-        volume.unit = Unit::Absorbance;
-        let error = run(&volume, &field).unwrap_err();
-        assert_eq!(error, SegmentError::PriorUnit { found: Unit::Absorbance });
-    }
-
-    #[test]
-    fn bad_inputs_get_one_clear_sentence() {
-        let shape = [12; 3];
-        let mut volume = test_data::noisy_balls(shape, 3);
-        let map = strokes(&test_data::balls(shape));
-        let text = |r: Result<Segmentation, SegmentError>| r.unwrap_err().to_string();
-        assert!(text(run(&volume, &Array3::zeros(shape), 1)).contains("no scribbles"));
-        assert!(text(run(&volume, &map.mapv(|c| c.min(1) * 4), 1)).contains("only class 4"));
-        assert!(text(run(&volume, &Array3::ones((12, 12, 13)), 1)).contains("12×12×13"));
-        volume.data[[2, 3, 4]] = f32::NAN;
-        assert!(text(run(&volume, &map, 1)).contains("(2, 3, 4)"));
-        volume.data[[2, 3, 4]] = 0.1;
-        let progress = Progress::new();
-        progress.cancel();
-        let error = segment(&progress, &volume, map.view(), None, None, &params(), 1).unwrap_err();
-        assert_eq!(error, SegmentError::Cancelled(Cancelled));
     }
 }

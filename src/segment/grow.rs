@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use super::classify::Sample;
 use super::features::neighbour_noise;
 use super::regions::Adjacency;
+use super::samples::Sample;
 use super::{FeatureCache, RegionFeatures};
 
 /// How far means may differ, in units of the noise between neighbours.

@@ -1,3 +1,5 @@
+//! Supervoxels between membranes, on a foam of cells with thin walls.
+
 use super::*;
 use crate::base::{Cancelled, Unit};
 use crate::segment::{SupervoxelMethod, quality, supervoxels, supervoxels_between, test_data};

@@ -113,7 +113,7 @@ mod tests {
     use rand_pcg::Pcg64Mcg;
 
     use super::*;
-    use crate::segment::classify::{Aids, segment_with};
+    use crate::segment::{Aids, segment_with};
     use crate::segment::{FeatureCache, Recipe, SegmentParams, test_data};
 
     const SHAPE: [usize; 3] = [40; 3];

@@ -7,9 +7,9 @@
 //!
 //! Cost: one forest for the strokes and one per slab, on the painted regions only.
 
-use super::classify::{Sample, samples};
 use super::forest::{Forest, ForestParams, Samples};
 use super::prediction::best_two;
+use super::samples::{Sample, samples};
 use super::{FeatureCache, Scribbles, SegmentError, TrainParams};
 use crate::base::Progress;
 

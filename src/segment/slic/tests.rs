@@ -1,3 +1,5 @@
+//! Supervoxels on volumes whose truth is known; the same on a graphics device where there is one.
+
 use super::*;
 use crate::base::Unit;
 use crate::segment::test_data;
