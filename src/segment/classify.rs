@@ -139,10 +139,7 @@ pub(super) fn learn(
     let mut stroke: Vec<u32> = samples.iter().map(|s| s.stroke).collect();
     let is_painted: Vec<bool> = samples.iter().map(|s| s.n > 0).collect();
     let painted: Vec<u32> = samples.iter().map(|s| s.region).collect();
-    if let Some(base) = base.filter(|base| base.noise.is_some() != cache.noise.is_some()) {
-        return Err(SegmentError::Halves { trained: base.noise.is_some() });
-    }
-    let known = base.map(|base| base.known(cache.unit, &classes, 1 + max_of(&stroke))).transpose()?;
+    let known = base.map(|base| base.known(cache, &classes, 1 + max_of(&stroke))).transpose()?;
     let mut n_context_rounds = params.context_rounds;
     if let (Some(known), Some(base)) = (&known, base) {
         class.extend_from_slice(&known.class);
@@ -409,15 +406,20 @@ impl Classifier {
         recipe
     }
 
-    /// What it learnt, for a training on values of a unit.
-    fn known(&self, unit: Unit, classes: &[u16], first_stroke: u32) -> Result<Known, SegmentError> {
-        self.check_unit(unit)?;
+    /// What it learnt, for a training on the regions of a volume.
+    fn known(&self, cache: &FeatureCache, classes: &[u16], first_stroke: u32) -> Result<Known, SegmentError> {
+        self.check_fits(cache)?;
         self.learnt.known(&self.classes, classes, first_stroke)
     }
 
-    fn check_unit(&self, found: Unit) -> Result<(), SegmentError> {
-        let trained = self.unit;
-        if trained == found { Ok(()) } else { Err(SegmentError::Unit { trained, found }) }
+    /// Whether a volume has the unit that it was trained on, and half-sets if and only if it knows them.
+    fn check_fits(&self, cache: &FeatureCache) -> Result<(), SegmentError> {
+        let (trained, found) = (self.unit, cache.unit);
+        if trained != found {
+            return Err(SegmentError::Unit { trained, found });
+        }
+        let trained = self.noise.is_some();
+        if trained == cache.noise.is_some() { Ok(()) } else { Err(SegmentError::Halves { trained }) }
     }
 }
 
@@ -431,11 +433,8 @@ pub fn predict(
     cache: &FeatureCache,
     classifier: &Classifier,
 ) -> Result<Prediction, SegmentError> {
-    classifier.check_unit(cache.unit)?;
+    classifier.check_fits(cache)?;
     check_priors(&classifier.decision, cache.unit)?;
-    if classifier.noise.is_some() != cache.noise.is_some() {
-        return Err(SegmentError::Halves { trained: classifier.noise.is_some() });
-    }
     let k = classifier.classes.len();
     let mut state = State::new(cache, &classifier.classes, classifier.decision.tilt_range_deg);
     progress.phase("Predicting", classifier.forests.len() as u64);

@@ -14,6 +14,7 @@
 use ndarray::{Array3, ArrayView3};
 use serde::{Deserialize, Serialize};
 
+use super::cache::mean_edge;
 use super::features::voxels::{PER_SCALE, VoxelFeatures};
 use super::forest::{Forest, ForestParams, Samples};
 use super::fragments::Walls;
@@ -152,8 +153,8 @@ fn smoothed(
 
 /// Thickness of membranes in voxels of the mean edge.
 fn thickness(volume: &Volume<f32>, params: &SlicParams) -> Result<f32, SegmentError> {
-    let thickness = match (params.wall_nm, volume.voxel_um) {
-        (Some(nm), Some(um)) => (f64::from(nm) / 1000.0 / (um[0] * um[1] * um[2]).cbrt()) as f32,
+    let thickness = match (params.wall_nm, mean_edge(volume)) {
+        (Some(nm), Some(edge_um)) => (f64::from(nm) / 1000.0 / edge_um) as f32,
         (Some(_), None) => return Err(SegmentError::VoxelSize),
         (None, _) => params.wall_voxels,
     };

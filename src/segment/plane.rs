@@ -48,13 +48,8 @@ impl Plane {
         let [right, down] = self.right_down();
         let normal = cross(right, down);
         let step: [f64; 3] = std::array::from_fn(|a| to[a] - from[a]);
-        [cross(down, normal), cross(normal, right)]
-            .iter()
-            .zip([right, down])
-            .map(|(dual, along)| dot(step, *dual) / dot(along, *dual))
-            .collect::<Vec<_>>()
-            .try_into()
-            .unwrap_or([0.0; 2])
+        [(right, cross(down, normal)), (down, cross(normal, right))]
+            .map(|(along, dual)| dot(step, dual) / dot(along, dual))
     }
 
     /// The slice through a position, and `more` slices to either side of it.
