@@ -13,6 +13,8 @@
 //!    with their reprojection.
 
 mod axis;
+mod fiducial;
+mod from_start;
 mod level;
 mod matching;
 mod neighbours;
@@ -22,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Cancelled, Progress};
 use crate::volume::{Alignment, TiltSeries, ViewShift};
+pub use fiducial::fit_tracks;
 use level::Level;
 
 /// What is aligned.
@@ -35,6 +38,8 @@ pub enum Method {
     Axis,
     /// Every view, by projection matching; kept only where it fits better.
     Projection,
+    /// Every view, by gold beads that are followed through the series; also the direction of the axis.
+    Fiducial,
     /// Nothing: the rotation axis at the middle column.
     None,
 }
@@ -49,11 +54,13 @@ pub struct AlignParams {
     pub cycles: usize,
     /// Pixels that the finest comparison is binned by, 1 to 16; unset: as fine as 256 columns.
     pub finest_bin: Option<usize>,
+    /// Diameter of the beads in pixels, 2 to 200; unset: guessed from the views.
+    pub bead_px: Option<f64>,
 }
 
 impl Default for AlignParams {
     fn default() -> Self {
-        Self { method: Method::Auto, cycles: 8, finest_bin: None }
+        Self { method: Method::Auto, cycles: 8, finest_bin: None, bead_px: None }
     }
 }
 
@@ -87,6 +94,22 @@ pub enum AlignError {
         /// Which view, from 0.
         view: usize,
     },
+    /// Too few beads for a fit.
+    #[error("{0} beads with three points or more, at least 2 are needed")]
+    Beads(usize),
+    /// A length is out of range.
+    #[error("{name} is {value}, it must be {range}")]
+    Length {
+        /// Name of the parameter.
+        name: &'static str,
+        /// What was asked for.
+        value: f64,
+        /// What is allowed, in words.
+        range: &'static str,
+    },
+    /// The alignment to start from does not fit the series.
+    #[error("{0}")]
+    Start(String),
     /// A parameter is out of range.
     #[error("{name} is {value}, it must be {range}")]
     Parameter {
@@ -106,8 +129,8 @@ pub enum AlignError {
 const WORTH: f64 = 0.05;
 
 const AXIS: &str = "rotation axis; score: mean correlation of held-out views with their reprojection";
-const MASSES: &str =
-    "masses of rows and views; score: mean correlation of held-out views with their reprojection";
+const STARTED: &str = "masses, neighbours or a given alignment, as they were; score: mean correlation of held-out views with their reprojection";
+const BEADS: &str = "gold beads; score: mean correlation of held-out views with their reprojection";
 const MATCHED: &str =
     "projection matching; score: mean correlation of held-out views with their reprojection";
 
@@ -123,7 +146,18 @@ enum Trust {
 /// Shifts of all views as (y, x), in unbinned pixels.
 type Shifts = Vec<[f64; 2]>;
 
-/// Finds the alignment of a series.
+/// What [`align`] gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Aligned {
+    /// The alignment.
+    pub alignment: Alignment,
+    /// Sentences for the user: why another method was used than the one asked for.
+    pub notes: Vec<String>,
+}
+
+/// Finds the alignment of a series, from `start` if there is one: what that leaves out stays out, its tilts, rotations
+/// and magnifications are kept (beads refine them), its shifts are where the search begins if they fit better than
+/// others, and its beads are the ones that are followed.
 ///
 /// `score` of the result is the mean correlation (0 to 1) of held-out views with their reprojection,
 /// high-passed, at the finest binning; absent for [`Method::None`]. Peak memory: about three times
@@ -134,6 +168,75 @@ type Shifts = Vec<[f64; 2]>;
 pub fn align(
     progress: &Progress,
     series: &TiltSeries,
+    start: Option<&Alignment>,
+    params: &AlignParams,
+) -> Result<Aligned, AlignError> {
+    if let Some(problem) = start.and_then(|start| start.problem(series.n_views())) {
+        return Err(AlignError::Start(problem));
+    }
+    let mut notes = Vec::new();
+    if params.method == Method::Fiducial {
+        check(series, params)?;
+        match by_tracks(progress, series, start, params)? {
+            Ok(alignment) => return Ok(Aligned { alignment, notes }),
+            Err(reason) => notes.push(format!("not aligned by beads but without markers: {reason}")),
+        }
+    }
+    let alignment = match start {
+        None => align_all(progress, series, None, params)?,
+        Some(start) if params.method == Method::None => start.clone(),
+        Some(start) => {
+            let (turned, used) = from_start::turned(progress, series, start)?;
+            let shifts = from_start::shifts(start, &used);
+            let found = align_all(progress, &turned, Some(shifts), params)?;
+            from_start::put_back(start, &used, found)
+        }
+    };
+    Ok(Aligned { alignment, notes })
+}
+
+/// Alignment by beads if that fits no worse than what there was before, else in words why not.
+fn by_tracks(
+    progress: &Progress,
+    series: &TiltSeries,
+    start: Option<&Alignment>,
+    params: &AlignParams,
+) -> Result<Result<Alignment, String>, AlignError> {
+    let identity = Alignment::identity(&series.angles_deg);
+    let before = start.unwrap_or(&identity);
+    let mut found = match fiducial::by_beads(progress, series, before, params.bead_px)? {
+        Ok(found) => found,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let bin = bins(series, params).last().copied().unwrap_or(1);
+    let (was, is) = (held_out(progress, series, before, bin)?, held_out(progress, series, &found, bin)?);
+    if is < was {
+        return Ok(Err(format!(
+            "held-out views fit their reprojection worse than before (correlation {is:.3} after {was:.3})"
+        )));
+    }
+    BEADS.clone_into(&mut found.method);
+    found.score = Some(is);
+    Ok(Ok(found))
+}
+
+/// The score of an alignment: mean correlation of held-out views with their reprojection.
+fn held_out(
+    progress: &Progress,
+    series: &TiltSeries,
+    alignment: &Alignment,
+    bin: usize,
+) -> Result<f64, Cancelled> {
+    let (turned, used) = from_start::turned(progress, series, alignment)?;
+    let level = Level::new(progress, &turned, bin)?;
+    matching::score(progress, &level, &from_start::shifts(alignment, &used))
+}
+
+/// The alignment of a series whose views all take part and have neither turned nor grown.
+fn align_all(
+    progress: &Progress,
+    series: &TiltSeries,
+    start: Option<Shifts>,
     params: &AlignParams,
 ) -> Result<Alignment, AlignError> {
     check(series, params)?;
@@ -156,17 +259,16 @@ pub fn align(
     }
     let (shifts, method, score) = match params.method {
         Method::Axis => axis_only(progress, &levels)?,
-        _ => every_view(progress, &levels, params.cycles)?,
+        _ => every_view(progress, &levels, start, params.cycles)?,
     };
     let views = shifts.iter().zip(&series.angles_deg).enumerate();
     let views = views.map(|(index, (shift, angle_deg))| ViewShift {
-        index,
-        angle_deg: *angle_deg,
         shift_y_px: shift[0],
         shift_x_px: shift[1],
-        used: true,
+        ..ViewShift::still(index, *angle_deg)
     });
-    Ok(Alignment { version: 1, method: method.to_owned(), views: views.collect(), score: Some(score) })
+    let (views, method) = (views.collect(), method.to_owned());
+    Ok(Alignment { version: 1, method, views, score: Some(score), beads: None })
 }
 
 fn check(series: &TiltSeries, params: &AlignParams) -> Result<(), AlignError> {
@@ -183,6 +285,9 @@ fn check(series: &TiltSeries, params: &AlignParams) -> Result<(), AlignError> {
     }
     if let Some(value) = params.finest_bin.filter(|bin| !(1..=16).contains(bin)) {
         return Err(AlignError::Parameter { name: "finest_bin", value, range: "between 1 and 16" });
+    }
+    if let Some(value) = params.bead_px.filter(|px| !(2.0..=200.0).contains(px)) {
+        return Err(AlignError::Length { name: "bead_px", value, range: "between 2 and 200 pixels" });
     }
     if let Some(view) = series.angles_deg.iter().position(|angle| !angle.is_finite()) {
         return Err(AlignError::NotFinite { view });
@@ -216,7 +321,12 @@ fn axis_only(progress: &Progress, levels: &[Level]) -> Result<Found, AlignError>
     Ok((shifts, AXIS, score))
 }
 
-fn every_view(progress: &Progress, levels: &[Level], cycles: usize) -> Result<Found, AlignError> {
+fn every_view(
+    progress: &Progress,
+    levels: &[Level],
+    given: Option<Shifts>,
+    cycles: usize,
+) -> Result<Found, AlignError> {
     let (coarsest, finest) = (&levels[0], &levels[levels.len() - 1]);
     let offset = axis::find(progress, levels)?;
     let still = vec![[0.0, offset]; finest.n_views()];
@@ -224,6 +334,7 @@ fn every_view(progress: &Progress, levels: &[Level], cycles: usize) -> Result<Fo
     if !finest.full_rotation {
         starts.push((neighbours::start(progress, levels)?, false));
     }
+    starts.extend(given.map(|shifts| (shifts, false)));
     // The start that fits best at a coarse binning goes on; views that stand still are left alone.
     let (mut start, mut weighed) = starts.remove(0);
     let mut best = matching::score(progress, coarsest, &start)?;
@@ -252,7 +363,7 @@ fn every_view(progress: &Progress, levels: &[Level], cycles: usize) -> Result<Fo
     let mut method = MATCHED;
     if !is_better(score, start_score) {
         (shifts, score) = (start, start_score);
-        method = if shifts == still { AXIS } else { MASSES };
+        method = if shifts == still { AXIS } else { STARTED };
     }
     Ok((shifts, method, score))
 }

@@ -65,7 +65,9 @@ fn residual(found: &Alignment, truth: &[[f64; 2]]) -> [f64; 2] {
 }
 
 fn run(series: &TiltSeries, method: Method) -> Alignment {
-    align(&Progress::new(), series, &AlignParams { method, ..AlignParams::default() }).unwrap()
+    align(&Progress::new(), series, None, &AlignParams { method, ..AlignParams::default() })
+        .unwrap()
+        .alignment
 }
 
 #[test]
@@ -111,22 +113,25 @@ fn threads_do_not_change_a_bit_and_cancel_stops() {
     assert_eq!(single, run(&series, Method::Auto));
     let progress = Progress::new();
     progress.cancel();
-    assert!(matches!(align(&progress, &series, &AlignParams::default()), Err(AlignError::Cancelled(_))));
+    assert!(matches!(
+        align(&progress, &series, None, &AlignParams::default()),
+        Err(AlignError::Cancelled(_))
+    ));
 }
 
 #[test]
 fn bad_series_get_one_sentence_and_none_leaves_any_series_alone() {
     let tiny = series(full(4), &[[0.0; 2]; 4], 20);
-    let text = align(&Progress::new(), &tiny, &AlignParams::default()).unwrap_err().to_string();
+    let text = align(&Progress::new(), &tiny, None, &AlignParams::default()).unwrap_err().to_string();
     assert!(text.contains("4 views of 20 x 20"), "{text}");
     assert_eq!(run(&tiny, Method::None), Alignment::identity(&tiny.angles_deg));
     let mut odd = tiny.clone();
     odd.angles_deg[2] = f64::NAN;
-    let text = align(&Progress::new(), &odd, &AlignParams::default()).unwrap_err().to_string();
+    let text = align(&Progress::new(), &odd, None, &AlignParams::default()).unwrap_err().to_string();
     assert!(text.contains("view 2"), "{text}");
     odd.angles_deg.pop();
     assert!(matches!(
-        align(&Progress::new(), &odd, &AlignParams::default()),
+        align(&Progress::new(), &odd, None, &AlignParams::default()),
         Err(AlignError::AngleCount { n_angles: 3, n_views: 4 })
     ));
     let empty = TiltSeries { data: Array3::zeros((30, 20, 20)), angles_deg: full(30), ..tiny };

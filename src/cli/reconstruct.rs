@@ -31,7 +31,7 @@ fn command() -> Command {
         .arg(
             Arg::new("align")
                 .long("align")
-                .value_name("auto|none|ALIGN.json|FILE.xf")
+                .value_name("auto|none|ALIGN.json|FILE.xf|FILE.aln")
                 .default_value("auto")
                 .help("Find the alignment, use none (rotation axis at the middle column), or take it from a file"),
         )
@@ -73,10 +73,7 @@ fn align_source(matches: &ArgMatches, scan: &Scan) -> anyhow::Result<AlignSource
     Ok(match word {
         "auto" => AlignSource::Find(Value::Null),
         "none" => AlignSource::Given(Alignment::identity(&scan.angles_deg)),
-        file if Path::new(file).extension().is_some_and(|e| e.eq_ignore_ascii_case("xf")) => {
-            AlignSource::Given(io::read_xf(Path::new(file), &scan.angles_deg)?)
-        }
-        file => AlignSource::Given(io::read_alignment(Path::new(file))?),
+        file => AlignSource::Given(io::read_any_alignment(Path::new(file), &scan.angles_deg)?),
     })
 }
 

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::Subcommand;
 use super::files::{array_output, output_arg, path, path_option, read_scan, scan_args, write_array};
-use super::options::{args_of, command_of, op, params_of};
+use super::options::{UsageError, args_of, command_of, op, params_of};
 use super::shell::Shell;
 use crate::io::{self, WriteRequest};
 use crate::ops::chain;
-use crate::volume::TiltSeries;
+use crate::volume::{Alignment, TiltSeries};
 
 /// The subcommands of this group.
 pub(super) fn subcommands() -> Vec<Subcommand> {
@@ -64,26 +64,66 @@ fn align_command() -> Command {
     command_of(op("align"), &[])
         .args(scan_args())
         .args(normalize_args())
-        .arg(output_arg("ALIGN.json", "Shifts of each view, in unbinned pixels"))
+        .arg(output_arg(
+            "ALIGN.json",
+            "Shift, rotation, magnification and tilt of each view, in unbinned pixels",
+        ))
+        .arg(path_option("start", "ALIGN.json|FILE.xf|FILE.aln", "Begin from this alignment"))
         .arg(path_option("xf", "FILE", "Also write an IMOD transform file"))
+        .arg(path_option("tlt", "FILE", "Also write the tilts, one a line"))
+        .arg(path_option("aln", "FILE", "Also write an AreTomo alignment file"))
+        .arg(path_option(
+            "fiducials",
+            "FILE.fid",
+            "Also write the beads that were followed, as an IMOD model",
+        ))
+        .arg(path_option(
+            "beads",
+            "FILE.mod|.fid",
+            "Begin from these beads, drawn on the views as they are; implies --method fiducial",
+        ))
 }
 
+/// Files that an alignment is written to besides ALIGN.json.
+const ALSO: [&str; 4] = ["xf", "tlt", "aln", "fiducials"];
+
 fn align(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
-    let params = params_of(op("align"), matches)?;
+    let mut params = params_of(op("align"), matches)?;
     let normalize = params_of(op("normalize"), matches)?;
     let file = path(matches, "output")?;
     io::check_writable(file)?;
-    let xf = matches.get_one::<PathBuf>("xf");
-    xf.map_or(Ok(()), |xf| io::check_writable(xf))?;
+    let also = |name: &str| matches.get_one::<PathBuf>(name);
+    ALSO.iter().filter_map(|name| also(name)).try_for_each(|file| io::check_writable(file))?;
     let scan = read_scan(shell, matches)?;
+    let mut start = also("start").map(|file| io::read_any_alignment(file, &scan.angles_deg)).transpose()?;
+    if let Some(file) = also("beads") {
+        let beads = io::read_imod(file, scan.n_views())?;
+        start.get_or_insert_with(|| Alignment::identity(&scan.angles_deg)).beads = Some(beads);
+        match params.get("method").and_then(Value::as_str) {
+            None => params["method"] = json!("fiducial"),
+            Some("fiducial") => {}
+            Some(_) => return Err(UsageError("--beads goes with --method fiducial".to_owned()).into()),
+        }
+    }
     let (series, _) = shell.run_noted(|context| chain::normalize(context, Arc::clone(&scan), &normalize))?;
-    let (alignment, outcome) =
-        shell.run_noted(|context| chain::align(context, Arc::clone(&series), &params))?;
+    let (alignment, outcome) = shell.run_noted(|context| {
+        chain::align(context, Arc::clone(&series), start.clone().map(Arc::new), &params)
+    })?;
     io::write_alignment(file, &alignment)?;
     let mut result = json!({ "output": file, "method": alignment.method, "score": alignment.score, "align": outcome.details });
-    if let Some(xf) = xf {
-        io::write_xf(xf, &alignment)?;
-        result["xf"] = json!(xf);
+    for (name, file) in ALSO.iter().filter_map(|name| Some((*name, also(name)?))) {
+        match name {
+            "xf" => io::write_xf(file, &alignment)?,
+            "tlt" => {
+                io::write_angles(file, &alignment.views.iter().map(|v| v.angle_deg).collect::<Vec<_>>())?
+            }
+            "aln" => io::write_aln(file, &alignment, [series.n_rows(), series.n_cols()])?,
+            _ => match &alignment.beads {
+                Some(beads) => io::write_imod(file, beads, series.data.dim())?,
+                None => anyhow::bail!("no beads were followed, nothing is written to {}", file.display()),
+            },
+        }
+        result[name] = json!(file);
     }
     shell.finish(&result);
     Ok(())

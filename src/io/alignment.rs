@@ -1,8 +1,9 @@
 //! Alignments: ALIGN.json and IMOD's .xf.
 //!
 //! A line of an .xf is `A11 A12 A21 A22 DX DY`: content at X of the view goes to
-//! `A (X - centre) + D + centre`. Ours is `aligned(x) = view(x + shift)`, so `D = -shift`. An .xf has
-//! no angles and no excluded views: those come from the scan.
+//! `A (X - centre) + D + centre`, X = (x, y) in pixels with y along the rows of the array as they are
+//! stored, never flipped. Ours says where a pixel comes from, `aligned(p) = view(A' (p - c) + c + shift)`, so
+//! `A = A'⁻¹` and `D = -A shift`. An .xf has no angles and no excluded views: those come from the scan.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,8 +12,10 @@ use super::error::IoError;
 use super::text::{read_text, write_json, write_text};
 use crate::volume::{Alignment, ViewShift};
 
-/// How far the 2 × 2 part of an .xf line may be from no rotation and no magnification.
-const IDENTITY_TOLERANCE: f64 = 1e-3;
+/// How far the 2 × 2 part of an .xf line may be from a rotation with a magnification, as a share of it.
+const SKEW_TOLERANCE: f64 = 2e-4;
+/// Entries of an .xf have seven decimals: below this there is no rotation and no magnification.
+const LAST_DIGIT: f64 = 1e-7;
 
 /// Reads ALIGN.json.
 ///
@@ -27,6 +30,21 @@ pub fn read_alignment(path: &Path) -> Result<Alignment, IoError> {
     }
 }
 
+/// Reads an alignment of views at these angles by its extension: .xf, .aln, or ALIGN.json under any other.
+///
+/// # Errors
+/// The error of the format.
+pub fn read_any_alignment(path: &Path, angles_deg: &[f64]) -> Result<Alignment, IoError> {
+    let is = |extension: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension));
+    if is("xf") {
+        read_xf(path, angles_deg)
+    } else if is("aln") {
+        super::aretomo::read_aln(path, angles_deg)
+    } else {
+        read_alignment(path)
+    }
+}
+
 /// Writes ALIGN.json.
 ///
 /// # Errors
@@ -35,57 +53,70 @@ pub fn write_alignment(path: &Path, alignment: &Alignment) -> Result<(), IoError
     write_json(path, alignment)
 }
 
-/// Reads the shifts of an IMOD transform file for views at these angles.
+/// Reads the transforms of an IMOD transform file for views at these angles.
 ///
 /// # Errors
-/// [`IoError`] for a wrong number of lines, values that are no numbers, and lines that rotate or magnify:
-/// those would need another interpolation, and nothing is dropped silently.
+/// [`IoError`] for a wrong number of lines, values that are no numbers, and lines that skew or mirror:
+/// those a view cannot carry, and nothing is dropped silently.
 pub fn read_xf(path: &Path, angles_deg: &[f64]) -> Result<Alignment, IoError> {
-    let text = read_text(path)?;
+    parse_xf(&read_text(path)?, angles_deg).map_err(|problem| IoError::content(path, problem))
+}
+
+fn parse_xf(text: &str, angles_deg: &[f64]) -> Result<Alignment, String> {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     if lines.len() != angles_deg.len() {
         let (n, views) = (lines.len(), angles_deg.len());
-        return Err(IoError::content(
-            path,
-            format!("{n} transforms for {views} views: the file belongs to another stack"),
-        ));
+        return Err(format!("{n} transforms for {views} views: the file belongs to another stack"));
     }
     let mut alignment = Alignment::identity(angles_deg);
     "xf".clone_into(&mut alignment.method);
     for (number, (line, view)) in lines.iter().zip(&mut alignment.views).enumerate() {
-        let values: Vec<f64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-        let [a11, a12, a21, a22, dx, dy] = values[..] else {
-            return Err(IoError::content(path, format!("line {} is not six numbers", number + 1)));
-        };
-        if !values.iter().all(|v| v.is_finite()) {
-            return Err(IoError::content(
-                path,
-                format!("line {} has a number that is not finite", number + 1),
-            ));
-        }
-        let off = [a11 - 1.0, a12, a21, a22 - 1.0].into_iter().fold(0.0, |worst: f64, v| worst.max(v.abs()));
-        if off > IDENTITY_TOLERANCE {
-            let problem = format!(
-                "line {} rotates or magnifies (by {off:.3}), only shifts are read: apply the rotation to the stack first, then use its shifts",
-                number + 1
-            );
-            return Err(IoError::content(path, problem));
-        }
-        *view = ViewShift { shift_x_px: -dx, shift_y_px: -dy, ..*view };
+        *view = parse_line(line, *view).map_err(|problem| format!("line {} {problem}", number + 1))?;
     }
     Ok(alignment)
 }
 
-/// Writes the shifts as an IMOD transform file, one line a view.
+fn parse_line(line: &str, view: ViewShift) -> Result<ViewShift, String> {
+    let values: Vec<f64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [a11, a12, a21, a22, dx, dy] = values[..] else { return Err("is not six numbers".to_owned()) };
+    if !values.iter().all(|v| v.is_finite()) {
+        return Err("has a number that is not finite".to_owned());
+    }
+    // The nearest rotation with a magnification, and what is left over.
+    let (along, across) = (0.5 * (a11 + a22), 0.5 * (a21 - a12));
+    let scale = along.hypot(across);
+    let skew = (a11 - along).hypot(0.5 * (a12 + a21));
+    if !(skew <= SKEW_TOLERANCE * scale) {
+        let what = if a11 * a22 - a12 * a21 < 0.0 { "mirrors" } else { "skews" };
+        return Err(format!(
+            "{what} the view (by {:.4}), only shifts, rotation and magnification are read: apply the transform to the stack first",
+            skew / scale.max(f64::MIN_POSITIVE)
+        ));
+    }
+    let turned = (along - 1.0).abs() > LAST_DIGIT || across.abs() > LAST_DIGIT;
+    let (rotation_deg, magnification) =
+        if turned { (0.0 - across.atan2(along).to_degrees(), 1.0 / scale) } else { (0.0, 1.0) };
+    let mut found = ViewShift { rotation_deg, magnification, ..view };
+    let a = found.matrix();
+    found.shift_x_px = 0.0 - (a[0][0] * dx + a[0][1] * dy);
+    found.shift_y_px = 0.0 - (a[1][0] * dx + a[1][1] * dy);
+    if found.is_sound() { Ok(found) } else { Err("magnifies beyond belief".to_owned()) }
+}
+
+/// Writes shifts, rotation and magnification as an IMOD transform file, one line a view.
 ///
 /// # Errors
 /// [`IoError`] where the folder does not take it.
 pub fn write_xf(path: &Path, alignment: &Alignment) -> Result<(), IoError> {
     let mut text = String::new();
     for view in &alignment.views {
+        let (sin, cos) = view.rotation_deg.to_radians().sin_cos();
+        let scale = 1.0 / view.magnification;
         // Adding zero turns -0 into 0.
-        let (dx, dy) = (0.0 - view.shift_x_px, 0.0 - view.shift_y_px);
-        let _ = writeln!(text, "   1.0000000   0.0000000   0.0000000   1.0000000 {dx:11.3} {dy:11.3}");
+        let [a11, a12, a21, a22] = [cos, sin, 0.0 - sin, cos].map(|v| v * scale + 0.0);
+        let dx = 0.0 - (a11 * view.shift_x_px + a12 * view.shift_y_px);
+        let dy = 0.0 - (a21 * view.shift_x_px + a22 * view.shift_y_px);
+        let _ = writeln!(text, "{a11:12.7}{a12:12.7}{a21:12.7}{a22:12.7} {dx:11.3} {dy:11.3}");
     }
     write_text(path, &text)
 }
@@ -113,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn xf_has_the_opposite_sign_and_refuses_rotations() {
+    fn xf_has_the_opposite_sign() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.xf");
         write_xf(&path, &shifted()).unwrap();
@@ -121,9 +152,42 @@ mod tests {
         let back = read_xf(&path, &[-1.0, 0.0, 1.0]).unwrap();
         assert_eq!((back.views[1].shift_x_px, back.views[2].shift_y_px), (2.5, -1.25));
         assert!(read_xf(&path, &[0.0]).unwrap_err().to_string().contains("3 transforms for 1 views"));
-        std::fs::write(&path, "0 -1 1 0 0 0\n").unwrap();
-        assert!(read_xf(&path, &[0.0]).unwrap_err().to_string().contains("rotates"));
+        assert!(back.views.iter().all(ViewShift::is_shift), "shifts stay shifts");
         std::fs::write(&path, "1 0 0 1 nan 0\n").unwrap();
         assert!(read_xf(&path, &[0.0]).is_err());
+    }
+
+    #[test]
+    fn xf_carries_rotation_and_magnification_and_refuses_skew_and_mirrors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.xf");
+        let mut alignment = shifted();
+        for (i, view) in alignment.views.iter_mut().enumerate() {
+            view.rotation_deg = 84.5 + i as f64;
+            view.magnification = 1.0 + 0.01 * i as f64;
+            (view.shift_x_px, view.shift_y_px) = (12.25 - i as f64, -7.5);
+        }
+        write_xf(&path, &alignment).unwrap();
+        let back = read_xf(&path, &[-1.0, 0.0, 1.0]).unwrap();
+        for (a, b) in alignment.views.iter().zip(&back.views) {
+            // Seven decimals of the matrix, three of the shift.
+            assert!((a.rotation_deg - b.rotation_deg).abs() < 1e-5, "{a:?} {b:?}");
+            assert!((a.magnification - b.magnification).abs() < 1e-6);
+            assert!((a.shift_x_px - b.shift_x_px).abs() < 2e-3 && (a.shift_y_px - b.shift_y_px).abs() < 2e-3);
+        }
+        // Content 10 px to the right of the middle goes 10 px down: read from where it lies now.
+        let view = parse_xf("0 -1 1 0 0 0", &[0.0]).unwrap().views[0];
+        let a = view.matrix();
+        let source = [a[0][1] * 10.0, a[1][1] * 10.0];
+        assert!((source[0] - 10.0).abs() < 1e-9 && source[1].abs() < 1e-9, "{source:?}");
+        for (line, part) in [
+            ("1 0 0 -1 0 0", "mirrors"),
+            ("1 0.1 0 1 0 0", "skews"),
+            ("0 0 0 0 0 0", "magnifies"),
+            ("1e-9 0 0 1e-9 0 0", "magnifies"),
+        ] {
+            let problem = parse_xf(line, &[0.0]).unwrap_err();
+            assert!(problem.contains(part), "{line}: {problem}");
+        }
     }
 }

@@ -9,11 +9,13 @@
 
 mod alignment;
 mod angles;
+mod aretomo;
 mod array;
 mod atomic;
 mod error;
 mod format;
 mod hdf5;
+mod imod;
 mod info;
 mod landmarks;
 mod meshes;
@@ -28,8 +30,9 @@ mod text;
 mod tiff;
 mod zarr;
 
-pub use alignment::{read_alignment, read_xf, write_alignment, write_xf};
+pub use alignment::{read_alignment, read_any_alignment, read_xf, write_alignment, write_xf};
 pub use angles::{AngleSource, read_angles, write_angles};
+pub use aretomo::{read_aln, write_aln};
 pub use array::{ArrayRef, Dtype, FileVoxel};
 pub use atomic::{check_writable, write_atomically};
 pub use error::IoError;
@@ -38,6 +41,7 @@ pub use format::{
     read_labels, read_volume, readable_formats, writable_formats, write_array,
 };
 pub use hdf5::write_scan;
+pub use imod::{read_imod, write_imod};
 pub use info::{FileInfo, info};
 pub use landmarks::{read_landmarks, read_transform, write_landmarks, write_transform};
 pub use meshes::{MESH_EXTENSIONS, write_meshes};

@@ -12,3 +12,4 @@ pub mod registration;
 pub mod resample;
 pub mod smooth;
 pub mod surface;
+pub mod turn;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::op::{Context, OpError, Outcome};
 use super::recipe::bind;
-use super::{Data, Kind, find};
+use super::{Data, Inputs, Kind, find};
 use crate::base::MemoryBudget;
 use crate::recon::{self, Half, Plan, ReconstructParams, used_views};
 use crate::volume::{Alignment, Scan, TiltSeries, Volume};
@@ -87,16 +87,23 @@ pub fn normalize(
     }
 }
 
-/// Finds the alignment of a series; the second step of [`scan_to_volume`].
+/// Finds the alignment of a series, from `start` if there is one; the second step of [`scan_to_volume`].
 ///
 /// # Errors
 /// The sentence of the operation.
 pub fn align(
     context: &Context,
     series: Arc<TiltSeries>,
+    start: Option<Arc<Alignment>>,
     params: &Value,
 ) -> Result<(Arc<Alignment>, Outcome), OpError> {
-    let outcome = step(context, "align", &[Data::Series(series)], params)?;
+    let op = find("align").ok_or_else(|| OpError::Parameter("no operation align".to_owned()))?;
+    let inputs = Inputs::default().with("series", Data::Series(series));
+    let inputs = match start {
+        Some(start) => inputs.with("start", Data::Alignment(start)),
+        None => inputs,
+    };
+    let outcome = op.execute(context, &inputs, params)?;
     match output(&outcome, Kind::Alignment)? {
         Data::Alignment(alignment) => Ok((alignment, outcome)),
         other => Err(OpError::Method(format!("align gave a {}", other.kind().words()))),
@@ -134,7 +141,7 @@ pub fn prepare(context: &Context, scan: Arc<Scan>, chain: &Chain) -> Result<Prep
             Arc::new(alignment.clone())
         }
         AlignSource::Find(params) => {
-            let (alignment, aligned) = align(context, Arc::clone(&series), params)?;
+            let (alignment, aligned) = align(context, Arc::clone(&series), None, params)?;
             details.insert("align".to_owned(), aligned.details);
             notes.extend(aligned.notes);
             alignment

@@ -11,6 +11,7 @@ use super::{Half, ReconError, ReconstructParams, Sample};
 use crate::base::{Cancelled, Progress};
 use crate::kernels::lanes::{LANES, LanePlane, Lanes};
 use crate::kernels::projector::ParallelGeometry;
+use crate::kernels::turn::{Turn, keys};
 use crate::volume::{Alignment, TiltSeries};
 
 /// A vertical shift closer than this to a whole row is taken as whole.
@@ -48,8 +49,11 @@ pub(super) struct Input<'a> {
     /// Position in `data` of each view that takes part.
     views: Vec<usize>,
     pub(super) angles_deg: Vec<f64>,
+    /// What the projectors do; 0 for views that are turned while rows are gathered.
     shift_x_px: Vec<f64>,
     shift_y_px: Vec<f64>,
+    /// How views that have turned or grown are read.
+    turns: Vec<Option<Turn>>,
     pub(super) rows: Range<usize>,
     pub(super) n_cols: usize,
     /// Whether the sample reaches beyond the detector.
@@ -74,15 +78,32 @@ impl<'a> Input<'a> {
         let shift = |select: fn(&crate::volume::ViewShift) -> f64, offset: f64| -> Vec<f64> {
             used.iter().map(|&v| (select(&alignment.views[v]) + offset) / bin as f64).collect()
         };
-        let shift_x_px = shift(|view| view.shift_x_px, axis);
+        let mut shift_x_px = shift(|view| view.shift_x_px, axis);
         let shift_y_px = shift(|view| view.shift_y_px, 0.0);
+        // The middle of the unbinned rows, where binned rows have it.
+        let middle_y = (series.n_rows() as f64 - bin as f64) / (2.0 * bin as f64);
+        let pivot = [(n_cols as f64 - 1.0) / 2.0, middle_y];
+        let turns = used
+            .iter()
+            .zip(&mut shift_x_px)
+            .zip(&shift_y_px)
+            .map(|((&v, x), y)| {
+                let view = &alignment.views[v];
+                let shift = [*x, *y];
+                (!view.is_shift()).then(|| {
+                    *x = 0.0;
+                    Turn { matrix: view.matrix(), pivot, shift }
+                })
+            })
+            .collect();
         let angles_deg = used.iter().map(|&v| alignment.views[v].angle_deg).collect();
         let (data, views) = if bin == 1 {
             (Cow::Borrowed(&series.data), used)
         } else {
             (Cow::Owned(binned(progress, series.data.view(), &used, bin)?), (0..used.len()).collect())
         };
-        let mut input = Self { data, views, angles_deg, shift_x_px, shift_y_px, rows, n_cols, beyond: false };
+        let beyond = false;
+        let mut input = Self { data, views, angles_deg, shift_x_px, shift_y_px, turns, rows, n_cols, beyond };
         input.beyond = match params.sample {
             Sample::Auto => input.edges_absorb(),
             Sample::Inside => false,
@@ -123,6 +144,10 @@ impl<'a> Input<'a> {
     /// the detector repeat the last.
     fn aligned_row(&self, view: usize, row: usize, out: &mut [f32]) {
         let frames = self.data.index_axis(Axis(0), self.views[view]);
+        if let Some(turn) = &self.turns[view] {
+            turn.row(&frames, row, out);
+            return;
+        }
         let last = frames.dim().0 as f64 - 1.0;
         let y = (row as f64 + self.shift_y_px[view]).clamp(-2.0, last + 2.0);
         let at = |y: f64| -> ArrayView1<'_, f32> { frames.row(y.clamp(0.0, last) as usize) };
@@ -135,13 +160,7 @@ impl<'a> Input<'a> {
         }
         let floor = y.floor();
         let t = y - floor;
-        let weights = [
-            t * (-0.5 + t * (1.0 - 0.5 * t)),
-            1.0 + t * t * (-2.5 + 1.5 * t),
-            t * (0.5 + t * (2.0 - 1.5 * t)),
-            t * t * (-0.5 + 0.5 * t),
-        ]
-        .map(|w| w as f32);
+        let weights = keys(t);
         let rows = [at(floor - 1.0), at(floor), at(floor + 1.0), at(floor + 2.0)];
         for (x, value) in out.iter_mut().enumerate() {
             *value = (weights[0] * rows[0][x] + weights[1] * rows[1][x])

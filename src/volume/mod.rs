@@ -12,6 +12,7 @@ pub mod landmarks;
 pub mod marks;
 pub mod series;
 pub mod table;
+pub mod tracks;
 
 pub use alignment::{Alignment, ViewShift};
 pub use any::AnyArray;
@@ -23,3 +24,4 @@ pub use landmarks::{Landmark, Transform, TransformModel};
 pub use marks::Mark;
 pub use series::{Scan, TiltSeries};
 pub use table::{Cell, Column, Table};
+pub use tracks::{BeadTrack, BeadTracks, TrackPoint};
