@@ -79,8 +79,8 @@ fn whole(criterion: &mut Criterion) {
         let alignment = Alignment::identity(&series.angles_deg);
         let sweep = ReconstructParams {
             method: Method::Sirt,
-            iterations: 1,
-            subsets: 1,
+            iterations: Some(1),
+            subsets: Some(1),
             ..ReconstructParams::default()
         };
         for (name, params) in [("FBP", ReconstructParams::default()), ("one SIRT sweep", sweep)] {

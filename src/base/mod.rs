@@ -1,8 +1,9 @@
-//! The ground floor: units, frames, progress and cancel, parallel loops, memory plans.
+//! The ground floor: units, absorption by material and energy, frames, progress and cancel, parallel loops, memory plans.
 //!
 //! Knows nothing of volumes, files, devices or windows.
 
 pub mod frame;
+pub mod lac;
 pub mod memory;
 pub mod parallel;
 pub mod progress;

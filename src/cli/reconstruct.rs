@@ -15,7 +15,7 @@ use crate::base::Unit;
 use crate::io::{self, IoError, RowsTarget, WriteRequest};
 use crate::ops::chain::{self, AlignSource, Chain, Prepared};
 use crate::ops::{Provenance, op as ops_op};
-use crate::recon::{ReconstructParams, origin_um};
+use crate::recon::{self, ReconstructParams, origin_um};
 use crate::volume::{Alignment, Scan};
 
 /// The subcommands of this group.
@@ -24,7 +24,7 @@ pub(super) fn subcommands() -> Vec<Subcommand> {
 }
 
 fn command() -> Command {
-    command_of(op("reconstruct"), &["center", "half", "first_row", "end_row"])
+    command_of(op("reconstruct"), &["center", "half", "first_row", "end_row", "mask", "mask_size"])
         .args(scan_args())
         .args(normalize_args())
         .arg(output_arg("VOLUME", "The reconstruction, LAC in 1/µm where the pixel size is known"))
@@ -45,6 +45,12 @@ fn command() -> Command {
         .arg(Arg::new("rows").long("rows").value_name("A..B").help(
             "Only these rows of the result, from 0, half open: in their place in a .zarr that any number of processes fill, or alone in another format",
         ))
+        .arg(
+            Arg::new("mask_shape")
+                .long("mask")
+                .value_name("none|slab[:T]|capillary[:R]")
+                .help("Where the sample can be, for SIRT, CGLS and total variation: a slab of thickness T across the beam, a capillary of radius R around the axis, in µm (voxels where the pixel size is unknown); without a size, or with auto, it is found [default: none]"),
+        )
         .arg(
             Arg::new("views")
                 .long("half")
@@ -87,6 +93,29 @@ fn rows(matches: &ArgMatches) -> anyhow::Result<Option<[usize; 2]>> {
     })
 }
 
+/// The parameters of --mask.
+fn mask(matches: &ArgMatches, params: &mut Value) -> anyhow::Result<()> {
+    let Some(text) = matches.get_one::<String>("mask_shape") else { return Ok(()) };
+    let (shape, size) = text.split_once(':').unwrap_or((text, "auto"));
+    let wrong = || {
+        UsageError(format!(
+            "--mask is {text}, it must be none, slab, slab:T, capillary or capillary:R, T and R in µm"
+        ))
+    };
+    let size: Option<f64> = match size {
+        "auto" => None,
+        number => Some(number.parse().ok().filter(|n: &f64| *n > 0.0 && n.is_finite()).ok_or_else(wrong)?),
+    };
+    if !["none", "slab", "capillary"].contains(&shape) || (shape == "none" && size.is_some()) {
+        return Err(wrong().into());
+    }
+    params["mask"] = json!(shape);
+    if let Some(size) = size {
+        params["mask_size"] = json!(size);
+    }
+    Ok(())
+}
+
 /// Each half that is wanted, and the file it goes to.
 fn halves(matches: &ArgMatches, target: &Path) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     Ok(match matches.get_one::<String>("views").map(String::as_str) {
@@ -115,6 +144,7 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let target = path(matches, "output")?;
     let rows = rows(matches)?;
     let mut params = params_of(op, matches)?;
+    mask(matches, &mut params)?;
     if let Some([first, end]) = rows {
         params["first_row"] = json!(first);
         params["end_row"] = json!(end);
@@ -195,7 +225,7 @@ impl Job<'_> {
             let (volume, outcome) =
                 self.shell.run_noted(|context| self.prepared.reconstruct(context, self.given))?;
             let mut request = WriteRequest::volume(&volume);
-            request.metadata.insert("made_by".to_owned(), self.made_by(self.given));
+            self.describe(&mut request, self.given, &params);
             let mut result =
                 write_array(self.shell, self.file, &request).context("could not keep the result")?;
             result["shape_zyx"] = json!(volume.shape());
@@ -214,6 +244,17 @@ impl Job<'_> {
 
     fn unit(&self) -> Unit {
         if self.prepared.series.pixel_um.is_some() { Unit::PerUm } else { Unit::PerVoxel }
+    }
+
+    /// What the file says beside the values: how it was made, how far its values can be trusted, the energy.
+    fn describe(&self, request: &mut WriteRequest<'_>, given: &Value, params: &ReconstructParams) {
+        let series = &self.prepared.series;
+        let views = &self.prepared.alignment.views;
+        let angles: Vec<f64> = views.iter().filter(|view| view.used).map(|view| view.angle_deg).collect();
+        let validity = recon::validity(params, &angles, series.pixel_um.is_some());
+        request.metadata.insert("made_by".to_owned(), self.made_by(given));
+        request.metadata.insert("lac_validity".to_owned(), validity.text());
+        request.energy_ev = series.energy_ev;
     }
 
     /// One line for the metadata of the file: program, operation, what differs from the defaults.
@@ -259,7 +300,6 @@ impl Job<'_> {
         if let Value::Object(fields) = &mut shared {
             fields.retain(|name, _| name != "first_row" && name != "end_row");
         }
-        let made_by = self.made_by(&shared);
         let mut place: Option<RowsTarget> = None;
         let mut details = Value::Null;
         for slab in self.prepared.slabs(self.shell.budget, params)? {
@@ -269,7 +309,7 @@ impl Job<'_> {
             let (volume, outcome) = self.shell.run(|context| self.prepared.reconstruct(context, &given))?;
             let mut request = WriteRequest::volume(&volume);
             request.origin_um = origin_um(series, params, 0, depth);
-            request.metadata.insert("made_by".to_owned(), made_by.clone());
+            self.describe(&mut request, &shared, params);
             let place = match &place {
                 Some(place) => place,
                 None => {

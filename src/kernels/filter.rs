@@ -26,6 +26,36 @@ pub enum Window {
     Hamming,
     /// Flat, then a roll-off at the cutoff, steeper with the order.
     Butterworth,
+    /// What a number of sweeps of SIRT would have done: `1 - (1 - a / f)^n`, see [`SirtLike`].
+    SirtLike,
+}
+
+/// The gain with which SIRT has come to the ramp after some sweeps.
+///
+/// A sweep of `x + C Aᵀ R (b - A x)` takes off what is still missing at frequency f the share `a / f`: Aᵀ A sees f with the
+/// density of views 1/(φ f), φ the angle that they cover, and R is one over the path through the section. So `a = 1 / (φ L)` with L
+/// the mean path in pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SirtLike {
+    /// Sweeps.
+    pub sweeps: u32,
+    /// The frequency, in cycles per pixel, below which one sweep does all.
+    pub first: f64,
+}
+
+impl SirtLike {
+    /// `sweeps` sweeps over views that cover `covered_rad`, through a section whose mean path is `path_px`.
+    pub fn new(sweeps: u32, covered_rad: f64, path_px: f64) -> Self {
+        Self { sweeps, first: 1.0 / (covered_rad * path_px).max(1e-6) }
+    }
+
+    /// Gain on the ramp at frequency `f`, cycles per pixel.
+    pub fn gain(self, f: f64) -> f64 {
+        if f <= self.first {
+            return 1.0;
+        }
+        1.0 - (1.0 - self.first / f).powi(self.sweeps.min(1_000_000) as i32)
+    }
 }
 
 impl Window {
@@ -40,7 +70,7 @@ impl Window {
             return 0.0;
         }
         match self {
-            Self::RamLak | Self::Butterworth => 1.0,
+            Self::RamLak | Self::Butterworth | Self::SirtLike => 1.0,
             Self::SheppLogan if t == 0.0 => 1.0,
             Self::SheppLogan => (PI * t / 2.0).sin() / (PI * t / 2.0),
             Self::Cosine => (PI * t / 2.0).cos(),
@@ -78,6 +108,11 @@ impl RampFilter {
     ///
     /// `cutoff` is a fraction of Nyquist (0 to 1), `order` that of the Butterworth window.
     pub fn new(n: usize, window: Window, cutoff: f64, order: u32, beyond: Beyond) -> Self {
+        Self::with_gain(n, beyond, |f| window.gain(f, cutoff, order))
+    }
+
+    /// Plans a filter whose gain on the ramp is a function of the frequency in cycles per pixel.
+    pub fn with_gain(n: usize, beyond: Beyond, gain: impl Fn(f64) -> f64) -> Self {
         let padded = fast_len(2 * n);
         let fft = RowFft::new(padded);
         let mut scratch = fft.scratch();
@@ -96,7 +131,7 @@ impl RampFilter {
             .enumerate()
             .map(|(k, ramp)| {
                 let f = k as f64 / padded as f64;
-                (f64::from(ramp.re) * window.gain(f, cutoff, order) / padded as f64) as f32
+                (f64::from(ramp.re) * gain(f) / padded as f64) as f32
             })
             .collect();
         Self { n, beyond, fft, response }

@@ -70,6 +70,11 @@ impl LanePlane {
         self.n_lines
     }
 
+    /// Sets every value to zero.
+    pub fn clear(&mut self) {
+        self.par_lines_mut().for_each(|line| line.fill(Lanes::ZERO));
+    }
+
     /// Groups of a line: columns, or x.
     pub fn line_len(&self) -> usize {
         self.len
@@ -113,6 +118,29 @@ impl LanePlane {
     pub fn line_mut(&mut self, index: usize) -> &mut [Lanes] {
         let start = (index + self.margin_lines) * self.stride + MARGIN;
         &mut self.data[start..start + self.len]
+    }
+
+    /// For each row, the sum over all groups of `term` of this plane's value and `other`'s, a plane of the same size.
+    ///
+    /// The same whatever the number of threads and whatever the other rows hold.
+    pub fn sums(&self, other: &Self, term: impl Fn(usize, usize, f32, f32) -> f32 + Sync) -> [f64; LANES] {
+        let of_line = |line: usize| {
+            let mut sums = [0.0f32; LANES];
+            for (index, (a, b)) in self.line(line).iter().zip(other.line(line)).enumerate() {
+                for ((sum, a), b) in sums.iter_mut().zip(a.0).zip(b.0) {
+                    *sum += term(line, index, a, b);
+                }
+            }
+            sums
+        };
+        let lines: Vec<[f32; LANES]> = (0..self.n_lines).into_par_iter().map(of_line).collect();
+        let mut total = [0.0; LANES];
+        for line in lines {
+            for (total, value) in total.iter_mut().zip(line) {
+                *total += f64::from(value);
+            }
+        }
+        total
     }
 
     /// Fills the plane from rows `row0..` of `array`, shape (lines, rows, groups); rows past the end are zero.

@@ -168,19 +168,29 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Fills a sinogram slab, one line per entry of `views`: each aligned row passes through `work`, which gets
-    /// the view, the row, a buffer and what `init` made for the thread, and writes the values of the line.
+    /// Rows there are, whichever are wanted.
+    pub(super) fn n_rows(&self) -> usize {
+        self.data.dim().1
+    }
+
+    /// The rows of slab `slab` of those that are wanted, one a lane.
+    pub(super) fn slab_rows(&self, slab: usize) -> [Option<usize>; LANES] {
+        let first = self.rows.start + slab * LANES;
+        std::array::from_fn(|lane| Some(first + lane).filter(|row| *row < self.rows.end))
+    }
+
+    /// Fills a sinogram slab with these rows, one a lane (zeros where there is none), and one line per entry of
+    /// `views`: each aligned row passes through `work`, which gets the view, the row, a buffer and what `init`
+    /// made for the thread, and writes the values of the line.
     pub(super) fn fill<W>(
         &self,
         progress: &Progress,
-        slab: usize,
+        rows: &[Option<usize>; LANES],
         views: &[usize],
         sinogram: &mut LanePlane,
         init: impl Fn() -> W + Sync + Send,
         work: impl Fn(usize, &[f32], &mut [f32], &mut W) + Sync,
     ) -> Result<(), Cancelled> {
-        let first_row = self.rows.start + slab * LANES;
-        let n_lanes = (self.rows.end - first_row).min(LANES);
         let len = sinogram.line_len();
         // A little apart from a power of two, so that the sixteen rows do not fall into one set of a cache.
         let stride = len + 16;
@@ -189,8 +199,8 @@ impl<'a> Input<'a> {
             |(local, row, lines), (groups, &view)| {
                 progress.check()?;
                 for (lane, line) in lines.chunks_exact_mut(stride).enumerate() {
-                    if lane < n_lanes {
-                        self.aligned_row(view, first_row + lane, row);
+                    if let Some(index) = rows[lane] {
+                        self.aligned_row(view, index, row);
                         work(view, row, &mut line[..len], local);
                     } else {
                         line.fill(0.0);

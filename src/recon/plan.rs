@@ -4,8 +4,13 @@ use std::ops::Range;
 
 use super::fbp::extra_columns;
 use super::sirt::section_size;
-use super::{Method, ReconError, ReconstructParams, Sample};
-use crate::kernels::lanes::LanePlane;
+use super::{Mask, Method, ReconError, ReconstructParams, Sample};
+use crate::kernels::lanes::{LANES, LanePlane};
+
+/// What one proximal map of total variation costs at a voxel, in updates.
+const DENOISING: u64 = 40;
+/// Steps of CGLS that a scan usually needs.
+const USUAL_STEPS: u64 = 12;
 
 /// Size, memory and work of a reconstruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,15 +63,33 @@ pub fn plan(
             let columns = n_cols + 2 * extra_columns(n_cols, beyond);
             (LanePlane::bytes(n_used, columns), (depth * n_cols * n_used) as u64 * n_slabs_rows)
         }
-        Method::Sirt => {
+        method => {
             let (tilt, full) = super::input::tilt_range(angles_deg);
             let (deep, wide) = section_size(depth, n_cols, beyond, tilt, full, params.thickness.is_none());
-            let subsets = (params.subsets as usize).min(n_used);
+            let (sweeps, subsets) = (u64::from(params.sweeps(!full)), params.subsets(!full).min(n_used));
             let weights = f32s(n_used * n_cols + subsets * deep * wide);
+            let planes = |sections: u64, sinograms: u64| {
+                sections * LanePlane::bytes(deep, wide)
+                    + sinograms * LanePlane::bytes(n_used, n_cols)
+                    + weights
+            };
             // Ray and voxel weights of a subset are found with a second section.
-            let slab = 2 * LanePlane::bytes(deep, wide) + 2 * LanePlane::bytes(n_used, n_cols) + weights;
-            let sweep = 2 * (deep * wide * n_used) as u64 * n_slabs_rows;
-            (slab, sweep * u64::from(params.iterations))
+            let slab = match method {
+                Method::Tv => planes(6, 2),
+                Method::Sirt if params.mask == Mask::None || params.mask_size.is_some() => planes(2, 2),
+                _ => planes(4, 5),
+            };
+            let sweep = 2 * (deep * wide * n_used) as u64;
+            let updates = match method {
+                Method::Tv => {
+                    let denoising = DENOISING * (deep * wide * subsets) as u64;
+                    super::tv::slabs(&rows).len() as u64 * LANES as u64 * sweeps * (sweep + denoising)
+                }
+                // Of the sample, and of all rows until the noise comes in.
+                Method::Cgls => (n_slabs_rows + LANES as u64) * sweeps.min(USUAL_STEPS) * sweep,
+                _ => n_slabs_rows * sweeps * sweep,
+            };
+            (slab, updates)
         }
     };
     Ok(Plan { shape: [depth, rows.len(), n_cols], peak_bytes: input + output + slab, updates })

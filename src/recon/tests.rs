@@ -4,6 +4,7 @@ use ndarray::{Array2, s};
 
 use super::*;
 use crate::base::Progress;
+use crate::kernels::filter::Window;
 use crate::volume::TiltSeries;
 
 /// A disc (cylinder along y) of radius `r` around (`z`, `x`), from the middle, in voxels.
@@ -21,10 +22,16 @@ const PHANTOM: [Disc; 3] = [
     Disc { z: -8.0, x: 6.0, r: 6.0, lac: 0.35 },
     Disc { z: 10.0, x: -9.0, r: 4.0, lac: -0.15 },
 ];
-const PIXEL: f64 = 0.05;
+pub(super) const PIXEL: f64 = 0.05;
 
 /// The exact tilt series of the phantom in unbinned pixels times `scale`, with shifts (y has no effect: discs are cylinders).
-fn series(angles_deg: &[f64], n_rows: usize, n_cols: usize, scale: f64, shift_x: &[f64]) -> TiltSeries {
+pub(super) fn series(
+    angles_deg: &[f64],
+    n_rows: usize,
+    n_cols: usize,
+    scale: f64,
+    shift_x: &[f64],
+) -> TiltSeries {
     let mut data = Array3::zeros((angles_deg.len(), n_rows, n_cols));
     for (v, angle) in angles_deg.iter().enumerate() {
         let (sin, cos) = angle.to_radians().sin_cos();
@@ -45,20 +52,20 @@ fn series(angles_deg: &[f64], n_rows: usize, n_cols: usize, scale: f64, shift_x:
     TiltSeries { data, angles_deg: angles_deg.to_vec(), pixel_um: Some(PIXEL), energy_ev: None }
 }
 
-fn half_turn(n: usize) -> Vec<f64> {
+pub(super) fn half_turn(n: usize) -> Vec<f64> {
     (0..n).map(|i| -90.0 + 180.0 * i as f64 / n as f64).collect()
 }
 
-fn plain(angles_deg: &[f64], n_rows: usize, n_cols: usize) -> (TiltSeries, Alignment) {
+pub(super) fn plain(angles_deg: &[f64], n_rows: usize, n_cols: usize) -> (TiltSeries, Alignment) {
     (series(angles_deg, n_rows, n_cols, 1.0, &vec![0.0; angles_deg.len()]), Alignment::identity(angles_deg))
 }
 
-fn run(series: &TiltSeries, alignment: &Alignment, params: &ReconstructParams) -> Volume<f32> {
+pub(super) fn run(series: &TiltSeries, alignment: &Alignment, params: &ReconstructParams) -> Volume<f32> {
     reconstruct(&Progress::new(), series, alignment, params, MemoryBudget::from_gib(4.0)).unwrap()
 }
 
 /// Mean over the voxels of a section at most `r` from (z, x), both from the middle.
-fn mean(volume: &Volume<f32>, z: f64, x: f64, r: f64) -> f64 {
+pub(super) fn mean(volume: &Volume<f32>, z: f64, x: f64, r: f64) -> f64 {
     let (depth, _, width) = volume.data.dim();
     let (mut sum, mut n) = (0.0, 0);
     for ((i, _, j), value) in volume.data.slice(s![.., ..1, ..]).indexed_iter() {
@@ -72,7 +79,7 @@ fn mean(volume: &Volume<f32>, z: f64, x: f64, r: f64) -> f64 {
 }
 
 /// Means over the cores of the three discs are the LAC within `tolerance`.
-fn check_discs(volume: &Volume<f32>, scale: f64, tolerance: f64) {
+pub(super) fn check_discs(volume: &Volume<f32>, scale: f64, tolerance: f64) {
     let [a, b, c] = PHANTOM;
     let found = [
         mean(volume, scale * 12.0, scale * 6.0, scale * 3.0),
@@ -85,7 +92,12 @@ fn check_discs(volume: &Volume<f32>, scale: f64, tolerance: f64) {
 }
 
 fn sirt() -> ReconstructParams {
-    ReconstructParams { method: Method::Sirt, iterations: 20, subsets: 6, ..ReconstructParams::default() }
+    ReconstructParams {
+        method: Method::Sirt,
+        iterations: Some(20),
+        subsets: Some(6),
+        ..ReconstructParams::default()
+    }
 }
 
 #[test]
@@ -115,7 +127,7 @@ fn sirt_recovers_lac_in_place_and_stays_at_zero_or_above() {
     check_discs(&volume, 1.0, 0.015);
     assert!(volume.values().iter().all(|v| *v >= 0.0));
     // One subset is the classical method.
-    let classical = ReconstructParams { subsets: 1, iterations: 150, ..sirt() };
+    let classical = ReconstructParams { subsets: Some(1), iterations: Some(150), ..sirt() };
     check_discs(&run(&series, &alignment, &classical), 1.0, 0.02);
 }
 
@@ -200,7 +212,11 @@ fn a_range_of_rows_has_the_same_bits_as_the_whole() {
     for ((v, row, col), value) in series.data.indexed_iter_mut() {
         *value *= 1.0 + ((v * 7 + row * 13 + col * 3) % 10) as f32 / 50.0;
     }
-    for params in [ReconstructParams::default(), ReconstructParams { iterations: 2, ..sirt() }] {
+    let few = |method| ReconstructParams { method, iterations: Some(2), ..sirt() };
+    let masked = ReconstructParams { mask: Mask::Capillary, ..few(Method::Sirt) };
+    for params in
+        [ReconstructParams::default(), few(Method::Sirt), few(Method::Cgls), few(Method::Tv), masked]
+    {
         let params = ReconstructParams { thickness: Some(30), ..params };
         let whole = run(&series, &alignment, &params);
         let part = reconstruct_rows(
@@ -211,8 +227,9 @@ fn a_range_of_rows_has_the_same_bits_as_the_whole() {
             MemoryBudget::from_gib(1.0),
             9..30,
         )
-        .unwrap();
-        assert_eq!(whole.data.slice(s![.., 9..30, ..]), part.data);
+        .unwrap()
+        .0;
+        assert_eq!(whole.data.slice(s![.., 9..30, ..]), part.data, "{:?}", params.method);
         assert!((part.origin_um[1] - 9.0 * PIXEL).abs() < 1e-12);
         assert_eq!(whole.shape(), [30, 40, 48]);
     }
@@ -254,7 +271,8 @@ fn a_sample_beyond_the_detector_keeps_its_lac_and_has_no_bright_rim() {
 #[test]
 fn thread_count_does_not_change_a_bit() {
     let (series, alignment) = plain(&half_turn(30), 19, 40);
-    for params in [ReconstructParams::default(), ReconstructParams { iterations: 3, ..sirt() }] {
+    let few = |method| ReconstructParams { method, iterations: Some(3), ..sirt() };
+    for params in [ReconstructParams::default(), few(Method::Sirt), few(Method::Cgls), few(Method::Tv)] {
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| run(&series, &alignment, &params))
@@ -268,7 +286,8 @@ fn one_view_one_row_one_column_give_finite_values() {
     for (views, rows, cols) in [(1, 1, 8), (1, 3, 1), (3, 1, 2)] {
         let angles = half_turn(views);
         let (series, alignment) = plain(&angles, rows, cols);
-        for params in [ReconstructParams::default(), sirt()] {
+        let of = |method| ReconstructParams { method, ..sirt() };
+        for params in [ReconstructParams::default(), sirt(), of(Method::Cgls), of(Method::Tv)] {
             let volume = run(&series, &alignment, &params);
             assert_eq!(volume.shape(), [cols, rows, cols]);
             assert!(volume.values().iter().all(|v| v.is_finite()), "{views} {rows} {cols}");
@@ -297,6 +316,10 @@ fn what_cannot_be_done_is_refused_in_a_sentence() {
         ReconstructParams { relaxation: f32::NAN, ..params.clone() },
         ReconstructParams { cutoff: 0.0, ..params.clone() },
         ReconstructParams { thickness: Some(0), ..params.clone() },
+        ReconstructParams { strength: 0.0, ..params.clone() },
+        ReconstructParams { subsets: Some(0), ..params.clone() },
+        ReconstructParams { minimum: Some(-1.0), ..params.clone() },
+        ReconstructParams { mask_size: Some(f64::NAN), ..params.clone() },
         ReconstructParams { center: Some(f64::NAN), ..params.clone() },
     ] {
         assert!(matches!(go(&series, &alignment, &params, 1.0), ReconError::Parameter { .. }), "{params:?}");
@@ -311,7 +334,9 @@ fn cancel_stops_within_a_tenth_of_a_second() {
     let (series, alignment) = plain(&half_turn(60), 16, 128);
     for params in [
         ReconstructParams { thickness: Some(20_000), ..ReconstructParams::default() },
-        ReconstructParams { iterations: 10_000, ..sirt() },
+        ReconstructParams { iterations: Some(10_000), ..sirt() },
+        ReconstructParams { method: Method::Tv, iterations: Some(10_000), ..sirt() },
+        ReconstructParams { method: Method::Cgls, thickness: Some(8_000), ..sirt() },
     ] {
         let progress = Progress::new();
         let owner = progress.clone();
@@ -333,7 +358,8 @@ fn cancel_stops_within_a_tenth_of_a_second() {
 fn the_plan_stays_within_input_and_output_and_a_third() {
     let angles: Vec<f64> = (-65..=65).map(f64::from).collect();
     let slab = ReconstructParams { thickness: Some(500), ..ReconstructParams::default() };
-    for params in [slab.clone(), ReconstructParams { method: Method::Sirt, ..slab }] {
+    for method in [Method::Fbp, Method::Sirt, Method::Cgls, Method::Tv] {
+        let params = ReconstructParams { method, ..slab.clone() };
         let plan = plan((131, 1024, 1024), 131, &angles, &params, 0..1024).unwrap();
         let both = (131.0 + 500.0) * 1024.0 * 1024.0 * 4.0;
         assert!(plan.peak_bytes as f64 <= 1.3 * both, "{plan:?}");

@@ -47,7 +47,13 @@ fn the_environment_sets_the_threads_too() {
 fn rows_are_those_of_the_whole_and_many_processes_fill_one_volume() {
     let projections = demo().join("projections.mrc");
     let folder = tempfile::tempdir().unwrap();
-    for method in ["--method fbp", "--method sirt --iterations 2 --thickness 20", "--bin 2"] {
+    for method in [
+        "--method fbp",
+        "--method sirt --iterations 2 --thickness 20 --mask capillary",
+        "--method cgls --iterations 3 --thickness 20",
+        "--method tv --iterations 2 --thickness 20 --mask slab:1.5",
+        "--bin 2",
+    ] {
         let line = format!("reconstruct {{}} --align none {method}");
         let whole = folder.path().join("whole.npy");
         done(&format!("{line} -o {{}}"), &[&projections, &whole]);
@@ -73,6 +79,47 @@ fn rows_are_those_of_the_whole_and_many_processes_fill_one_volume() {
         }
         assert_eq!(values(&shared), whole, "{method}");
         std::fs::remove_dir_all(&shared).unwrap();
+    }
+}
+
+#[test]
+fn every_file_says_how_far_its_absorption_can_be_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (projections, angles) = (demo().join("projections.mrc"), folder.path().join("tilted.tlt"));
+    let n = VIEWS as f64;
+    let tilted: Vec<String> =
+        (0..VIEWS).map(|i| format!("{:.3}", -60.0 + 120.0 * i as f64 / (n - 1.0))).collect();
+    std::fs::write(&angles, tilted.join("\n")).unwrap();
+    let cases = [
+        ("--method fbp", false, "quantitative"),
+        ("--method sirt --iterations 4", false, "not quantitative: 20 sweeps"),
+        ("--method fbp", true, "not quantitative: filtered back-projection, tilts of at most 60"),
+        ("--method cgls --thickness 30", true, "approximate: tilts"),
+        ("--method cgls", true, "not quantitative: tilts"),
+    ];
+    for (method, limited, expected) in cases {
+        let with = if limited { format!("--angles {}", angles.display()) } else { String::new() };
+        for extension in ["mrc", "npy", "tif", "zarr", "h5"] {
+            let out = folder.path().join(format!("volume.{extension}"));
+            let line = format!("reconstruct {{}} --align none {method} {with} -o {{}}");
+            let made = done(&line, &[&projections, &out]);
+            let info = done("info {}", &[&out]);
+            let said = info["metadata"]["lac_validity"].as_str().unwrap_or_default();
+            assert!(said.starts_with(expected), "{extension} {method}: {info}");
+            let level = made["details"]["reconstruct"]["lac"]["level"].as_str().unwrap();
+            assert_eq!(level.replace('-', " "), expected.split(':').next().unwrap(), "{made}");
+            if extension == "zarr" {
+                std::fs::remove_dir_all(&out).unwrap();
+            }
+            if method != "--method fbp" {
+                break;
+            }
+        }
+    }
+    for mask in ["ball", "slab:-1", "slab:thick", "none:3"] {
+        let line = format!("reconstruct {{}} --align none --method sirt --mask {mask} -o {{}}");
+        let run = command(&line, &[&projections, &folder.path().join("no.mrc")]).output().unwrap();
+        assert_eq!(run.status.code(), Some(2), "{mask}");
     }
 }
 

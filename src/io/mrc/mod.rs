@@ -7,6 +7,25 @@
 
 mod extended;
 mod header;
+/// A text cut at spaces into lines that fit a label with its prefix, at most four.
+fn validity_lines(text: &str) -> Vec<String> {
+    let room = 80 - VALIDITY_LABEL.len();
+    let mut lines: Vec<String> = vec![String::new()];
+    for word in text.split_whitespace() {
+        let word: String = word.chars().filter(char::is_ascii).take(room).collect();
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => *line = word,
+            Some(line) if line.len() + 1 + word.len() <= room => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            _ => lines.push(word),
+        }
+    }
+    lines.truncate(4);
+    lines.into_iter().map(|line| format!("{VALIDITY_LABEL}{line}")).collect()
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +49,8 @@ use crate::volume::AnyArray;
 const UNIT_LABEL: &str = "unit ";
 /// What precedes the photon energy in a text label.
 const ENERGY_LABEL: &str = "energy_ev ";
+/// What precedes each line of how far absorption values can be trusted.
+const VALIDITY_LABEL: &str = "lac_validity ";
 /// Largest extended header that is read for angles; more is skipped.
 const MAX_EXTENDED: usize = 64 << 20;
 
@@ -139,15 +160,20 @@ fn header_of(path: &Path, mrc: &MrcHeader, extended: Extended) -> Header {
     if !mrc.extended_kind.is_empty() {
         header.metadata.insert("extended_header".to_owned(), mrc.extended_kind.clone());
     }
-    let mut free = Vec::new();
+    let (mut free, mut validity) = (Vec::new(), Vec::new());
     for label in &mrc.labels {
         if let Some(unit) = label.strip_prefix(UNIT_LABEL).and_then(Unit::from_ascii) {
             header.set_unit(unit);
         } else if let Some(energy) = label.strip_prefix(ENERGY_LABEL).and_then(|e| e.parse::<f64>().ok()) {
             header.energy_ev = Some(energy).filter(|e| e.is_finite() && *e > 0.0);
+        } else if let Some(line) = label.strip_prefix(VALIDITY_LABEL) {
+            validity.push(line.trim());
         } else {
             free.push(label.as_str());
         }
+    }
+    if !validity.is_empty() {
+        header.metadata.insert("lac_validity".to_owned(), validity.join(" "));
     }
     if !free.is_empty() {
         header.metadata.insert("labels".to_owned(), free.join("\n"));
@@ -236,6 +262,8 @@ fn write(path: &Path, request: &WriteRequest<'_>, progress: &Progress) -> Result
     if let Some(energy) = request.energy_ev {
         labels.push(format!("{ENERGY_LABEL}{energy}"));
     }
+    let validity = request.metadata.get("lac_validity").into_iter().flat_map(|text| validity_lines(text));
+    labels.extend(validity);
     labels.extend(request.metadata.get("made_by").into_iter().flat_map(|text| header::label_lines(text)));
     if !request.angles_deg.is_empty() {
         losses.push("tilt angles are not stored in MRC; write a .rawtlt beside it".to_owned());
