@@ -1,14 +1,15 @@
 //! How well simulated scans are aligned: `cargo bench --no-default-features --bench alignment`.
 //!
 //! One line a scan: residual of the shifts along y and x after taking out what no alignment can know, error of the
-//! axis, of its direction, score, seconds. `-- --size N`, `--seeds K`, `--only WORD` (full, limited, beads, wrong,
-//! turned, axis) choose. Figures and method in docs/performance.md.
+//! axis, of its direction, score, seconds. `-- --size N`, `--seeds K`, `--only NAME` choose. Figures and method in docs/performance.md.
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
 use std::time::Instant;
 
+use ndarray::s;
 use waterwindow::align::{AlignParams, Method, align, fit_tracks};
 use waterwindow::base::Progress;
+use waterwindow::kernels::turn::Turn;
 use waterwindow::phantom::{
     Cell, CellKind, CellParams, ScanKind, ScanParams, SimulatedScan, build_cell, scan,
 };
@@ -24,56 +25,49 @@ struct Case {
     method: Method,
     jitter_px: f64,
     axis_offset_px: f64,
+    /// In-plane rotation of all views in degrees.
+    turn_deg: f64,
+    /// Only the middle of the views, an edge of this share of theirs: the sample reaches beyond on all sides.
+    middle: f64,
 }
 
-const CASES: [Case; 6] = [
-    Case {
-        name: "full",
-        scan: ScanKind::Full,
-        beads: 0,
-        method: Method::Auto,
-        jitter_px: 3.0,
-        axis_offset_px: 5.0,
-    },
+const PLAIN: Case = Case {
+    name: "",
+    scan: ScanKind::Grid,
+    beads: 0,
+    method: Method::Auto,
+    jitter_px: 3.0,
+    axis_offset_px: 0.0,
+    turn_deg: 0.0,
+    middle: 1.0,
+};
+
+const CASES: [Case; 12] = [
+    Case { name: "full", scan: ScanKind::Full, axis_offset_px: 5.0, ..PLAIN },
+    Case { name: "full turned", scan: ScanKind::Full, axis_offset_px: 5.0, turn_deg: 0.7, ..PLAIN },
     Case {
         name: "axis",
         scan: ScanKind::Full,
-        beads: 0,
         method: Method::Axis,
         jitter_px: 0.0,
         axis_offset_px: 5.0,
+        ..PLAIN
     },
+    Case { name: "axis limited", method: Method::Axis, jitter_px: 0.0, axis_offset_px: 5.0, ..PLAIN },
+    Case { name: "limited", ..PLAIN },
+    Case { name: "limited turned", turn_deg: -0.7, ..PLAIN },
+    Case { name: "cropped", middle: 0.4, ..PLAIN },
+    Case { name: "cropped patch", middle: 0.4, method: Method::Patch, ..PLAIN },
+    Case { name: "beads", beads: 8, method: Method::Fiducial, axis_offset_px: 3.0, ..PLAIN },
+    Case { name: "beads turned", beads: 8, method: Method::Fiducial, turn_deg: 1.2, ..PLAIN },
+    Case { name: "four beads", beads: 4, method: Method::Fiducial, axis_offset_px: 3.0, ..PLAIN },
     Case {
-        name: "limited",
-        scan: ScanKind::Grid,
-        beads: 0,
-        method: Method::Auto,
-        jitter_px: 3.0,
-        axis_offset_px: 0.0,
-    },
-    Case {
-        name: "beads",
-        scan: ScanKind::Grid,
-        beads: 8,
-        method: Method::Fiducial,
-        jitter_px: 3.0,
-        axis_offset_px: 3.0,
-    },
-    Case {
-        name: "four",
-        scan: ScanKind::Grid,
-        beads: 4,
-        method: Method::Fiducial,
-        jitter_px: 3.0,
-        axis_offset_px: 3.0,
-    },
-    Case {
-        name: "full-beads",
+        name: "full beads",
         scan: ScanKind::Full,
         beads: 8,
         method: Method::Fiducial,
-        jitter_px: 3.0,
         axis_offset_px: 5.0,
+        ..PLAIN
     },
 ];
 
@@ -112,7 +106,33 @@ fn simulate(
     };
     let simulated = scan(&progress, &cell, &params).ok()?;
     let (series, _) = normalize(&progress, &simulated.scan, &NormalizeParams::default()).ok()?;
-    Some((cell, simulated, series))
+    Some((cell, simulated, changed(series, case)))
+}
+
+/// Views turned in their plane and cut down to their middle.
+fn changed(mut series: TiltSeries, case: &Case) -> TiltSeries {
+    if case.turn_deg != 0.0 {
+        let (sin, cos) = case.turn_deg.to_radians().sin_cos();
+        let pivot = [series.n_cols(), series.n_rows()].map(|n| (n as f64 - 1.0) / 2.0);
+        // What is at p goes to R (p - c) + c: each pixel is read where it came from.
+        let turn = Turn { matrix: [[cos, sin], [-sin, cos]], pivot, shift: [0.0; 2] };
+        for mut view in series.data.outer_iter_mut() {
+            let old = view.to_owned();
+            for (row, mut out) in view.outer_iter_mut().enumerate() {
+                if let Some(out) = out.as_slice_mut() {
+                    turn.row(&old.view(), row, out);
+                }
+            }
+        }
+    }
+    if case.middle < 1.0 {
+        let [rows, cols] = [series.n_rows(), series.n_cols()].map(|n| {
+            let cut = ((1.0 - case.middle) / 2.0 * n as f64) as usize;
+            cut..n - cut
+        });
+        series.data = series.data.slice(s![.., rows, cols]).to_owned();
+    }
+    series
 }
 
 fn run(case: &Case, kind: CellKind, size: usize, seed: u64) {
@@ -128,7 +148,14 @@ fn run(case: &Case, kind: CellKind, size: usize, seed: u64) {
         println!("  {note}");
     }
     let extra = if case.method == Method::Axis { axis_error(&found.alignment, case) } else { f64::NAN };
-    report(case.name, kind, seed, &found.alignment, &simulated.truth.shifts_yx, extra, seconds);
+    report(
+        &format!("{}, {kind:?}, {seed}", case.name),
+        &found.alignment,
+        &simulated.truth.shifts_yx,
+        extra,
+        case.turn_deg,
+        seconds,
+    );
     if let Some(beads) = found.alignment.beads.as_ref() {
         let kept: Vec<_> = beads.beads.iter().filter_map(|bead| bead.residual_px).collect();
         println!("  beads {} kept {}: {kept:.3?}", beads.beads.len(), kept.len());
@@ -153,9 +180,12 @@ fn wrong_tracks(
     let Some(tracks) = &found.beads else { return };
     let mut wrong = tracks.clone();
     let mut state = seed;
+    // SplitMix64 (Steele et al. 2014).
     let mut random = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as f64 / (1u64 << 31) as f64
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
     };
     for point in wrong.beads.iter_mut().flat_map(|bead| &mut bead.points) {
         if random() < 0.1 {
@@ -168,7 +198,14 @@ fn wrong_tracks(
     let begun = Instant::now();
     let start = Alignment::identity(&series.angles_deg);
     let Ok(again) = fit_tracks(&wrong, &start, [series.n_rows(), series.n_cols()]) else { return };
-    report("  10 % wrong", kind, seed, &again, truth, f64::NAN, begun.elapsed().as_secs_f64());
+    report(
+        &format!("  10 % wrong, {kind:?}, {seed}"),
+        &again,
+        truth,
+        f64::NAN,
+        case.turn_deg,
+        begun.elapsed().as_secs_f64(),
+    );
     if wrong.beads.len() > 4 {
         // One bead becomes another one halfway.
         let other = wrong.beads[1].clone();
@@ -180,27 +217,28 @@ fn wrong_tracks(
         }
         let begun = Instant::now();
         let Ok(again) = fit_tracks(&wrong, &start, [series.n_rows(), series.n_cols()]) else { return };
-        report("  and one bead of 8", kind, seed, &again, truth, f64::NAN, begun.elapsed().as_secs_f64());
+        report(
+            &format!("  and one bead wrong, {kind:?}, {seed}"),
+            &again,
+            truth,
+            f64::NAN,
+            case.turn_deg,
+            begun.elapsed().as_secs_f64(),
+        );
     }
-    let _ = case;
 }
 
 /// Shifts in the frame of the volume: what is left is compared with the truth.
-fn report(
-    name: &str,
-    kind: CellKind,
-    seed: u64,
-    found: &Alignment,
-    truth: &[[f64; 2]],
-    extra: f64,
-    seconds: f64,
-) {
+fn report(name: &str, found: &Alignment, truth: &[[f64; 2]], extra: f64, turn_deg: f64, seconds: f64) {
     let used = found.used_indices();
     let off = |axis: usize| -> Vec<f64> {
         used.iter()
             .map(|&v| {
                 let view = &found.views[v];
-                (if axis == 0 { view.shift_y_px } else { view.shift_x_px }) - truth[v][axis]
+                let [[a, b], [c, d]] = view.matrix();
+                let (x, y, det) = (view.shift_x_px, view.shift_y_px, a * d - b * c);
+                let back = [(a * y - c * x) / det, (d * x - b * y) / det];
+                back[axis] - truth[v][axis]
             })
             .collect()
     };
@@ -211,10 +249,23 @@ fn report(
     let (x, axis) = without_sinusoid(&angles, &x);
     let rms = |v: &[f64]| (v.iter().map(|v| v * v).sum::<f64>() / v.len() as f64).sqrt();
     let largest = y.iter().chain(&x).fold(0.0f64, |m, v| m.max(v.abs()));
+    if largest > 1.0 {
+        let worst =
+            (0..y.len()).max_by(|a, b| y[*a].hypot(x[*a]).total_cmp(&y[*b].hypot(x[*b]))).unwrap_or(0);
+        let points: Vec<_> = found
+            .beads
+            .iter()
+            .flat_map(|b| &b.beads)
+            .filter_map(|bead| bead.point(used[worst]))
+            .map(|p| (p.residual_px, p.weight))
+            .collect();
+        println!("  worst view {} off {:.2} {:.2}: {points:.2?}", used[worst], y[worst], x[worst]);
+    }
     let axis = if extra.is_nan() { axis } else { extra };
-    let rotation = used.iter().map(|&v| found.views[v].rotation_deg).sum::<f64>() / used.len() as f64;
+    let rotation =
+        used.iter().map(|&v| found.views[v].rotation_deg).sum::<f64>() / used.len() as f64 - turn_deg;
     println!(
-        "{name}, {kind:?}, {seed}, {:.3}, {:.3}, {largest:.3}, {axis:.3}, {rotation:.3}, {:.4}, {seconds:.2}, {}",
+        "{name}, {:.3}, {:.3}, {largest:.3}, {axis:.3}, {rotation:.3}, {:.4}, {seconds:.2}, {}",
         rms(&y),
         rms(&x),
         found.score.unwrap_or(f64::NAN),

@@ -367,3 +367,46 @@ fn tiff_pages_are_planes() {
         assert!((found - sum).abs() <= 1e-7 * sum.abs(), "{name}: {found}");
     }
 }
+
+#[test]
+fn alignments_and_models_of_imod_and_aretomo_are_read() {
+    use waterwindow::io::{read_aln, read_imod, read_xf, write_xf};
+
+    if let Some(path) = shared("imod/lil-aretomo/tests/test_data/example_v1_3_0.aln") {
+        let angles: Vec<f64> = (0..41).map(|i| -52.0 + 3.0 * f64::from(i)).collect();
+        let found = read_aln(&path, &angles).unwrap();
+        let (first, last) = (&found.views[0], &found.views[40]);
+        assert_eq!((first.rotation_deg, first.shift_x_px, first.shift_y_px), (-93.6692, 157.142, 720.866));
+        assert!(first.angle_deg == -51.98 && last.used && found.used_indices().len() == 41);
+        assert!(read_aln(&path, &angles[1..]).unwrap_err().to_string().contains("another stack"));
+    }
+    if let Some(path) = shared("imod/yaiw/tests/test_data/xf_file.xf") {
+        let found = read_xf(&path, &[0.0; 41]).unwrap();
+        // IMOD turns the content by -85.08°: it lies 85.08° the other way.
+        assert!((found.views[0].rotation_deg - 85.0768).abs() < 1e-3, "{:?}", found.views[0]);
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join("copy.xf");
+        write_xf(&copy, &found).unwrap();
+        let numbers = |path: &Path| -> Vec<f64> {
+            let text = std::fs::read_to_string(path).unwrap();
+            text.split_whitespace().map(|word| word.parse().unwrap()).collect()
+        };
+        // The matrix to its seven decimals, the shift to its three.
+        for (a, b) in numbers(&path).iter().zip(numbers(&copy)) {
+            assert!((a - b).abs() < 1.1e-3, "{a} {b}");
+        }
+    }
+    for (name, contours, first) in [
+        ("two_contour_example.mod", 2, None),
+        ("point_sizes_example.mod", 5, Some((46, 898.0, 438.0))),
+        ("meshed_contour_example.mod", 67, None),
+    ] {
+        let Some(path) = shared(&format!("imod/imodmodel/tests/test_data/{name}")) else { continue };
+        let found = read_imod(&path, 4000).unwrap();
+        assert_eq!(found.beads.len(), contours, "{name}");
+        if let Some(first) = first {
+            let points = &found.beads[0].points;
+            assert!(points.iter().any(|p| (p.view, p.y, p.x) == first), "{points:?}");
+        }
+    }
+}

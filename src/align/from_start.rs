@@ -6,9 +6,10 @@ use ndarray::{Array3, Axis};
 use rayon::prelude::*;
 
 use super::Shifts;
+use super::level::Level;
 use crate::base::{Cancelled, Progress};
 use crate::kernels::turn::Turn;
-use crate::volume::{Alignment, TiltSeries, ViewShift};
+use crate::volume::{Alignment, BeadTracks, TiltSeries, ViewShift};
 
 /// The views that take part, read without rotation and magnification, at the tilts of the alignment.
 pub(super) fn turned<'a>(
@@ -59,16 +60,39 @@ pub(super) fn shifts(start: &Alignment, used: &[usize]) -> Shifts {
     used.iter().map(|&v| back(&start.views[v])).collect()
 }
 
+/// Tracks on a level whose views were read turned and moved back, in pixels of the views as they are.
+pub(super) fn tracks_as_seen(
+    mut tracks: BeadTracks,
+    level: &Level,
+    start: &Alignment,
+    used: &[usize],
+    shape: [usize; 2],
+) -> BeadTracks {
+    let middle = |n: usize| (n as f64 - 1.0) / 2.0;
+    let bin = level.bin as f64;
+    for point in tracks.beads.iter_mut().flat_map(|bead| &mut bead.points) {
+        let view = &start.views[used[point.view]];
+        let (y, x) = ((point.y - middle(level.n_rows())) * bin, (point.x - middle(level.n_cols())) * bin);
+        let [[a, b], [c, d]] = view.matrix();
+        point.view = used[point.view];
+        point.x = a * x + b * y + middle(shape[1]) + view.shift_x_px;
+        point.y = c * x + d * y + middle(shape[0]) + view.shift_y_px;
+    }
+    tracks
+}
+
 /// What was found of views that were turned back, in the views as they are: `A shift`.
 pub(super) fn put_back(start: &Alignment, used: &[usize], found: Alignment) -> Alignment {
     let mut views = start.views.clone();
     views.iter_mut().for_each(|view| view.residual_px = None);
     for (&v, found) in used.iter().zip(&found.views) {
         let view = &mut views[v];
+        view.angle_deg = found.angle_deg;
         let [[a, b], [c, d]] = view.matrix();
         let (x, y) = (found.shift_x_px, found.shift_y_px);
         (view.shift_x_px, view.shift_y_px) =
             if view.is_shift() { (x, y) } else { (a * x + b * y, c * x + d * y) };
+        view.rotation_deg += found.rotation_deg;
     }
     Alignment { views, beads: start.beads.clone(), ..found }
 }

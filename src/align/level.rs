@@ -7,6 +7,7 @@ use crate::base::{Cancelled, Progress};
 use crate::kernels::filter::{Beyond, RampFilter, Window};
 use crate::kernels::lanes::LANES;
 use crate::kernels::projector::{Footprint, ParallelGeometry, SlabProjector};
+use crate::kernels::turn::Turn;
 use crate::volume::TiltSeries;
 
 use super::Shifts;
@@ -69,6 +70,27 @@ impl Level {
     /// Where the content of a view lies, in pixels of this level, as (y, x).
     pub(super) fn shift_here(&self, shift_px: [f64; 2]) -> [f64; 2] {
         [shift_px[0] / self.bin as f64, (shift_px[1] + self.middle_px) / self.bin as f64]
+    }
+
+    /// The same views read turned by `rotation_deg` about the middle: `turned(p) = view(R (p - c) + c)`.
+    pub(super) fn turned(&self, progress: &Progress, rotation_deg: f64) -> Result<Self, Cancelled> {
+        let (sin, cos) = rotation_deg.to_radians().sin_cos();
+        let (n_rows, n_cols) = (self.n_rows(), self.n_cols());
+        let x = (n_cols as f64 - 1.0) / 2.0 + self.middle_px / self.bin as f64;
+        let pivot = [x, (n_rows as f64 - 1.0) / 2.0];
+        let turn = Turn { matrix: [[cos, -sin], [sin, cos]], pivot, shift: [0.0; 2] };
+        let mut views = Array3::<f32>::zeros(self.views.raw_dim());
+        views.axis_iter_mut(Axis(0)).into_par_iter().enumerate().try_for_each(|(view, mut out)| {
+            progress.check()?;
+            let image = self.views.index_axis(Axis(0), view);
+            for (y, mut row) in out.outer_iter_mut().enumerate() {
+                if let Some(row) = row.as_slice_mut() {
+                    turn.row(&image, y, row);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(Self { views, angles_deg: self.angles_deg.clone(), filter: self.filter.clone(), ..*self })
     }
 
     /// One view moved back by its shift, by cubic interpolation; edges go on.

@@ -62,6 +62,12 @@ fn compare(
         .collect()
 }
 
+/// How one view compares with a reprojection.
+pub(super) fn against(level: &Level, shifts: &Shifts, view: usize, made: ArrayView2<'_, f32>) -> Fit {
+    let seen = level.moved(view, level.shift_here(shifts[view]));
+    fit(seen, made, &window(level, &vec![shifts[view]]))
+}
+
 /// Weights that leave out what shifts have brought in from beyond the edge.
 fn window(level: &Level, shifts: &Shifts) -> Array2<f32> {
     let (n_rows, n_cols) = (level.n_rows(), level.n_cols());
@@ -171,6 +177,62 @@ pub(super) fn fit(seen: Array2<f32>, made: ArrayView2<'_, f32>, window: &Array2<
     // To first order only small offsets are true; larger ones come in steps.
     let step = |v: f64| (v / solved[0]).clamp(-1.5, 1.5);
     Fit { offset: [step(solved[2]), step(solved[3])], correlation }
+}
+
+/// How far each view is turned beside its reprojection from the other half, in degrees, x towards y.
+pub(super) fn turns(progress: &Progress, level: &Level, shifts: &Shifts) -> Result<Vec<f64>, Cancelled> {
+    progress.phase("Looking for the direction of the axis", level.n_views() as u64);
+    let window = window(level, shifts);
+    let mut found = vec![0.0; level.n_views()];
+    let [even, odd] = halves(level);
+    for (from, to) in [(&even, &odd), (&odd, &even)] {
+        let made: Array3<f32> = level.reproject(progress, shifts, from, to)?;
+        let turned: Vec<f64> = to
+            .par_iter()
+            .enumerate()
+            .map(|(index, &view)| {
+                progress.check()?;
+                let seen = level.moved(view, level.shift_here(shifts[view]));
+                progress.advance(1);
+                Ok(turn(seen, made.index_axis(Axis(0), index), &window))
+            })
+            .collect::<Result<_, Cancelled>>()?;
+        to.iter().zip(turned).for_each(|(view, turn)| found[*view] = turn);
+    }
+    Ok(found)
+}
+
+/// Least squares fit of `seen = gain · made + level`, made moved and turned, to first order; the turn in degrees.
+fn turn(seen: Array2<f32>, made: ArrayView2<'_, f32>, window: &Array2<f32>) -> f64 {
+    let (n_rows, n_cols) = seen.dim();
+    let (seen, made) = (band_pass(seen), band_pass(made.to_owned()));
+    let (mut normal, mut right) = ([[0.0f64; 5]; 5], [0.0f64; 5]);
+    // Turns count in halves of the width, so that all columns are of one size.
+    let half = n_cols as f64 / 2.0;
+    let middle = [(n_rows as f64 - 1.0) / 2.0, (n_cols as f64 - 1.0) / 2.0];
+    for y in 1..n_rows.saturating_sub(1) {
+        for x in 1..n_cols - 1 {
+            let weight = f64::from(window[[y, x]]);
+            if weight == 0.0 {
+                continue;
+            }
+            let along_y = -0.5 * f64::from(made[[y + 1, x]] - made[[y - 1, x]]);
+            let along_x = -0.5 * f64::from(made[[y, x + 1]] - made[[y, x - 1]]);
+            let (dy, dx) = ((y as f64 - middle[0]) / half, (x as f64 - middle[1]) / half);
+            let row = [f64::from(made[[y, x]]), 1.0, along_y, along_x, dx * along_y - dy * along_x];
+            let value = f64::from(seen[[y, x]]);
+            for i in 0..5 {
+                right[i] += weight * row[i] * value;
+                for j in 0..5 {
+                    normal[i][j] += weight * row[i] * row[j];
+                }
+            }
+        }
+    }
+    let Some(inverse) = inverse(normal) else { return 0.0 };
+    let solved = |i: usize| -> f64 { (0..5).map(|j| inverse[i][j] * right[j]).sum() };
+    let gain = solved(0);
+    if gain > 0.05 { (solved(4) / gain / half).clamp(-0.1, 0.1).to_degrees() } else { 0.0 }
 }
 
 fn correlation(normal: &[[f64; 4]; 4], right: &[f64; 4], power: f64) -> f64 {

@@ -13,12 +13,15 @@
 //!    with their reprojection.
 
 mod axis;
+mod direction;
 mod fiducial;
 mod from_start;
 mod level;
 mod matching;
 mod neighbours;
+mod patch;
 mod profiles;
+mod sequence;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +43,8 @@ pub enum Method {
     Projection,
     /// Every view, by gold beads that are followed through the series; also the direction of the axis.
     Fiducial,
+    /// Every view, by patches that are followed from view to view; begins with what automatic finds.
+    Patch,
     /// Nothing: the rotation axis at the middle column.
     None,
 }
@@ -56,11 +61,22 @@ pub struct AlignParams {
     pub finest_bin: Option<usize>,
     /// Diameter of the beads in pixels, 2 to 200; unset: guessed from the views.
     pub bead_px: Option<f64>,
+    /// Side of the patches in pixels, 16 to 4096; unset: a fifth of the shorter side of the views.
+    pub patch_px: Option<usize>,
+    /// Whether the direction of the rotation axis in the plane of the views is looked for, at full rotation without beads.
+    pub direction: bool,
 }
 
 impl Default for AlignParams {
     fn default() -> Self {
-        Self { method: Method::Auto, cycles: 8, finest_bin: None, bead_px: None }
+        Self {
+            method: Method::Auto,
+            cycles: 8,
+            finest_bin: None,
+            bead_px: None,
+            patch_px: None,
+            direction: true,
+        }
     }
 }
 
@@ -128,9 +144,15 @@ pub enum AlignError {
 /// What a better alignment must take off the distance of its score to 1: twice what fitting noise gains.
 const WORTH: f64 = 0.05;
 
+/// Standard errors that a direction must be away from 0.
+const SURE: f64 = 4.0;
+/// A turn below this many pixels at the edge is none.
+const LEAST_TURN_PX: f64 = 0.1;
+
 const AXIS: &str = "rotation axis; score: mean correlation of held-out views with their reprojection";
 const STARTED: &str = "masses, neighbours or a given alignment, as they were; score: mean correlation of held-out views with their reprojection";
 const BEADS: &str = "gold beads; score: mean correlation of held-out views with their reprojection";
+const PATCHES: &str = "patches; score: mean correlation of held-out views with their reprojection";
 const MATCHED: &str =
     "projection matching; score: mean correlation of held-out views with their reprojection";
 
@@ -173,6 +195,9 @@ pub fn align(
 ) -> Result<Aligned, AlignError> {
     if let Some(problem) = start.and_then(|start| start.problem(series.n_views())) {
         return Err(AlignError::Start(problem));
+    }
+    if params.method == Method::Patch {
+        return by_patches(progress, series, start, params);
     }
     let mut notes = Vec::new();
     if params.method == Method::Fiducial {
@@ -220,6 +245,46 @@ fn by_tracks(
     Ok(Ok(found))
 }
 
+/// Alignment without markers, refined by patches where that raises the score.
+fn by_patches(
+    progress: &Progress,
+    series: &TiltSeries,
+    start: Option<&Alignment>,
+    params: &AlignParams,
+) -> Result<Aligned, AlignError> {
+    let automatic = AlignParams { method: Method::Auto, ..params.clone() };
+    let Aligned { alignment: rough, mut notes } = align(progress, series, start, &automatic)?;
+    let bin = bins(series, params).last().copied().unwrap_or(1);
+    let shape = [series.n_rows(), series.n_cols()];
+    let side = params.patch_px.unwrap_or(shape[0].min(shape[1]) / 5) / bin;
+    let was = held_out(progress, series, &rough, bin)?;
+    let mut found = rough.clone();
+    for _ in 0..2 {
+        let (turned, used) = from_start::turned(progress, series, &found)?;
+        let level = Level::new(progress, &turned, bin)?;
+        let followed = patch::tracks(progress, &level, &from_start::shifts(&found, &used), side.max(16))?;
+        let tracks = from_start::tracks_as_seen(followed, &level, &found, &used, shape);
+        progress.phase("Fitting patches", 0);
+        match fit_tracks(&tracks, &found, shape) {
+            Ok(fitted) => found = fitted,
+            Err(AlignError::Beads(n)) => {
+                notes.push(format!("not refined by patches: {n} were followed"));
+                return Ok(Aligned { alignment: rough, notes });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let is = held_out(progress, series, &found, bin)?;
+    if is <= was {
+        notes.push(format!(
+            "patches do not raise the correlation of held-out views with their reprojection ({is:.4} after {was:.4}): aligned without them"
+        ));
+        return Ok(Aligned { alignment: rough, notes });
+    }
+    PATCHES.clone_into(&mut found.method);
+    Ok(Aligned { alignment: Alignment { score: Some(is), beads: rough.beads, ..found }, notes })
+}
+
 /// The score of an alignment: mean correlation of held-out views with their reprojection.
 fn held_out(
     progress: &Progress,
@@ -257,14 +322,19 @@ fn align_all(
         levels.push(Level::new(progress, series, bin)?);
         progress.advance(1);
     }
-    let (shifts, method, score) = match params.method {
+    let found = match params.method {
         Method::Axis => axis_only(progress, &levels)?,
         _ => every_view(progress, &levels, start, params.cycles)?,
     };
+    let (rotation_deg, (shifts, method, score, _)) =
+        if params.direction { with_direction(progress, &levels, found, params)? } else { (0.0, found) };
+    let (sin, cos) = rotation_deg.to_radians().sin_cos();
     let views = shifts.iter().zip(&series.angles_deg).enumerate();
-    let views = views.map(|(index, (shift, angle_deg))| ViewShift {
-        shift_y_px: shift[0],
-        shift_x_px: shift[1],
+    // Shifts of views that were read turned, in views as they are: `R shift`.
+    let views = views.map(|(index, ([y, x], angle_deg))| ViewShift {
+        shift_y_px: cos * y + sin * x,
+        shift_x_px: cos * x - sin * y,
+        rotation_deg,
         ..ViewShift::still(index, *angle_deg)
     });
     let (views, method) = (views.collect(), method.to_owned());
@@ -289,6 +359,9 @@ fn check(series: &TiltSeries, params: &AlignParams) -> Result<(), AlignError> {
     if let Some(value) = params.bead_px.filter(|px| !(2.0..=200.0).contains(px)) {
         return Err(AlignError::Length { name: "bead_px", value, range: "between 2 and 200 pixels" });
     }
+    if let Some(value) = params.patch_px.filter(|px| !(16..=4096).contains(px)) {
+        return Err(AlignError::Parameter { name: "patch_px", value, range: "between 16 and 4096" });
+    }
     if let Some(view) = series.angles_deg.iter().position(|angle| !angle.is_finite()) {
         return Err(AlignError::NotFinite { view });
     }
@@ -311,14 +384,15 @@ fn bins(series: &TiltSeries, params: &AlignParams) -> Vec<usize> {
     bins
 }
 
-type Found = (Shifts, &'static str, f64);
+/// Shifts, method, score, and what is believed of them.
+type Found = (Shifts, &'static str, f64, Trust);
 
 fn axis_only(progress: &Progress, levels: &[Level]) -> Result<Found, AlignError> {
     let offset = axis::find(progress, levels)?;
     let finest = &levels[levels.len() - 1];
     let shifts = vec![[0.0, offset]; finest.n_views()];
     let score = matching::score(progress, finest, &shifts)?;
-    Ok((shifts, AXIS, score))
+    Ok((shifts, AXIS, score, Trust::Start))
 }
 
 fn every_view(
@@ -332,7 +406,9 @@ fn every_view(
     let still = vec![[0.0, offset]; finest.n_views()];
     let mut starts = vec![(still.clone(), false), (profiles::start(progress, finest)?, true)];
     if !finest.full_rotation {
-        starts.push((neighbours::start(progress, levels)?, false));
+        let near = neighbours::start(progress, levels)?;
+        starts.push((near.clone(), false));
+        starts.push((sequence::refine(progress, levels, near)?, false));
     }
     starts.extend(given.map(|shifts| (shifts, false)));
     // The start that fits best at a coarse binning goes on; views that stand still are left alone.
@@ -365,7 +441,48 @@ fn every_view(
         (shifts, score) = (start, start_score);
         method = if shifts == still { AXIS } else { STARTED };
     }
-    Ok((shifts, method, score))
+    Ok((shifts, method, score, trust))
+}
+
+/// Looks for the direction of the axis and aligns views that are read turned by it, if it is surely not 0.
+fn with_direction(
+    progress: &Progress,
+    levels: &[Level],
+    found: Found,
+    params: &AlignParams,
+) -> Result<(f64, Found), AlignError> {
+    let Some([first, error]) = direction::find(progress, levels, &found.0)? else { return Ok((0.0, found)) };
+    let Some(finest) = levels.last() else { return Ok((0.0, found)) };
+    let edge_px = 0.5 * (finest.n_cols().max(finest.n_rows()) * finest.bin) as f64;
+    if (first.to_radians() * edge_px).abs() < LEAST_TURN_PX || first.abs() < SURE * error {
+        return Ok((0.0, found));
+    }
+    let (start, method, _, trust) = &found;
+    let mut rotation = first;
+    let mut shifts = direction::turned(start, first);
+    // Shifts that were found in the wrong direction are found anew, then what is left of the direction.
+    let coarser = &levels[levels.len().saturating_sub(2)];
+    for level in [coarser, finest] {
+        let turned = level.turned(progress, rotation)?;
+        if params.method != Method::Axis {
+            shifts = matching::refine(progress, &turned, shifts, params.cycles.min(3), *trust)?;
+        }
+        if std::ptr::eq(level, coarser)
+            && let Some([more, _]) = direction::find(progress, &[turned], &shifts)?
+        {
+            rotation += more;
+            shifts = direction::turned(&shifts, more);
+        }
+    }
+    let last = finest.turned(progress, rotation)?;
+    if params.method != Method::Axis {
+        remove_gauge(&last, &mut shifts);
+    }
+    let score = matching::score(progress, &last, &shifts)?;
+    if score < found.2 {
+        return Ok((0.0, found));
+    }
+    Ok((rotation, (shifts, method, score, *trust)))
 }
 
 /// Whether a score beats another by more than fitting the noise would.

@@ -7,7 +7,7 @@ use ndarray::{Array2, Axis};
 
 use super::Shifts;
 use super::level::Level;
-use super::matching::fit;
+use super::matching::{band_pass, fit};
 use crate::base::{Cancelled, Progress};
 
 /// Shifts in unbinned pixels, accumulated from the flattest view.
@@ -26,6 +26,8 @@ pub(super) fn start(progress: &Progress, levels: &[Level]) -> Result<Shifts, Can
         progress.check()?;
         let (known, new) = (order[known], order[new]);
         shifts[new] = shifts[known];
+        let jump = far(&levels[0], &shifts, known, new);
+        (0..2).for_each(|axis| shifts[new][axis] += jump[axis] * levels[0].bin as f64);
         for level in levels {
             for _ in 0..4 {
                 let offset = compare(level, &shifts, known, new);
@@ -41,11 +43,48 @@ pub(super) fn start(progress: &Progress, levels: &[Level]) -> Result<Shifts, Can
     Ok(shifts)
 }
 
-fn compare(level: &Level, shifts: &Shifts, known: usize, new: usize) -> [f64; 2] {
+/// The known view as the new one should show it, and the new one.
+fn pair(level: &Level, shifts: &Shifts, known: usize, new: usize) -> (Array2<f32>, Array2<f32>) {
     let reference = level.moved(known, level.shift_here(shifts[known]));
     let cos = |view: usize| level.angles_deg[view].to_radians().cos().max(0.05);
     let squeezed = stretched(&reference, cos(known) / cos(new));
-    let seen = level.moved(new, level.shift_here(shifts[new]));
+    (squeezed, level.moved(new, level.shift_here(shifts[new])))
+}
+
+/// The whole displacement at which two views correlate best, up to a quarter of the field, in pixels of the level.
+fn far(level: &Level, shifts: &Shifts, known: usize, new: usize) -> [f64; 2] {
+    let (reference, seen) = pair(level, shifts, known, new);
+    let (reference, seen) = (band_pass(reference), band_pass(seen));
+    let (n_rows, n_cols) = (seen.nrows() as isize, seen.ncols() as isize);
+    let most = [n_rows / 4, n_cols / 4];
+    let mut best = (f64::NEG_INFINITY, [0.0; 2]);
+    for dy in -most[0]..=most[0] {
+        for dx in -most[1]..=most[1] {
+            let (mut cross, mut a2, mut b2) = (0.0f32, 1e-20f32, 1e-20f32);
+            let columns = 0.max(dx) as usize..n_cols.min(n_cols + dx) as usize;
+            let from = (columns.start as isize - dx) as usize..(columns.end as isize - dx) as usize;
+            for y in 0.max(dy)..n_rows.min(n_rows + dy) {
+                let a = seen.slice(ndarray::s![y, columns.clone()]);
+                let b = reference.slice(ndarray::s![y - dy, from.clone()]);
+                for (a, b) in a.iter().zip(&b) {
+                    cross += a * b;
+                    a2 += a * a;
+                    b2 += b * b;
+                }
+            }
+            // Of two that correlate alike the nearer one.
+            let away = (dy as f64 / most[0].max(1) as f64).hypot(dx as f64 / most[1].max(1) as f64);
+            let value = f64::from(cross / (a2 * b2).sqrt()) - 0.05 * away * away;
+            if value > best.0 {
+                best = (value, [dy as f64, dx as f64]);
+            }
+        }
+    }
+    best.1
+}
+
+fn compare(level: &Level, shifts: &Shifts, known: usize, new: usize) -> [f64; 2] {
+    let (squeezed, seen) = pair(level, shifts, known, new);
     let (n_rows, n_cols) = seen.dim();
     let taper = |i: usize, n: usize| {
         let depth = (i as f32 + 0.5).min(n as f32 - 0.5 - i as f32) / (0.2 * n as f32);

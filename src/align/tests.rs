@@ -16,10 +16,18 @@ const BALLS: [([f64; 3], f64, f64); 7] = [
 ];
 
 fn series(angles_deg: Vec<f64>, shifts: &[[f64; 2]], size: usize) -> TiltSeries {
+    turned_series(angles_deg, shifts, size, 0.0)
+}
+
+/// The same in views that have turned about their middle.
+fn turned_series(angles_deg: Vec<f64>, shifts: &[[f64; 2]], size: usize, turn_deg: f64) -> TiltSeries {
+    let (sin_turn, cos_turn) = turn_deg.to_radians().sin_cos();
     let middle = (size as f64 - 1.0) / 2.0;
     let data = Array3::from_shape_fn((angles_deg.len(), size, size), |(view, y, x)| {
         let (sin, cos) = angles_deg[view].to_radians().sin_cos();
-        let (v, u) = (y as f64 - middle - shifts[view][0], x as f64 - middle - shifts[view][1]);
+        let (dy, dx) = (y as f64 - middle, x as f64 - middle);
+        let v = cos_turn * dy - sin_turn * dx - shifts[view][0];
+        let u = cos_turn * dx + sin_turn * dy - shifts[view][1];
         let mut sum = 0.0;
         for ([bz, by, bx], radius, lac) in BALLS {
             let d2 = radius * radius - (v - by).powi(2) - (u - bx * cos + bz * sin).powi(2);
@@ -137,4 +145,61 @@ fn bad_series_get_one_sentence_and_none_leaves_any_series_alone() {
     let empty = TiltSeries { data: Array3::zeros((30, 20, 20)), angles_deg: full(30), ..tiny };
     let found = run(&empty, Method::Auto);
     assert!(found.problem(30).is_none() && found.views.iter().all(|v| v.shift_x_px.abs() < 1.0), "{found:?}");
+}
+
+#[test]
+fn the_direction_of_the_axis_is_found_at_full_rotation() {
+    for (turn, most) in [(1.2, 0.1), (-0.8, 0.1)] {
+        let shifts = displaced(90, 0.8);
+        let found = run(&turned_series(full(90), &shifts, 72, turn), Method::Auto);
+        let is = found.views[0].rotation_deg;
+        assert!((is - turn).abs() < most, "{turn}: {is}");
+        assert!(found.views.iter().all(|view| view.rotation_deg == is));
+        let [[a, b], [c, d]] = found.views[0].matrix();
+        let mut back = found.clone();
+        for view in &mut back.views {
+            let (x, y) = (view.shift_x_px, view.shift_y_px);
+            (view.shift_x_px, view.shift_y_px) = (d * x - b * y, a * y - c * x);
+        }
+        let [y, x] = residual(&back, &shifts);
+        assert!(y < 0.15 && x < 0.3, "{turn}: rms {y} {x}");
+    }
+}
+
+#[test]
+fn an_alignment_that_is_given_keeps_its_rotation_and_its_excluded_views() {
+    let shifts = displaced(45, 1.0);
+    let series = turned_series(full(45), &shifts, 56, 2.0);
+    let mut start = Alignment::identity(&series.angles_deg);
+    start.views.iter_mut().for_each(|view| view.rotation_deg = 2.0);
+    start.views[3].used = false;
+    let params = AlignParams { direction: false, ..AlignParams::default() };
+    let found = align(&Progress::new(), &series, Some(&start), &params).unwrap().alignment;
+    assert!(found.views.iter().all(|view| view.rotation_deg == 2.0));
+    assert_eq!(found.views[3], start.views[3]);
+    assert!(found.score.unwrap() > 0.8);
+    let short = Alignment::identity(&[0.0]);
+    assert!(matches!(
+        align(&Progress::new(), &series, Some(&short), &params),
+        Err(AlignError::Start(text)) if text.contains("1 views")
+    ));
+    let none = AlignParams { method: Method::None, ..params };
+    assert_eq!(align(&Progress::new(), &series, Some(&start), &none).unwrap().alignment, start);
+}
+
+#[test]
+fn patches_end_no_worse_than_they_began_and_beads_fall_back_with_a_note() {
+    let angles: Vec<f64> = (0..41).map(|i| -60.0 + 3.0 * f64::from(i)).collect();
+    let shifts = displaced(41, 1.0);
+    let series = series(angles, &shifts, 72);
+    let automatic = run(&series, Method::Auto);
+    let params = AlignParams { method: Method::Patch, ..AlignParams::default() };
+    let patched = align(&Progress::new(), &series, None, &params).unwrap();
+    assert!(patched.alignment.score.unwrap() >= automatic.score.unwrap() - 1e-3, "{patched:?}");
+    assert!(patched.notes.len() == 1 || patched.alignment.method.starts_with("patches"));
+    let params = AlignParams { method: Method::Fiducial, ..AlignParams::default() };
+    let found = align(&Progress::new(), &series, None, &params).unwrap();
+    let fell_back = found.notes.first().is_some_and(|note| note.contains("without markers"));
+    assert!(fell_back || found.alignment.method.starts_with("gold beads"), "{:?}", found.notes);
+    assert!(residual(&found.alignment, &shifts)[1] < 0.4);
 }

@@ -115,7 +115,8 @@ fn align(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
         match name {
             "xf" => io::write_xf(file, &alignment)?,
             "tlt" => {
-                io::write_angles(file, &alignment.views.iter().map(|v| v.angle_deg).collect::<Vec<_>>())?
+                let tilts: Vec<f64> = alignment.views.iter().map(|view| view.angle_deg).collect();
+                io::write_angles(file, &tilts)?;
             }
             "aln" => io::write_aln(file, &alignment, [series.n_rows(), series.n_cols()])?,
             _ => match &alignment.beads {

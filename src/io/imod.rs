@@ -152,6 +152,16 @@ pub fn write_imod(path: &Path, tracks: &BeadTracks, shape: (usize, usize, usize)
     })
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "whole and between 0 and 10 000")]
+fn radius(diameter: Option<f64>) -> i32 {
+    diameter.map_or(0, |d| (0.5 * d).round().clamp(0.0, 1e4) as i32)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a model holds single precision")]
+fn single(value: f64) -> f32 {
+    value as f32
+}
+
 fn encode(tracks: &BeadTracks, (n_views, n_rows, n_cols): (usize, usize, usize)) -> Option<Vec<u8>> {
     let mut out = b"IMODV1.2".to_vec();
     let int = |n: usize| i32::try_from(n).ok();
@@ -182,8 +192,7 @@ fn encode(tracks: &BeadTracks, (n_views, n_rows, n_cols): (usize, usize, usize))
     out.extend(OBJECT_FLAGS.to_be_bytes());
     [0, 1].into_iter().for_each(|value| put_int(&mut out, value));
     [0.0, 1.0, 0.0].into_iter().for_each(|colour| put_float(&mut out, colour));
-    let radius = tracks.diameter_px.map_or(0, |d| (0.5 * d).round().clamp(0.0, 1e4) as usize);
-    put_int(&mut out, int(radius)?);
+    put_int(&mut out, radius(tracks.diameter_px));
     // Symbol (a circle), its size, line widths, style, flags, padding, transparency.
     out.extend([0, 7, 1, 1, 0, 0, 0, 0]);
     [0, 0].into_iter().for_each(|value| put_int(&mut out, value));
@@ -193,10 +202,8 @@ fn encode(tracks: &BeadTracks, (n_views, n_rows, n_cols): (usize, usize, usize))
         [0, 0, 0].into_iter().for_each(|value| put_int(&mut out, value));
         for point in &bead.points {
             int(point.view)?;
-            let z = point.view as f32;
-            [(point.x + 0.5) as f32, (point.y + 0.5) as f32, z]
-                .into_iter()
-                .for_each(|value| put_float(&mut out, value));
+            let at = [point.x + 0.5, point.y + 0.5, point.view as f64];
+            at.into_iter().for_each(|value| put_float(&mut out, single(value)));
         }
     }
     out.extend(b"IEOF");

@@ -18,7 +18,10 @@ pub(super) static OP: Op = Op {
 Rows give the shift along the rotation axis, the centre of mass the start across it. Then the volume is \
 reconstructed from half of the views and reprojected at the angles of the others; each view is moved to where it \
 fits best. Nothing is accepted that does not raise the score, the mean correlation of held-out views with their \
-reprojection. The result is one shift along y and x per view, in unbinned pixels; nothing is resampled.
+reprojection. At full rotation the direction of the axis is where no view seems turned beside its reprojection; it is \
+kept where it is surely not 0. At limited tilt only beads tell it. There views are first placed by comparing \
+neighbours, then one after the other against what the nearest views show. The result is one shift along y and x per view, in unbinned pixels, and one \
+rotation if there is any; nothing is resampled.
 
 Gold beads (method fiducial) are found as small bright discs, followed from the flattest view outwards, measured to a \
 tenth of a pixel and fitted all at once: positions of beads, shifts of views, the direction of the tilt axis, and \
@@ -26,6 +29,9 @@ with six beads or more magnification and change of tilt along the series where t
 do not count. What no fit can know is set: nothing changes at the view nearest 0°, the mean shift along y is 0, \
 shifts along x hold no sinusoid of the tilt. Where beads are too few or held-out views fit worse than before, \
 projection matching takes over and says so.
+
+Patches (method patch) of views aligned without markers are followed through pieces of the series and fitted like \
+beads; what they find is kept only where it raises the score.
 
 Sources: Dengler (1989), doi:10.1016/0304-3991(89)90009-0; Mastronarde (2007), doi:10.1016/j.jsb.2006.07.009; Gürsoy and others (2017), doi:10.1038/s41598-017-12141-9.",
     inputs: &[
@@ -46,6 +52,7 @@ Sources: Dengler (1989), doi:10.1016/0304-3991(89)90009-0; Mastronarde (2007), d
                 Choice { value: "auto", label: "Automatic" },
                 Choice { value: "axis", label: "Rotation axis only" },
                 Choice { value: "fiducial", label: "Gold beads" },
+                Choice { value: "patch", label: "Patches" },
                 Choice { value: "projection", label: "Projection matching" },
                 Choice { value: "none", label: "None" },
             ]),
@@ -75,6 +82,22 @@ Sources: Dengler (1989), doi:10.1016/0304-3991(89)90009-0; Mastronarde (2007), d
         )
         .unit("px")
         .optional(),
+        Param::new(
+            "patch_px",
+            "Patch size",
+            ParamKind::Int { min: 16, max: 4096 },
+            "Side of the patches that are followed; a fifth of the shorter side of the views where left empty",
+        )
+        .unit("px")
+        .optional()
+        .advanced(),
+        Param::new(
+            "direction",
+            "Find the direction of the axis",
+            ParamKind::Bool,
+            "Look for the direction of the rotation axis in the plane of the views, up to 6°, at full rotation; beads tell it by themselves",
+        )
+        .advanced(),
     ],
     defaults: defaults_of::<AlignParams>,
     forecast,
@@ -100,5 +123,5 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
         details["beads"] =
             json!({ "found": tracks.beads.len(), "fitted": fitted, "points": tracks.n_points() });
     }
-    Ok(Outcome { details, notes, ..Outcome::of("alignment", Data::Alignment(Arc::new(alignment))) })
+    Ok(Outcome { notes, details, ..Outcome::of("alignment", Data::Alignment(Arc::new(alignment))) })
 }

@@ -251,27 +251,55 @@ impl Model {
         (*median / 1.1774).max(FLOOR_PX)
     }
 
-    /// Fits; errors of any size first count by their size, then far ones not at all.
-    pub(super) fn fit(&mut self, robust: bool) {
+    /// Fits from anywhere: errors count by their size at first, then every view is placed by the most beads that
+    /// agree, then far errors do not count at all.
+    pub(super) fn fit(&mut self) {
         self.update_residuals();
-        let mut damping = 1e-3;
-        let rounds = if robust { 30 } else { 8 };
-        for round in 0..rounds {
-            if robust {
-                let redescending = round >= rounds / 2;
-                let sigma = self.spread(false);
-                self.reweigh(sigma, redescending);
-            }
+        self.rounds(14, false);
+        self.place_by_vote();
+        self.rounds(16, true);
+        self.set_gauge();
+        self.update_residuals();
+    }
+
+    /// Fits from nearby.
+    pub(super) fn go_on(&mut self) {
+        self.update_residuals();
+        self.rounds(10, true);
+        self.set_gauge();
+        self.update_residuals();
+    }
+
+    fn rounds(&mut self, most: usize, redescending: bool) {
+        let mut damping = 1e-4;
+        for _ in 0..most {
+            self.reweigh(self.spread(false), redescending);
             let before = self.cost();
-            if !self.step(&mut damping, before) {
-                break;
-            }
-            let after = self.cost();
-            if round > rounds / 2 + 4 && (before - after).abs() < 1e-7 * before {
+            if !self.step(&mut damping, before) || before - self.cost() < 1e-5 * before {
                 break;
             }
         }
-        self.set_gauge();
+    }
+
+    /// Moves each view to where most of its beads agree, if that is more than agree now: in a view most
+    /// of whose points are wrong the others still point at one place.
+    fn place_by_vote(&mut self) {
+        let far = TUKEY * self.spread(false).max(0.1);
+        let mut here: Vec<Vec<[f64; 2]>> = vec![Vec::new(); self.views.len()];
+        for s in self.seen.iter().flatten() {
+            here[s.view].push(s.residual);
+        }
+        for (view, residuals) in self.views.iter_mut().zip(here) {
+            let support = |at: [f64; 2]| -> f64 {
+                let part = |r: &[f64; 2]| ((r[0] - at[0]).hypot(r[1] - at[1]) / far).powi(2);
+                residuals.iter().map(|r| (1.0 - part(r)).max(0.0).powi(2)).sum()
+            };
+            let now = support([0.0; 2]);
+            let best = residuals.iter().max_by(|a, b| support(**a).total_cmp(&support(**b)));
+            if let Some(best) = best.filter(|best| support(**best) > now + 0.5) {
+                view.shift = [view.shift[0] + best[0], view.shift[1] + best[1]];
+            }
+        }
         self.update_residuals();
     }
 

@@ -71,12 +71,12 @@ fn fit_model(tracks: &BeadTracks, start: &Alignment, used: &[usize], shape: [usi
     let rotation = used.iter().map(|view| start.views[*view].rotation_deg).sum::<f64>() / used.len() as f64;
     let middle = shape.map(|n| (n as f64 - 1.0) / 2.0);
     let mut model = Model::new(&angles, tracks, middle, |view| place[view], rotation);
-    model.fit(true);
+    model.fit();
     for _ in 0..4 {
         if !silence_wrong(&mut model) {
             break;
         }
-        model.fit(true);
+        model.fit();
     }
     let n_beads = model.seen.iter().filter(|seen| !seen.is_empty()).count();
     if n_beads < MANY_BEADS {
@@ -92,7 +92,7 @@ fn fit_model(tracks: &BeadTracks, start: &Alignment, used: &[usize], shape: [usi
     for knots in tries {
         let extra = (knots.rotation + knots.magnification + knots.tilt - 1) as f64;
         let mut more = model.with_knots(knots);
-        more.fit(true);
+        more.go_on();
         let sigma = more.spread(false);
         let gain = model.robust_sum(sigma) - more.robust_sum(sigma);
         if gain > WORTH_OF_KNOT * (extra - known) {
