@@ -149,6 +149,12 @@ const SURE: f64 = 4.0;
 /// A turn below this many pixels at the edge is none.
 const LEAST_TURN_PX: f64 = 0.1;
 
+/// What a start by a chain of comparisons must take off that distance: a chain that drifts bends the sample, and a bent
+/// sample fits itself a little better than a straight one.
+const WORTH_OF_CHAIN: f64 = 0.3;
+/// A start whose held-out views correlate like this at the coarsest binning is one to go on from.
+const FITS_WELL: f64 = 0.975;
+
 const AXIS: &str = "rotation axis; score: mean correlation of held-out views with their reprojection";
 const STARTED: &str = "masses, neighbours or a given alignment, as they were; score: mean correlation of held-out views with their reprojection";
 const BEADS: &str = "gold beads; score: mean correlation of held-out views with their reprojection";
@@ -404,19 +410,27 @@ fn every_view(
     let (coarsest, finest) = (&levels[0], &levels[levels.len() - 1]);
     let offset = axis::find(progress, levels)?;
     let still = vec![[0.0, offset]; finest.n_views()];
-    let mut starts = vec![(still.clone(), false), (profiles::start(progress, finest)?, true)];
+    // Each start with whether it weighs masses and how much it must be better than those before.
+    let mut starts = vec![(still.clone(), false, 0.0), (profiles::start(progress, finest)?, true, WORTH)];
+    starts.extend(given.map(|shifts| (shifts, false, WORTH)));
     if !finest.full_rotation {
+        // Views that fit well as they are need no placing one after the other.
+        let mut fits = f64::NEG_INFINITY;
+        for (shifts, ..) in &starts {
+            fits = fits.max(matching::score(progress, coarsest, shifts)?);
+        }
         let near = neighbours::start(progress, levels)?;
-        starts.push((near.clone(), false));
-        starts.push((sequence::refine(progress, levels, near)?, false));
+        starts.push((near.clone(), false, WORTH_OF_CHAIN));
+        if fits < FITS_WELL {
+            starts.push((sequence::refine(progress, levels, near)?, false, WORTH_OF_CHAIN));
+        }
     }
-    starts.extend(given.map(|shifts| (shifts, false)));
     // The start that fits best at a coarse binning goes on; views that stand still are left alone.
-    let (mut start, mut weighed) = starts.remove(0);
+    let (mut start, mut weighed, _) = starts.remove(0);
     let mut best = matching::score(progress, coarsest, &start)?;
-    for (candidate, by_mass) in starts {
+    for (candidate, by_mass, worth) in starts {
         let score = matching::score(progress, coarsest, &candidate)?;
-        if is_better(score, best) {
+        if 1.0 - score < (1.0 - worth) * (1.0 - best) {
             (best, start, weighed) = (score, candidate, by_mass);
         }
     }
