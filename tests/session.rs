@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use waterwindow::base::{MemoryBudget, Progress};
 use waterwindow::io;
 use waterwindow::ops::Provenance;
+use waterwindow::ops::chain::Chain;
 use waterwindow::project::{Content, Edit, LabelLayer, Layer, LayerId};
 use waterwindow::segment::brush::{Brush, BrushShape, stamp_stroke};
 use waterwindow::session::{
@@ -110,10 +111,44 @@ fn painted(session: &mut Session) -> (LayerId, LayerId) {
 }
 
 fn classify(session: &mut Session, volume: LayerId, strokes: LayerId, follow: bool) {
-    let request = LiveRequest { volume, strokes, params: Value::Null, base: None, follow };
+    let request = LiveRequest { volume, strokes, params: Value::Null, base: None, halves: None, follow };
     go(session, Command::Classify(request));
     // Features land first and ask for the prediction.
     go(session, Command::ClearFinishedJobs);
+}
+
+#[test]
+fn half_sets_are_found_and_tell_live_classification_the_noise() {
+    let mut session = Session::new(Settings::default());
+    let (volume, strokes) = painted(&mut session);
+    assert_eq!(session.half_sets(volume), None, "there are none yet");
+    let scan = layer(&session, |layer| matches!(layer.content, Content::Scan(_)));
+    for half in ["even", "odd"] {
+        let chain = Chain { reconstruct: json!({ "half": half }), ..Chain::default() };
+        go(&mut session, Command::Reconstruct { scan, chain: Box::new(chain), name: None });
+    }
+    let half = |half: &str| layer(&session, |layer| layer.provenance.params["reconstruct"]["half"] == half);
+    let pair = [half("even"), half("odd")];
+    assert_eq!(session.half_sets(volume), Some(pair));
+    assert_eq!(session.half_sets(pair[0]), None, "a half has no halves");
+
+    let request =
+        LiveRequest { volume, strokes, params: Value::Null, base: None, halves: Some(pair), follow: false };
+    go(&mut session, Command::Classify(request.clone()));
+    go(&mut session, Command::ClearFinishedJobs);
+    let heard = session.live().prediction.clone().unwrap();
+    assert!(heard.classifier.knows_noise());
+    go(&mut session, Command::Classify(LiveRequest { halves: None, ..request.clone() }));
+    go(&mut session, Command::ClearFinishedJobs);
+    let unheard = session.live().prediction.clone().unwrap();
+    assert!(!unheard.classifier.knows_noise());
+    assert!(heard.uncertainty.data != unheard.uncertainty.data, "the noise changes what is sure");
+
+    // A half-set that is gone is said, and nothing is classified without it.
+    let edit = Edit::RemoveLayer(pair[1]);
+    go(&mut session, Command::Edit { label: "Remove layer".to_owned(), edit });
+    go(&mut session, Command::Classify(request));
+    assert!(session.live().status.contains("half-set has been removed"), "{}", session.live().status);
 }
 
 /// What a project holds, for comparing: names, operations, voxels.
@@ -477,8 +512,14 @@ fn where_every_label_comes_from_is_kept_undone_and_read_back() {
     let next = reconstruct(&mut other);
     let more = label_layer(&mut other, next);
     stroke(&mut other, more, 2, 40.0, [2.0, 20.0]);
-    let request =
-        |base| LiveRequest { volume: next, strokes: more, params: Value::Null, base, follow: false };
+    let request = |base| LiveRequest {
+        volume: next,
+        strokes: more,
+        params: Value::Null,
+        base,
+        halves: None,
+        follow: false,
+    };
     go(&mut other, Command::Classify(request(None)));
     assert!(other.live().prediction.is_none() && other.live().status.contains("two classes"));
     go(&mut other, Command::Classify(request(Some(read))));

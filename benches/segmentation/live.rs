@@ -122,7 +122,8 @@ pub(crate) fn live(
     println!("live, {name}, {:?} voxels, {} regions", volume.shape(), cache.regions.n);
     stages(map, cache);
     let (mut session, id, strokes) = session_of(volume, map);
-    let request = LiveRequest { volume: id, strokes, params: Value::Null, base: None, follow: true };
+    let request =
+        LiveRequest { volume: id, strokes, params: Value::Null, base: None, halves: None, follow: true };
     let before = revision(&session);
     session.apply(Command::Classify(request));
     wait_for(&mut session, before);
@@ -155,6 +156,7 @@ pub(crate) fn live(
             strokes,
             params: Value::Null,
             base: None,
+            halves: None,
             follow: true,
         }));
         let before = revision(&session);

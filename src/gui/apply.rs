@@ -249,7 +249,9 @@ impl App {
         self.view.show_labels = true;
         let params = self.view.forms.get("segment").cloned().unwrap_or(serde_json::Value::Null);
         let base = self.view.base_classifier.filter(|id| self.session.project().layer(*id).is_some());
-        self.session.apply(Command::Classify(LiveRequest { volume, strokes, params, base, follow }));
+        let halves = super::panels::segment::halves(&self.session, &self.view, volume);
+        let request = LiveRequest { volume, strokes, params, base, halves, follow };
+        self.session.apply(Command::Classify(request));
     }
 
     fn set_live(&mut self, on: bool) {

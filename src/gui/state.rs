@@ -412,6 +412,8 @@ pub(crate) struct ViewState {
     pub(crate) class: u16,
     /// The classifier layer that strokes are added to; `None` to learn from them alone.
     pub(crate) base_classifier: Option<LayerId>,
+    /// Whether the classifier hears the noise of half-sets, where there are some.
+    pub(crate) use_halves: bool,
     /// Which part of a prediction is accepted.
     pub(crate) accept: Accept,
     /// The method of the registry that is being set up.
@@ -494,6 +496,7 @@ impl Default for ViewState {
             other_class: 0,
             class: 1,
             base_classifier: None,
+            use_halves: true,
             accept: Accept { one_class: false, max_uncertainty: 1.0, into: None },
             method: Method::default(),
             suggestion: None,

@@ -385,6 +385,11 @@ fn balanced_accuracy(classes: &[u16], is_painted: &[bool], probabilities: &[f32]
 }
 
 impl Classifier {
+    /// Whether it was trained with the noise of half-sets, and so needs them on every volume.
+    pub fn knows_noise(&self) -> bool {
+        self.noise.is_some()
+    }
+
     /// The recipe for a volume: lengths in voxels follow its voxel size, so that they stay the same in µm.
     pub fn recipe_for(&self, volume: &Volume<f32>) -> Recipe {
         let mut recipe = self.recipe.clone();
@@ -418,7 +423,7 @@ impl Classifier {
         if trained != found {
             return Err(SegmentError::Unit { trained, found });
         }
-        let trained = self.noise.is_some();
+        let trained = self.knows_noise();
         if trained == cache.noise.is_some() { Ok(()) } else { Err(SegmentError::Halves { trained }) }
     }
 }

@@ -35,6 +35,8 @@ pub struct LiveRequest {
     pub params: Value,
     /// A classifier layer whose learning the strokes are added to; `None` to learn from the strokes alone.
     pub base: Option<LayerId>,
+    /// The volume from the even and from the odd views: both tell the noise. See [`Session::half_sets`].
+    pub halves: Option<[LayerId; 2]>,
     /// Whether every further stroke predicts again.
     pub follow: bool,
 }
@@ -128,6 +130,8 @@ pub struct LiveState {
     pub params: Value,
     /// The classifier layer that it started from.
     pub base: Option<LayerId>,
+    /// The half-sets that tell it the noise.
+    pub halves: Option<[LayerId; 2]>,
 }
 
 /// What regions and features rest on.
@@ -135,6 +139,8 @@ pub struct LiveState {
 pub(super) struct CacheKey {
     volume: LayerId,
     revision: u64,
+    /// The half-sets and their revisions.
+    halves: Option<[(LayerId, u64); 2]>,
     recipe: Recipe,
 }
 
@@ -229,11 +235,11 @@ impl Session {
             let layer = self.project.layer(volume);
             let found = layer.and_then(|layer| Some((layer.revision, Arc::clone(layer.volume()?))));
             let Some((revision, data)) = found else { return Ok(()) };
-            let key = CacheKey { volume, revision, recipe: params.recipe() };
+            let key = CacheKey { volume, revision, halves: None, recipe: params.recipe() };
             if self.live.building.as_ref() == Some(&key) {
                 return Ok(());
             }
-            self.submit_features(key, data)
+            self.submit_features(key, data, None)
         })();
         if let Err(error) = outcome {
             let error: OpError = error;
@@ -246,6 +252,7 @@ impl Session {
         self.live.state.on = request.follow;
         self.live.state.params = request.params.clone();
         self.live.state.base = request.base;
+        self.live.state.halves = request.halves;
         self.live.request = Some(request);
         self.predict_again();
     }
@@ -317,7 +324,18 @@ impl Session {
             _ => {}
         }
         let recipe = base.as_ref().map_or_else(|| params.recipe(), |base| base.recipe_for(&volume));
-        let key = CacheKey { volume: request.volume, revision, recipe };
+        let halves = match request.halves {
+            None => None,
+            Some(ids) => Some(self.half_layers(ids)?),
+        };
+        let key_of = |(id, revision, _): &(LayerId, u64, Arc<Volume<f32>>)| (*id, *revision);
+        let key = CacheKey {
+            volume: request.volume,
+            revision,
+            halves: halves.as_ref().map(|[even, odd]| [key_of(even), key_of(odd)]),
+            recipe,
+        };
+        let halves = halves.map(|halves| halves.map(|(_, _, volume)| volume));
         match &self.live.cache {
             Some((have, cache)) if *have == key => {
                 let cache = Arc::clone(cache);
@@ -327,14 +345,33 @@ impl Session {
             }
             _ => {
                 if self.live.building.as_ref() != Some(&key) {
-                    self.submit_features(key, volume)?;
+                    self.submit_features(key, volume, halves)?;
                 }
                 Ok("preparing regions and features, once for this volume".to_owned())
             }
         }
     }
 
-    fn submit_features(&mut self, key: CacheKey, volume: Arc<Volume<f32>>) -> Result<(), OpError> {
+    /// Half-sets with their revisions.
+    fn half_layers(&self, ids: [LayerId; 2]) -> Result<[(LayerId, u64, Arc<Volume<f32>>); 2], OpError> {
+        let find = |id| {
+            let layer = self.project.layer(id);
+            let found = layer.and_then(|layer| Some((id, layer.revision, Arc::clone(layer.volume()?))));
+            found.ok_or_else(|| {
+                OpError::Method(
+                    "a half-set has been removed; classify without the noise of half-sets".to_owned(),
+                )
+            })
+        };
+        Ok([find(ids[0])?, find(ids[1])?])
+    }
+
+    fn submit_features(
+        &mut self,
+        key: CacheKey,
+        volume: Arc<Volume<f32>>,
+        halves: Option<[Arc<Volume<f32>>; 2]>,
+    ) -> Result<(), OpError> {
         self.live.cache = None;
         let recipe = key.recipe.clone();
         let budget: MemoryBudget = self.settings.budget();
@@ -346,7 +383,9 @@ impl Session {
             lane: Lane::Live,
             policy: Policy::Latest,
             work: Box::new(move |progress| {
-                let cache = FeatureCache::build(progress, &volume, None, &recipe).map_err(OpError::method)?;
+                let halves = halves.as_ref().map(|[even, odd]| [&**even, &**odd]);
+                let cache = FeatureCache::build_with_halves(progress, &volume, halves, None, &recipe)
+                    .map_err(OpError::method)?;
                 Ok(Done::Features(key, Arc::new(cache)))
             }),
         });
@@ -395,7 +434,8 @@ impl Session {
             predicted;
         self.submit_advice(advice, request.volume, self.live.n_predictions);
         let name = |id| self.project.layer(id).map_or_else(String::new, |layer: &Layer| layer.name.clone());
-        let inputs = [request.volume, request.strokes].into_iter().chain(request.base).map(name).collect();
+        let more = request.base.into_iter().chain(request.halves.into_iter().flatten());
+        let inputs = [request.volume, request.strokes].into_iter().chain(more).map(name).collect();
         self.live.state.status = format!("the whole volume in {seconds:.2} s");
         let uncertainty = Arc::new(uncertainty);
         let last = self.live.last_uncertainty.replace((request.volume, Arc::clone(&uncertainty)));

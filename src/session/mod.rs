@@ -6,6 +6,7 @@
 mod advice;
 mod command;
 mod files;
+mod halves;
 mod home;
 mod landing;
 mod live;

@@ -2,14 +2,14 @@
 
 use super::super::commands::{CommandId, find};
 use super::super::frame::Cx;
-use super::super::state::{self, Request, Tool};
+use super::super::state::{self, Request, Tool, ViewState};
 use super::super::widgets::{self, Button};
 use super::super::{icons, theme};
 use super::{classes, methods, operation};
 use crate::ops::{self, Data};
-use crate::project::Content;
+use crate::project::{Content, LayerId};
 use crate::segment::Validation;
-use crate::session::{Advice, Prediction};
+use crate::session::{Advice, Prediction, Session};
 use crate::volume::ClassTable;
 
 /// Draws the inspector.
@@ -77,6 +77,8 @@ fn classify(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     let session = cx.session;
     let state = session.live();
     let is_offered = start_from(ui, cx);
+    let volume = state::main_volume(session.project(), cx.view).map(|layer| layer.id);
+    let halves = volume.and_then(|volume| noise_from(ui, volume, cx));
     if n_painted(cx) < if cx.view.base_classifier.is_some() { 1 } else { 2 } && state.prediction.is_none() {
         let hint = match (cx.view.base_classifier, is_offered) {
             (Some(_), _) => {
@@ -93,7 +95,8 @@ fn classify(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     if let Some(op) = ops::find("segment") {
         let params = operation::form(ui, op, &[], cx);
         // While it follows the strokes it follows the form as well.
-        let is_new = params != state.params || cx.view.base_classifier != state.base;
+        let is_new =
+            params != state.params || cx.view.base_classifier != state.base || halves != state.halves;
         if state.on && is_new && !ui.ctx().text_edit_focused() {
             cx.queue.run(CommandId::Classify);
         }
@@ -147,6 +150,34 @@ fn start_from(ui: &mut egui::Ui, cx: &mut Cx<'_>) -> bool {
             .accessible_name("Classifier to start from");
     });
     true
+}
+
+/// The half-sets that tell the classifier the noise of a volume, where there are some and it is to hear them.
+///
+/// A classifier to start from decides by itself: it needs half-sets if it was trained with them, and takes none otherwise.
+pub(crate) fn halves(session: &Session, view: &ViewState, volume: LayerId) -> Option<[LayerId; 2]> {
+    let base = view.base_classifier.and_then(|id| session.project().layer(id));
+    let wanted = match base.map(|layer| &layer.content) {
+        Some(Content::Other(Data::Classifier(base))) => base.knows_noise(),
+        _ => view.use_halves,
+    };
+    session.half_sets(volume).filter(|_| wanted)
+}
+
+/// Lets the noise of half-sets be heard or not, where there are some.
+fn noise_from(ui: &mut egui::Ui, volume: LayerId, cx: &mut Cx<'_>) -> Option<[LayerId; 2]> {
+    let session = cx.session;
+    let pair = session.half_sets(volume)?;
+    if cx.view.base_classifier.is_none() {
+        let name = |id| session.project().layer(id).map_or("", |layer| &layer.name);
+        let tooltip = format!(
+            "What {} and {} do not share is noise: features see it, and where there is more of it the result is less sure",
+            name(pair[0]),
+            name(pair[1])
+        );
+        widgets::switch(ui, &mut cx.view.use_halves, "Noise from half-sets", &tooltip);
+    }
+    halves(session, cx.view, volume)
 }
 
 fn show_prediction(ui: &mut egui::Ui, prediction: &Prediction, cx: &mut Cx<'_>) {
@@ -226,7 +257,7 @@ fn next_place(ui: &mut egui::Ui, advice: &Advice, cx: &mut Cx<'_>) {
 }
 
 /// Goes to another place that is worth a stroke.
-pub(crate) fn step_place(session: &crate::session::Session, view: &mut state::ViewState, by: isize) {
+pub(crate) fn step_place(session: &Session, view: &mut ViewState, by: isize) {
     let Some(advice) = session.advice().filter(|advice| !advice.places.is_empty()) else { return };
     let n = advice.places.len() as isize;
     let at = view.suggestion.map_or(if by > 0 { 0 } else { n - 1 }, |at| (at as isize + by).rem_euclid(n));
