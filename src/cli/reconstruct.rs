@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
 
 use super::Subcommand;
-use super::files::{output_arg, path, read_scan, scan_args, write_array};
+use super::files::{output_arg, path, path_option, read_scan, scan_args, write_array};
 use super::options::{UsageError, command_of, op, params_of};
 use super::scan::normalize_args;
 use super::shell::Shell;
@@ -28,22 +28,14 @@ fn command() -> Command {
         .args(scan_args())
         .args(normalize_args())
         .arg(output_arg("VOLUME", "The reconstruction, LAC in 1/µm where the pixel size is known"))
-        .arg(
-            Arg::new("align")
-                .long("align")
-                .value_name("auto|none|ALIGN.json|FILE.xf|FILE.aln")
-                .default_value("auto")
-                .help("Find the alignment, use none (rotation axis at the middle column), or take it from a file"),
-        )
-        .arg(
-            Arg::new("center")
-                .long("center")
-                .value_name("PX")
-                .value_parser(value_parser!(f64))
-                .help("Column of the rotation axis, from 0; takes the place of a search, implies --align none"),
-        )
+        .args(align_args())
         .arg(Arg::new("rows").long("rows").value_name("A..B").help(
             "Only these rows of the result, from 0, half open: in their place in a .zarr that any number of processes fill, or alone in another format",
+        ))
+        .arg(path_option(
+            "report",
+            "FILE.html",
+            "Also write a page with pictures, shifts, resolution and noise; both halves are reconstructed for it, which takes twice as long again",
         ))
         .arg(
             Arg::new("mask_shape")
@@ -59,8 +51,26 @@ fn command() -> Command {
         )
 }
 
+/// The options that say where the alignment of a scan comes from; see [`align_source`].
+pub(super) fn align_args() -> [Arg; 2] {
+    [
+        Arg::new("align")
+            .long("align")
+            .value_name("auto|none|ALIGN.json|FILE.xf|FILE.aln")
+            .default_value("auto")
+            .help(
+                "Find the alignment, use none (rotation axis at the middle column), or take it from a file",
+            ),
+        Arg::new("center")
+            .long("center")
+            .value_name("PX")
+            .value_parser(value_parser!(f64))
+            .help("Column of the rotation axis, from 0; takes the place of a search, implies --align none"),
+    ]
+}
+
 /// The alignment that --align and --center ask for.
-fn align_source(matches: &ArgMatches, scan: &Scan) -> anyhow::Result<AlignSource> {
+pub(super) fn align_source(matches: &ArgMatches, scan: &Scan) -> anyhow::Result<AlignSource> {
     let word = matches.get_one::<String>("align").map_or("auto", String::as_str);
     if let Some(center) = matches.get_one::<f64>("center") {
         let [_, _, n_cols] = scan.projections.shape();
@@ -151,6 +161,16 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     }
     let halves = halves(matches, target)?;
     halves.iter().try_for_each(|(_, file)| io::check_array_output(file))?;
+    let report = matches.get_one::<PathBuf>("report");
+    if let Some(file) = report {
+        if rows.is_some() || halves.len() > 1 {
+            return Err(UsageError(
+                "--report is of a whole volume: not with --rows or --half both".to_owned(),
+            )
+            .into());
+        }
+        io::check_writable(file)?;
+    }
     let scan = read_scan(shell, matches)?;
     let source = Source {
         scan: path(matches, "scan")?,
@@ -176,6 +196,10 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
         }
         let job = Job { shell, prepared: &prepared, given: &params, file, source: &source };
         results.push(job.run(rows.is_some())?);
+    }
+    if let (Some(file), Some(result)) = (report, results.last_mut()) {
+        super::report::write(shell, &prepared, &params, target, file)?;
+        result["report"] = json!(file);
     }
     shell.finish(&match (results.len(), results.pop()) {
         (1, Some(only)) => only,

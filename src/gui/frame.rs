@@ -32,6 +32,7 @@ pub(crate) fn stage_done(cx: &Cx<'_>, stage: Stage) -> bool {
         Stage::Reconstruct => {
             project.layers.iter().any(|l| l.volume().is_some() && l.provenance.op == "reconstruct")
         }
+        Stage::Quality => super::panels::quality::is_judged(project),
         Stage::Segment => project
             .layers
             .iter()

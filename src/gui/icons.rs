@@ -17,6 +17,7 @@ pub(crate) const CIRCLE: &str = "\u{E18A}";
 pub(crate) const CIRCLE_HALF: &str = "\u{E18C}";
 pub(crate) const CLOCK: &str = "\u{E19A}";
 pub(crate) const COPY: &str = "\u{E1CA}";
+pub(crate) const CHART_LINE: &str = "\u{E154}";
 pub(crate) const CORNERS_IN: &str = "\u{E1CE}";
 pub(crate) const CORNERS_OUT: &str = "\u{E1D0}";
 pub(crate) const CPU: &str = "\u{E610}";

@@ -430,6 +430,8 @@ pub(crate) struct ViewState {
     pub(crate) show_crosshair: bool,
     /// The uncertainty overlay is drawn.
     pub(crate) show_uncertainty: bool,
+    /// Whether the resolution along each axis is drawn.
+    pub(crate) show_cones: bool,
     /// A range of values that is lit.
     pub(crate) lit: Option<[f32; 2]>,
     /// What the histogram's handles change.
@@ -505,6 +507,7 @@ impl Default for ViewState {
             show_labels: true,
             show_crosshair: true,
             show_uncertainty: false,
+            show_cones: false,
             lit: None,
             histogram: HistogramMode::default(),
             histogram_log: true,

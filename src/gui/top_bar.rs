@@ -8,10 +8,11 @@ use super::{icons, theme, widgets};
 use crate::ops::Stage;
 
 /// The stages in the order of the work.
-const STAGES: [Stage; 7] = [
+const STAGES: [Stage; 8] = [
     Stage::Scan,
     Stage::Align,
     Stage::Reconstruct,
+    Stage::Quality,
     Stage::Segment,
     Stage::Measure,
     Stage::Correlate,

@@ -12,6 +12,7 @@ mod angles;
 mod aretomo;
 mod array;
 mod atomic;
+mod chart;
 mod error;
 mod format;
 mod hdf5;
@@ -24,6 +25,7 @@ mod mrc;
 mod npy;
 mod picture;
 mod pictures;
+mod report;
 mod scan;
 mod sidecar;
 mod text;
@@ -35,6 +37,7 @@ pub use angles::{AngleSource, read_angles, write_angles};
 pub use aretomo::{read_aln, write_aln};
 pub use array::{ArrayRef, Dtype, FileVoxel};
 pub use atomic::{check_writable, write_atomically};
+pub use chart::{Chart, ChartLine, fsc_chart};
 pub use error::IoError;
 pub use format::{
     Header, Kind, Loaded, WriteRequest, check_array_output, read_array, read_channel, read_header,
@@ -47,6 +50,7 @@ pub use landmarks::{read_landmarks, read_transform, write_landmarks, write_trans
 pub use meshes::{MESH_EXTENSIONS, write_meshes};
 pub use model::{is_model, read_model, write_model};
 pub use picture::write_picture;
+pub use report::Report;
 pub use scan::{ScanInput, ScanOptions, TiltAxis, read_scan};
 pub use text::{create_folder, read_text, write_json, write_text};
 pub use zarr::{ROWS_PER_SHARD, RowsTarget, create_rows, write_labels_into, write_rows};

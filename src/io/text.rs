@@ -50,3 +50,21 @@ pub fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<(), I
 pub fn create_folder(path: &Path) -> Result<(), IoError> {
     fs::create_dir_all(path).map_err(|e| IoError::system("create", path, e))
 }
+
+/// A text as it stands inside an element or an attribute of HTML, SVG or XML.
+pub(super) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            // Control characters have no place in XML.
+            c if c.is_control() && !matches!(c, '\n' | '\t') => {}
+            c => out.push(c),
+        }
+    }
+    out
+}

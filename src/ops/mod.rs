@@ -14,9 +14,12 @@ mod correlate;
 pub mod data;
 mod demo;
 pub mod docs;
+mod dose;
+mod fsc;
 mod interpolate;
 mod measure;
 mod mesh;
+mod noise;
 mod normalize;
 mod objects;
 pub mod op;
@@ -39,9 +42,12 @@ pub use param::{Choice, Param, ParamKind};
 #[rustfmt::skip]
 static REGISTRY: &[&Op] = &[
     &demo::OP,
+    &dose::OP,
     &normalize::OP,
     &align::OP,
     &reconstruct::OP,
+    &fsc::OP,
+    &noise::OP,
     &threshold::OP,
     &watershed::OP,
     &surface::OP,

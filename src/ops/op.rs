@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::data::{Data, Inputs, Kind};
-use super::param::Param;
+use super::param::{Param, ParamKind};
 use crate::base::{Cancelled, MemoryBudget, MemoryError, Progress};
 use crate::gpu::DeviceChoice;
 
@@ -18,6 +18,7 @@ pub enum Stage {
     Scan,
     Align,
     Reconstruct,
+    Quality,
     Segment,
     Measure,
     Correlate,
@@ -190,6 +191,30 @@ pub fn typed<P: DeserializeOwned>(params: &Value) -> Result<P, OpError> {
 /// Default parameters of a struct as JSON.
 pub fn defaults_of<P: Default + Serialize>() -> Value {
     serde_json::to_value(P::default()).unwrap_or(Value::Null)
+}
+
+/// The parameters of a run as the form names them, with units; those that do not apply or are left empty are left out.
+pub fn facts(op: &Op, given: &Value) -> Vec<(String, String)> {
+    let all = op.complete(given).unwrap_or_default();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let applies = |param: &&Param| {
+        let chosen = |name: &str, values: &[&str]| all[name].as_str().is_some_and(|v| values.contains(&v));
+        !all[param.name].is_null() && param.only_with.is_none_or(|(name, values)| chosen(name, values))
+    };
+    let line = |param: &Param| {
+        let value = &all[param.name];
+        let value = match param.kind {
+            ParamKind::Choice(choices) => {
+                choices.iter().find(|c| Some(c.value) == value.as_str()).map(|c| c.label.to_owned())
+            }
+            ParamKind::Bool => Some(if value.as_bool() == Some(true) { "on" } else { "off" }.to_owned()),
+            _ => None,
+        }
+        .unwrap_or_else(|| text(value));
+        let unit = if param.unit.is_empty() { String::new() } else { format!(" {}", param.unit) };
+        (param.label.to_owned(), value + &unit)
+    };
+    op.params.iter().filter(applies).map(line).collect()
 }
 
 impl Op {

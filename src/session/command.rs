@@ -40,6 +40,10 @@ pub enum ExportKind {
     Meshes(MeshFormat),
     /// A table as CSV.
     Table,
+    /// A volume with all that is known of how good it is, as a page of HTML.
+    Report,
+    /// A curve as an SVG drawing.
+    Chart,
     /// Where every label comes from, as labels of their own.
     Marks,
     /// A classifier as JSON, for other volumes.
@@ -105,6 +109,13 @@ pub enum Command {
         chain: Box<Chain>,
         /// Name of the new layer; `None` takes the scan's.
         name: Option<String>,
+    },
+    /// Tells the resolution and the noise of a reconstruction from its halves, which are made where they are missing.
+    Assess {
+        /// The volume.
+        volume: LayerId,
+        /// Parameters of `fsc` that differ from the defaults.
+        params: Value,
     },
     /// Classifies a volume from strokes; the prediction is laid over it until it is accepted.
     Classify(LiveRequest),

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::assess::Beside;
 use super::landing::{Done, Landing};
 use super::{Event, ExportKind, Level, MeshFormat, Session};
 use crate::base::{MemoryBudget, Progress};
 use crate::gpu::DeviceChoice;
 use crate::io::{self, Kind, WriteRequest};
 use crate::jobs::{JobError, JobSpec, Lane, Policy};
+use crate::measure::fsc::Curve;
 use crate::ops::chain::{AlignSource, Chain, scan_to_volume};
-use crate::ops::{Context, Data, Outcome};
+use crate::ops::{self, Context, Data, Outcome};
 use crate::project::{
     Content, History, Layer, LayerId, Opened, Project, Role, ScanOptions, SourceFile, Store, open, store,
 };
@@ -115,11 +117,14 @@ impl Session {
             return self.say(Level::Error, "the layer is gone; nothing was written");
         };
         let classes = self.project.classes.clone();
+        let beside = (what == ExportKind::Report).then(|| self.beside(&layer));
         self.file_job(format!("Export {}", layer.name), move |progress| {
             let notes = match what {
                 ExportKind::Layer => export_layer(progress, &layer, &classes, &path)?,
                 ExportKind::Meshes(format) => export_meshes(progress, &layer, &classes, &path, format)?,
                 ExportKind::Table => export_table(&layer, &path)?,
+                ExportKind::Report => export_report(&layer, beside.unwrap_or_default(), &path)?,
+                ExportKind::Chart => export_chart(&layer, &path)?,
                 ExportKind::Marks => export_marks(progress, &layer, &path)?,
                 ExportKind::Classifier => export_classifier(&layer, &classes, &path)?,
             };
@@ -343,6 +348,39 @@ fn export_classifier(layer: &Layer, classes: &ClassTable, path: &Path) -> Result
     let known = classes.classes.iter().filter(|class| classifier.classes.contains(&class.id)).cloned();
     let known = ClassTable { classes: known.collect() };
     io::write_model(path, classifier, &known).map_err(failed)?;
+    Ok(Vec::new())
+}
+
+/// A page about a volume and what was found beside it.
+fn export_report(layer: &Layer, beside: Beside, path: &Path) -> Result<Vec<String>, JobError> {
+    let volume = layer.volume().ok_or_else(|| failed("a report is of a volume"))?;
+    let params = &layer.provenance.params;
+    let params = params.get("reconstruct").unwrap_or(params);
+    let mut facts = vec![("Made by".to_owned(), layer.provenance.op.to_string())];
+    facts.push(("From".to_owned(), layer.provenance.inputs.join(", ")));
+    facts.extend(ops::find(&layer.provenance.op).map(|op| ops::op::facts(op, params)).unwrap_or_default());
+    let report = io::Report {
+        title: &layer.name,
+        facts: &facts,
+        volume,
+        series: None,
+        alignment: beside.alignment.as_deref(),
+        curve: beside.curve.as_ref(),
+        noise: beside.noise.as_deref(),
+        notes: &layer.provenance.notes,
+    };
+    io::write_text(path, &report.html()).map_err(failed)?;
+    Ok(Vec::new())
+}
+
+/// A curve that is kept as a table, drawn.
+fn export_chart(layer: &Layer, path: &Path) -> Result<Vec<String>, JobError> {
+    let curve = match &layer.content {
+        Content::Other(Data::Table(table)) => Curve::of_table(table),
+        _ => None,
+    };
+    let curve = curve.ok_or_else(|| failed("the layer holds no curve"))?;
+    io::write_text(path, &io::fsc_chart(&curve).svg()).map_err(failed)?;
     Ok(Vec::new())
 }
 

@@ -19,6 +19,11 @@ fn half_of(layer: &Layer) -> Option<usize> {
 }
 
 impl Session {
+    /// Which half of the views a layer was made from: 0 the even ones, 1 the odd ones; `None` for all of them.
+    pub fn half_of(&self, layer: LayerId) -> Option<usize> {
+        half_of(self.project.layer(layer)?)
+    }
+
     /// The even and the odd half of a volume: the topmost layers on its grid that were made from half of the views of
     /// the same scan.
     pub fn half_sets(&self, volume: LayerId) -> Option<[LayerId; 2]> {

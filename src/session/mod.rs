@@ -4,6 +4,7 @@
 //! long: what takes time becomes a job, and its result lands in [`Session::poll`].
 
 mod advice;
+mod assess;
 mod command;
 mod files;
 mod halves;
@@ -185,6 +186,7 @@ impl Session {
             Command::PrepareRegions { volume, params } => self.prepare_regions(volume, &params),
             Command::StopLive => self.stop_live(),
             Command::Review { layer, volume } => self.start_review(layer, volume),
+            Command::Assess { volume, params } => self.assess(volume, params),
             Command::Judge { seed_zyx, verdict } => self.judge(seed_zyx, verdict),
             Command::Refine(refinement) => self.refine(refinement),
             Command::AcceptPrediction(acceptance) => self.accept_prediction(&acceptance),

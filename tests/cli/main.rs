@@ -5,6 +5,7 @@
 
 mod bits;
 mod convert;
+mod quality;
 mod refusals;
 mod tools;
 mod whole_way;

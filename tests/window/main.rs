@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod panels;
+mod quality;
 mod support;
 mod tools;
 

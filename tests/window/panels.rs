@@ -62,6 +62,10 @@ fn the_panels_look_as_they_should() {
     compare(&mut harness, "top_bar", egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(1440.0, 43.0)));
     click(&mut harness, "Stage Align");
     compare(&mut harness, "align", part);
+    click(&mut harness, "Stage Quality");
+    press(&mut harness, "Judge");
+    settle(&mut harness);
+    compare(&mut harness, "quality", part);
     click(&mut harness, "Stage Segment");
     click(&mut harness, "Brush");
     stroke(&mut harness, "Slice XY", [0.4, 0.35], [0.45, 0.6]);

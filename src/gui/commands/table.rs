@@ -645,11 +645,20 @@ pub(crate) static COMMANDS: &[Entry] = {
         )
         .when(|f| f.project),
         entry(
+            C::Stage(Stage::Quality),
+            G::Stage,
+            icons::CHART_LINE,
+            "Quality",
+            &[alt(Key::Num4)],
+            "Tells resolution and noise of the volume",
+        )
+        .when(|f| f.project),
+        entry(
             C::Stage(Stage::Segment),
             G::Stage,
             icons::SHAPES,
             "Segment",
-            &[alt(Key::Num4)],
+            &[alt(Key::Num5)],
             "Paints and classifies organelles",
         )
         .when(|f| f.project),
@@ -658,7 +667,7 @@ pub(crate) static COMMANDS: &[Entry] = {
             G::Stage,
             icons::TABLE,
             "Measure",
-            &[alt(Key::Num5)],
+            &[alt(Key::Num6)],
             "Numbers of every class",
         )
         .when(|f| f.project),
@@ -667,7 +676,7 @@ pub(crate) static COMMANDS: &[Entry] = {
             G::Stage,
             icons::INTERSECT,
             "Correlate",
-            &[alt(Key::Num6)],
+            &[alt(Key::Num7)],
             "Places another volume in this one",
         )
         .when(|f| f.project),
@@ -676,7 +685,7 @@ pub(crate) static COMMANDS: &[Entry] = {
             G::Stage,
             icons::EXPORT,
             "Export",
-            &[alt(Key::Num7)],
+            &[alt(Key::Num8)],
             "Writes labels, meshes and pictures",
         )
         .when(|f| f.project),

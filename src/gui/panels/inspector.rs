@@ -2,7 +2,7 @@
 
 use super::super::frame::Cx;
 use super::super::widgets;
-use super::{correlate, export, measure, reconstruct, scan, segment};
+use super::{align, correlate, export, measure, quality, reconstruct, scan, segment};
 use crate::ops::Stage;
 
 /// Draws it.
@@ -14,8 +14,9 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
             ui.set_width(ui.available_width() - 2.0);
             match stage {
                 Stage::Scan => scan::show(ui, cx),
-                Stage::Align => reconstruct::align(ui, cx),
+                Stage::Align => align::show(ui, cx),
                 Stage::Reconstruct => reconstruct::show(ui, cx),
+                Stage::Quality => quality::show(ui, cx),
                 Stage::Segment => segment::show(ui, cx),
                 Stage::Measure => measure::show(ui, cx),
                 Stage::Correlate => correlate::show(ui, cx),

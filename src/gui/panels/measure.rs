@@ -15,7 +15,9 @@ use crate::volume::table::{Cell, Table};
 
 /// Layers that hold a table, newest first.
 pub(crate) fn tables(project: &Project) -> Vec<(&Layer, &Table)> {
-    project.from_top().filter_map(|layer| table_of(layer).map(|table| (layer, table))).collect()
+    // Curves have a place of their own.
+    let measured = project.from_top().filter(|layer| layer.provenance.op != "fsc");
+    measured.filter_map(|layer| table_of(layer).map(|table| (layer, table))).collect()
 }
 
 fn table_of(layer: &Layer) -> Option<&Table> {

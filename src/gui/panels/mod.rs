@@ -1,5 +1,6 @@
 //! The panels at the left and the right of the views.
 
+mod align;
 pub(crate) mod classes;
 pub(crate) mod correlate;
 pub(crate) mod demo;
@@ -13,6 +14,7 @@ pub(crate) mod measure;
 pub(crate) mod methods;
 pub(crate) mod operation;
 pub(crate) mod proofread;
+pub(crate) mod quality;
 mod reconstruct;
 pub(crate) mod scan;
 pub(crate) mod segment;

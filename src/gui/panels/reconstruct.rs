@@ -12,12 +12,12 @@ use crate::project::{Content, Layer, LayerId, Project};
 use crate::session::Command;
 
 /// The newest alignment.
-fn alignment_layer(project: &Project) -> Option<&Layer> {
+pub(super) fn alignment_layer(project: &Project) -> Option<&Layer> {
     project.from_top().find(|layer| matches!(layer.content, Content::Alignment(_)))
 }
 
 /// The newest layer of a kind.
-fn newest(project: &Project, kind: ops::Kind) -> Option<LayerId> {
+pub(super) fn newest(project: &Project, kind: ops::Kind) -> Option<LayerId> {
     project.from_top().find(|layer| layer.content.kind() == Some(kind)).map(|layer| layer.id)
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn inputs_for(project: &Project, op: &Op) -> Vec<(String, LayerId)> {
 }
 
 /// What the operation would take, or why it cannot start.
-fn forecast(cx: &Cx<'_>, op: &Op, params: &Value) -> Result<Forecast, OpError> {
+pub(super) fn forecast(cx: &Cx<'_>, op: &Op, params: &Value) -> Result<Forecast, OpError> {
     cx.session.forecast(op.id, params, &inputs_for(cx.session.project(), op))
 }
 
@@ -56,94 +56,6 @@ pub(crate) fn start(cx: &mut Cx<'_>) {
     };
     let chain = Chain { normalize: form("normalize"), align, reconstruct: form("reconstruct") };
     cx.queue.session(Command::Reconstruct { scan: scan.id, chain: Box::new(chain), name: None });
-}
-
-/// The align inspector.
-pub(crate) fn align(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
-    widgets::heading(ui, "Normalise");
-    if let Some(op) = ops::find("normalize") {
-        operation::form(ui, op, &[], cx);
-    }
-    widgets::divider(ui);
-    widgets::heading(ui, "Align");
-    let Some(op) = ops::find("align") else { return };
-    widgets::hint(ui, op.summary);
-    let params = operation::form(ui, op, &[], cx);
-    let session = cx.session;
-    if scan_layer(session.project()).is_none() {
-        widgets::hint(ui, "Open a scan to align its views.");
-        return;
-    }
-    if newest(session.project(), ops::Kind::Series).is_none() {
-        widgets::hint(
-            ui,
-            "Reconstruct normalises and aligns by itself; the shifts it finds are listed here.",
-        );
-        if operation::start_button(ui, "Reconstruct", &["Reconstruct"], None, cx) {
-            start(cx);
-        }
-    } else {
-        let forecast = forecast(cx, op, &params);
-        if operation::start_button(ui, "Align", &[op.label], Some(&forecast), cx) {
-            let inputs = inputs_for(session.project(), op);
-            cx.queue.session(Command::StartOp { op: op.id.to_owned(), params, inputs, name: None });
-        }
-    }
-    if let Some(layer) = alignment_layer(session.project()) {
-        shifts(ui, layer);
-    }
-}
-
-/// The shifts of the views as two curves.
-fn shifts(ui: &mut egui::Ui, layer: &Layer) {
-    let Content::Alignment(alignment) = &layer.content else { return };
-    let t = super::super::theme::of(ui);
-    widgets::divider(ui);
-    widgets::heading(ui, "Shifts");
-    let (rect, response) =
-        ui.allocate_exact_size(egui::vec2(ui.available_width(), 110.0), egui::Sense::hover());
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Shifts of the views"));
-    ui.painter().rect_filled(rect, 4, t.inset);
-    let largest = alignment
-        .views
-        .iter()
-        .flat_map(|view| [view.shift_x_px.abs(), view.shift_y_px.abs()])
-        .fold(0.5, f64::max);
-    let n = alignment.views.len().max(2) - 1;
-    let inner = rect.shrink2(egui::vec2(8.0, 10.0));
-    ui.painter().hline(inner.x_range(), inner.center().y, egui::Stroke::new(1.0, t.line));
-    for (axis, color) in [(0usize, t.axes[0]), (1, t.axes[1])] {
-        let points: Vec<_> = alignment
-            .views
-            .iter()
-            .enumerate()
-            .map(|(i, view)| {
-                let shift = if axis == 0 { view.shift_x_px } else { view.shift_y_px };
-                egui::pos2(
-                    egui::lerp(inner.x_range(), i as f32 / n as f32),
-                    inner.center().y - (shift / largest) as f32 * inner.height() / 2.0,
-                )
-            })
-            .collect();
-        ui.painter().add(egui::Shape::line(points, egui::Stroke::new(1.25, color)));
-    }
-    let excluded = alignment.views.iter().filter(|view| !view.used).count();
-    ui.horizontal(|ui| {
-        for (name, color) in [("x", t.axes[0]), ("y", t.axes[1])] {
-            ui.label(egui::RichText::new(name).color(color));
-        }
-        ui.label(
-            egui::RichText::new(format!("up to {largest:.1} px, {excluded} views left out"))
-                .size(12.0)
-                .color(t.text_weak),
-        );
-    });
-    if let Some(score) = alignment.score {
-        operation::fact(ui, "Score", &format!("{score:.3}"));
-    }
-    if !alignment.method.is_empty() {
-        operation::fact(ui, "Method", &alignment.method);
-    }
 }
 
 /// The reconstruct inspector.

@@ -4,6 +4,7 @@
 
 pub(crate) mod form;
 pub(crate) mod gradient;
+pub(crate) mod plot;
 
 use egui::{Align2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, vec2};
 
