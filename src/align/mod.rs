@@ -19,6 +19,7 @@ mod from_start;
 mod level;
 mod matching;
 mod neighbours;
+mod one_view;
 mod patch;
 mod profiles;
 mod sequence;
@@ -29,6 +30,7 @@ use crate::base::{Cancelled, Progress};
 use crate::volume::{Alignment, TiltSeries, ViewShift};
 pub use fiducial::fit_tracks;
 use level::Level;
+pub use one_view::{Placed, as_seen_at, place_view};
 
 /// What is aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -96,7 +96,7 @@ fn compare(level: &Level, shifts: &Shifts, known: usize, new: usize) -> [f64; 2]
 }
 
 /// `out(y, c + x) = image(y, c + ratio x)`: squeezed for a ratio above 1.
-fn stretched(image: &Array2<f32>, ratio: f64) -> Array2<f32> {
+pub(super) fn stretched(image: &Array2<f32>, ratio: f64) -> Array2<f32> {
     let n = image.ncols();
     let centre = (n as f64 - 1.0) / 2.0;
     let mut out = Array2::zeros(image.raw_dim());

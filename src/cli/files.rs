@@ -90,8 +90,8 @@ pub(super) fn scan_args() -> [Arg; 7] {
     ]
 }
 
-/// Reads the scan that the arguments of [`scan_args`] name; normalising says what the reader noted.
-pub(super) fn read_scan(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<Arc<Scan>> {
+/// What the options of [`scan_args`] say.
+pub(super) fn scan_options(matches: &ArgMatches) -> anyhow::Result<ScanOptions> {
     let angles = match matches.get_one::<String>("angles") {
         Some(text) => {
             Some(text.parse::<AngleSource>().map_err(|problem| UsageError(format!("--angles: {problem}")))?)
@@ -107,7 +107,7 @@ pub(super) fn read_scan(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<A
         "transmission" => ScanInput::Transmission,
         _ => ScanInput::Absorbance,
     });
-    let options = ScanOptions {
+    Ok(ScanOptions {
         angles,
         flat: matches.get_one::<PathBuf>("flat").cloned(),
         dark: matches.get_one::<PathBuf>("dark").cloned(),
@@ -117,7 +117,12 @@ pub(super) fn read_scan(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<A
             Some("horizontal") => TiltAxis::Horizontal,
             _ => TiltAxis::Vertical,
         },
-    };
+    })
+}
+
+/// Reads the scan that the arguments of [`scan_args`] name; normalising says what the reader noted.
+pub(super) fn read_scan(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<Arc<Scan>> {
+    let options = scan_options(matches)?;
     let file = path(matches, "scan")?;
     let scan = shell.with_progress(|progress| io::read_scan(file, &options, progress, shell.budget))?;
     Ok(Arc::new(scan))

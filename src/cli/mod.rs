@@ -18,6 +18,7 @@ mod scan;
 mod segment;
 mod shell;
 mod tools;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ fn subcommands() -> Vec<Subcommand> {
     all.extend(results::subcommands());
     all.extend(render::subcommands());
     all.extend(recipe::subcommands());
+    all.extend(watch::subcommands());
     all
 }
 

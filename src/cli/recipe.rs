@@ -8,12 +8,13 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::json;
 
 use super::Subcommand;
-use super::files::{check_folder, path, path_arg, write_array};
-use super::segment::{read_labels, read_volume, write_labels};
+use super::files::{check_folder, path, path_arg};
+use super::segment::{read_labels, read_volume};
 use super::shell::Shell;
-use crate::io::{self, ScanOptions, WriteRequest};
+use crate::io::{self, ScanOptions};
+use crate::ops::Data;
 use crate::ops::recipe::Recipe;
-use crate::ops::{Data, Outcome};
+use crate::session::write_outcome;
 
 /// The subcommands of this group.
 pub(super) fn subcommands() -> Vec<Subcommand> {
@@ -55,7 +56,11 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let mut written = Vec::new();
     for (number, (op, outcome)) in outcomes.iter().enumerate() {
         outcome.notes.iter().for_each(|note| shell.note(note));
-        written.extend(write_outcome(shell, folder, &format!("{:02}_{op}", number + 1), outcome)?);
+        let stem = format!("{:02}_{op}", number + 1);
+        let (files, losses) =
+            shell.with_progress(|progress| write_outcome(progress, folder, &stem, outcome))?;
+        losses.iter().for_each(|loss| shell.note(loss));
+        written.extend(files);
     }
     shell.finish(&json!({ "outputs": written }));
     Ok(())
@@ -78,50 +83,4 @@ fn read_input(shell: &Shell, file: &Path) -> anyhow::Result<Data> {
         Err(problem) if kind.is_err() => return Err(problem.into()),
         Err(_no_scan) => Data::Volume(read_volume(shell, file)?),
     })
-}
-
-/// Writes what a step gave; classifiers stay in memory for the next step.
-fn write_outcome(
-    shell: &Shell,
-    folder: &Path,
-    stem: &str,
-    outcome: &Outcome,
-) -> anyhow::Result<Vec<PathBuf>> {
-    let mut written = Vec::new();
-    for (slot, data) in &outcome.data {
-        let file = |extension: &str| folder.join(format!("{stem}_{}.{extension}", slot.replace(' ', "_")));
-        let target = match data {
-            Data::Volume(volume) => {
-                write_array(shell, &file("mrc"), &WriteRequest::volume(volume))?;
-                file("mrc")
-            }
-            Data::Regions(regions) => {
-                write_array(shell, &file("mrc"), &WriteRequest::volume(regions))?;
-                file("mrc")
-            }
-            Data::Labels(labels) => {
-                write_labels(shell, &file("mrc"), labels)?;
-                file("mrc")
-            }
-            Data::Alignment(alignment) => {
-                io::write_alignment(&file("json"), alignment)?;
-                file("json")
-            }
-            Data::Table(table) => {
-                io::write_text(&file("csv"), &table.to_csv())?;
-                file("csv")
-            }
-            Data::Meshes(meshes) => {
-                io::write_meshes(&file("ply"), meshes)?;
-                file("ply")
-            }
-            Data::Transform(transform) => {
-                io::write_transform(&file("json"), transform)?;
-                file("json")
-            }
-            Data::Scan(_) | Data::Series(_) | Data::Classifier(_) | Data::Landmarks(_) => continue,
-        };
-        written.push(target);
-    }
-    Ok(written)
 }

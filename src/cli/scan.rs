@@ -11,13 +11,15 @@ use super::files::{array_output, output_arg, path, path_option, read_scan, scan_
 use super::options::{UsageError, args_of, command_of, op, params_of};
 use super::shell::Shell;
 use crate::io::{self, WriteRequest};
-use crate::ops::chain;
+use crate::ops::{Data, Inputs, chain};
 use crate::volume::{Alignment, TiltSeries};
 
 /// The subcommands of this group.
 pub(super) fn subcommands() -> Vec<Subcommand> {
     vec![
         Subcommand { build: normalize_command, run: normalize },
+        Subcommand { build: deconvolve_command, run: deconvolve },
+        Subcommand { build: focal_command, run: focal },
         Subcommand { build: align_command, run: align },
     ]
 }
@@ -36,6 +38,71 @@ fn normalize(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
         shell.run_noted(|context| chain::normalize(context, Arc::clone(&scan), &params))?;
     let mut result = write_series(shell, target, &series)?;
     result["normalize"] = outcome.details;
+    shell.finish(&result);
+    Ok(())
+}
+
+fn deconvolve_command() -> Command {
+    command_of(op("deconvolve"), &[])
+        .args(scan_args())
+        .args(normalize_args())
+        .arg(output_arg("ABSORBANCE", "Absorbance of each view, sharpened"))
+        .after_help(
+            "Example:\n  waterwindow deconvolve scan.h5 -o sharp.mrc --zone-nm 25\n  \
+             waterwindow reconstruct sharp.mrc --input absorbance -o cell.mrc",
+        )
+}
+
+fn deconvolve(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
+    let scan = read_scan(shell, matches)?;
+    series_op(shell, matches, "deconvolve", vec![("series", scan)])
+}
+
+fn focal_command() -> Command {
+    command_of(op("focal"), &[])
+        .args(scan_args())
+        .arg(
+            Arg::new("others")
+                .value_name("SCAN2 [SCAN3]")
+                .num_args(1..=2)
+                .required(true)
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("The same views at the next foci"),
+        )
+        .args(normalize_args())
+        .arg(output_arg("ABSORBANCE", "Absorbance of each view, all foci together"))
+        .after_help("Example:\n  waterwindow focal near.h5 middle.h5 far.h5 -o all.mrc --step-um 3")
+}
+
+fn focal(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
+    let options = super::files::scan_options(matches)?;
+    let mut scans = vec![("series", read_scan(shell, matches)?)];
+    let others = matches.get_many::<PathBuf>("others").into_iter().flatten();
+    for (slot, file) in ["second", "third"].into_iter().zip(others) {
+        let scan = shell.with_progress(|progress| io::read_scan(file, &options, progress, shell.budget))?;
+        scans.push((slot, Arc::new(scan)));
+    }
+    series_op(shell, matches, "focal", scans)
+}
+
+/// Normalises scans, runs an operation on the series and writes the series that it gives.
+fn series_op(
+    shell: &Shell,
+    matches: &ArgMatches,
+    id: &str,
+    scans: Vec<(&'static str, Arc<crate::volume::Scan>)>,
+) -> anyhow::Result<()> {
+    let target = array_output(matches, "output")?;
+    let (params, normalize) = (params_of(op(id), matches)?, params_of(op("normalize"), matches)?);
+    let mut inputs = Inputs::default();
+    for (slot, scan) in scans {
+        let (series, _) = shell.run_noted(|context| chain::normalize(context, scan, &normalize))?;
+        inputs = inputs.with(slot, Data::Series(series));
+    }
+    let outcome = shell.execute(op(id), &inputs, &params)?;
+    let Some((_, Data::Series(series))) = outcome.data.first() else { anyhow::bail!("{id} gave no series") };
+    let mut result = write_series(shell, target, series)?;
+    result[id] = outcome.details.clone();
     shell.finish(&result);
     Ok(())
 }

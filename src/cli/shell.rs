@@ -61,6 +61,21 @@ impl Shell {
         Ok(shell)
     }
 
+    /// Whether output is for machines.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether nothing is to be said.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Where it may compute.
+    pub(super) fn device(&self) -> DeviceChoice {
+        self.device
+    }
+
     /// Runs `work` with a progress token; on a terminal a bar shows it.
     pub(super) fn with_progress<R: Send>(&self, work: impl FnOnce(&Progress) -> R + Send) -> R {
         let progress = Progress::new();

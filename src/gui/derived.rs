@@ -3,12 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ndarray::{Array2, Axis};
+
 use super::background::{AT_ONCE, Background};
+use crate::base::Unit;
+use crate::measure::dose::Measured;
 use crate::project::{Layer, LayerId, Project};
 use crate::render::scene::LabelColors;
+use crate::volume::any::Voxel;
 use crate::volume::histogram::automatic_window;
 use crate::volume::marks::codes_of;
-use crate::volume::{ClassTable, Histogram, Labels, Mark, Scan, Volume};
+use crate::volume::{AnyArray, ClassTable, Histogram, Labels, Mark, Scan, Volume};
+use crate::with_array;
 
 /// Bins of a layer's histogram.
 const BINS: usize = 512;
@@ -20,6 +26,50 @@ pub(crate) struct VolumeStats {
     pub(crate) histogram: Histogram,
     /// What automatic contrast sets.
     pub(crate) window: [f32; 2],
+}
+
+/// Transmission below which hardly a photon comes through.
+const STARVED: f32 = 0.01;
+
+/// Which pictures of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FrameKind {
+    /// The tilt series.
+    Views,
+    /// One row of all views.
+    Sinogram,
+    /// The light without a sample.
+    Flats,
+    /// The camera without light.
+    Darks,
+}
+
+/// A picture of a scan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FrameKey {
+    /// Which pictures.
+    pub(crate) kind: FrameKind,
+    /// Its number; the row of a sinogram.
+    pub(crate) index: usize,
+    /// Whether it is divided by the light.
+    pub(crate) transmission: bool,
+}
+
+/// What a scan says of its light.
+#[derive(Debug, Clone)]
+pub(crate) struct ScanLight {
+    /// Mean dark frame.
+    dark: Option<Array2<f32>>,
+    /// Mean flat frame without the dark level.
+    net: Option<Array2<f32>>,
+    /// What the dose is told from.
+    pub(crate) measured: Measured,
+    /// Light that comes through, 0 to 1.2, of a sample of the pixels of all views.
+    pub(crate) transmission: Histogram,
+    /// Its mean.
+    pub(crate) mean: Option<f64>,
+    /// Share of pixels where less than a hundredth comes through.
+    pub(crate) starved: f64,
 }
 
 /// Counts of each class on the bins of the volume's histogram.
@@ -35,9 +85,10 @@ pub(crate) struct Derived {
     colors: Option<(ClassTable, LabelColors)>,
     /// What asks for a frame when something made beside the window is there.
     pub(crate) ctx: Option<egui::Context>,
-    projection: Option<((LayerId, u64, usize), egui::TextureHandle)>,
-    /// Which view of the scan is shown while there is no volume.
-    pub(crate) projection_index: usize,
+    light: Background<(LayerId, u64), ScanLight>,
+    /// The slice that the form of a reconstruction would give.
+    pub(crate) preview: super::preview::Preview,
+    projection: Option<((LayerId, u64, FrameKey), egui::TextureHandle)>,
     /// Unsaved work of earlier sessions, and when it was looked for.
     pub(crate) unsaved: Option<(std::time::Instant, Vec<crate::session::Recoverable>)>,
     /// Pictures of the demo cells on the welcome page.
@@ -97,22 +148,30 @@ impl Derived {
         self.coverage.get(&key, at_once, self.ctx.as_ref(), work).map(Vec::as_slice)
     }
 
-    /// A view of the scan as a picture, from the darkest to the brightest per cent.
+    /// What a scan says of its light; `None` until it is there.
+    pub(crate) fn scan_light(&mut self, layer: &Layer, scan: &Arc<Scan>) -> Option<&ScanLight> {
+        let at_once = scan.projections.shape().iter().product::<usize>() <= AT_ONCE;
+        let scan = Arc::clone(scan);
+        self.light.get(&(layer.id, layer.revision), at_once, self.ctx.as_ref(), move || light_of(&scan))
+    }
+
+    /// A picture of the scan in grey, from the darkest to the brightest half per cent.
     pub(crate) fn projection(
         &mut self,
         ctx: &egui::Context,
         layer: &Layer,
-        scan: &Scan,
-        index: usize,
+        scan: &Arc<Scan>,
+        frame: FrameKey,
     ) -> egui::TextureHandle {
-        let key = (layer.id, layer.revision, index);
+        let key = (layer.id, layer.revision, frame);
         if let Some((have, texture)) = &self.projection
             && *have == key
         {
             return texture.clone();
         }
-        let texture =
-            ctx.load_texture("projection", projection_image(scan, index), egui::TextureOptions::LINEAR);
+        let light = if frame.transmission { self.scan_light(layer, scan) } else { None };
+        let picture = frame_image(scan, frame, light);
+        let texture = ctx.load_texture("projection", picture, egui::TextureOptions::LINEAR);
         self.projection = Some((key, texture.clone()));
         texture
     }
@@ -168,12 +227,30 @@ fn coverage_of(codes: &Labels) -> Vec<Option<f32>> {
     counts.into_iter().map(|(n, seen)| (n > 0).then(|| seen as f32 / n as f32)).collect()
 }
 
-/// A view of the scan in grey.
-fn projection_image(scan: &Scan, index: usize) -> egui::ColorImage {
-    let [_, rows, cols] = scan.projections.shape();
-    let values: Vec<f32> = crate::with_array!(&scan.projections, array => {
-        array.index_axis(ndarray::Axis(0), index).iter().map(|v| crate::volume::any::Voxel::to_f32(*v)).collect()
-    });
+/// A picture of the scan in grey.
+fn frame_image(scan: &Scan, frame: FrameKey, light: Option<&ScanLight>) -> egui::ColorImage {
+    let net = light.and_then(|light| Some((light.dark.as_ref(), light.net.as_ref()?)));
+    let through = |value: f32, y: usize, x: usize| match net {
+        Some((dark, net)) => (value - dark.map_or(0.0, |dark| dark[[y, x]])) / net[[y, x]].max(1e-6),
+        None => value,
+    };
+    let picture = |array: &AnyArray| -> Array2<f32> {
+        with_array!(array, array => array.index_axis(Axis(0), frame.index).mapv(Voxel::to_f32))
+    };
+    let values: Array2<f32> = match frame.kind {
+        FrameKind::Views => {
+            let mut view = picture(&scan.projections);
+            view.indexed_iter_mut().for_each(|((y, x), value)| *value = through(*value, y, x));
+            view
+        }
+        FrameKind::Flats => scan.flats.as_ref().map(picture).unwrap_or_default(),
+        FrameKind::Darks => scan.darks.as_ref().map(picture).unwrap_or_default(),
+        FrameKind::Sinogram => with_array!(&scan.projections, array => {
+            let mut rows = array.index_axis(Axis(1), frame.index).mapv(Voxel::to_f32);
+            rows.indexed_iter_mut().for_each(|((_, x), value)| *value = through(*value, frame.index, x));
+            rows
+        }),
+    };
     let mut sorted: Vec<f32> = values.iter().copied().filter(|v| v.is_finite()).step_by(7).collect();
     sorted.sort_by(f32::total_cmp);
     let at =
@@ -181,7 +258,71 @@ fn projection_image(scan: &Scan, index: usize) -> egui::ColorImage {
     let (low, high) = (at(0.005), at(0.995));
     let scale = if high > low { 255.0 / (high - low) } else { 0.0 };
     let grey: Vec<u8> = values.iter().map(|v| ((v - low) * scale) as u8).collect();
-    egui::ColorImage::from_gray([cols, rows], &grey)
+    egui::ColorImage::from_gray([values.ncols(), values.nrows()], &grey)
+}
+
+/// The mean of some frames.
+fn mean_frame(frames: &AnyArray) -> Option<Array2<f32>> {
+    with_array!(frames, array => {
+        let n = array.len_of(Axis(0));
+        let mut sum = Array2::<f64>::zeros((array.len_of(Axis(1)), array.len_of(Axis(2))));
+        for frame in array.outer_iter() {
+            sum.zip_mut_with(&frame, |sum, value| *sum += Voxel::to_f64(*value));
+        }
+        (n > 0).then(|| sum.mapv(|sum| (sum / n as f64) as f32))
+    })
+}
+
+/// What a scan says of its light.
+fn light_of(scan: &Scan) -> ScanLight {
+    let dark = scan.darks.as_ref().and_then(mean_frame);
+    let net =
+        scan.flats.as_ref().filter(|_| scan.unit == Unit::Counts).and_then(mean_frame).map(|mut net| {
+            if let Some(dark) = dark.as_ref().filter(|dark| dark.dim() == net.dim()) {
+                net -= dark;
+            }
+            net
+        });
+    let through = |value: f32, y: usize, x: usize| match (scan.unit, &net) {
+        (Unit::Counts, Some(net)) => {
+            (value - dark.as_ref().map_or(0.0, |dark| dark[[y, x]])) / net[[y, x]].max(1e-6)
+        }
+        (Unit::Absorbance, _) => (-value).exp(),
+        _ => value,
+    };
+    let can_tell = net.is_some() || matches!(scan.unit, Unit::Transmission | Unit::Absorbance);
+    let mut transmission = Histogram::empty(0.0, 1.2, 120);
+    let (mut sum, mut n, mut starved) = (0.0, 0u64, 0u64);
+    if can_tell {
+        let [n_views, n_rows, n_cols] = scan.projections.shape();
+        // A few million pixels tell as much as all of them.
+        let step = ((n_views * n_rows * n_cols) as f64 / 4e6).sqrt().ceil().max(1.0) as usize;
+        with_array!(&scan.projections, array => {
+            for view in array.outer_iter() {
+                for (y, row) in view.outer_iter().enumerate().step_by(step) {
+                    for (x, value) in row.iter().enumerate().step_by(step) {
+                        let value = through(Voxel::to_f32(*value), y, x);
+                        if value.is_finite() {
+                            transmission.add(value.clamp(0.0, 1.2));
+                            sum += f64::from(value);
+                            starved += u64::from(value < STARVED);
+                            n += 1;
+                        }
+                    }
+                }
+            }
+        });
+    }
+    let mean = (n > 0).then(|| sum / n as f64);
+    let counts = net.as_ref().map(|net| f64::from(net.mean().unwrap_or(0.0))).filter(|counts| *counts > 0.0);
+    let measured = Measured {
+        energy_ev: scan.energy_ev,
+        views: u32::try_from(scan.n_views()).ok(),
+        counts,
+        pixel_um: scan.pixel_um,
+        absorbed_fraction: mean.map(|mean| (1.0 - mean).clamp(0.0, 1.0)),
+    };
+    ScanLight { dark, net, measured, transmission, mean, starved: starved as f64 / n.max(1) as f64 }
 }
 
 /// Counts a volume: first over its whole range, then finely over where nearly all values lie.

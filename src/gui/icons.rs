@@ -53,6 +53,7 @@ pub(crate) const MOON: &str = "\u{E330}";
 pub(crate) const PAINT_BRUSH: &str = "\u{E6F0}";
 pub(crate) const PAINT_BUCKET: &str = "\u{E392}";
 pub(crate) const PENCIL_SIMPLE: &str = "\u{E3B4}";
+pub(crate) const PAUSE: &str = "\u{E39E}";
 pub(crate) const PLAY: &str = "\u{E3D0}";
 pub(crate) const PLUS: &str = "\u{E3D4}";
 pub(crate) const POLYGON: &str = "\u{E6D0}";

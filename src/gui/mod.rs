@@ -17,6 +17,7 @@ mod messages;
 mod palette;
 mod panels;
 mod picture;
+mod preview;
 mod state;
 mod status_bar;
 mod theme;

@@ -432,6 +432,8 @@ pub(crate) struct ViewState {
     pub(crate) show_uncertainty: bool,
     /// Whether the resolution along each axis is drawn.
     pub(crate) show_cones: bool,
+    /// How the scan is looked at.
+    pub(crate) scan: super::views::scan_view::ScanView,
     /// A range of values that is lit.
     pub(crate) lit: Option<[f32; 2]>,
     /// What the histogram's handles change.
@@ -508,6 +510,7 @@ impl Default for ViewState {
             show_crosshair: true,
             show_uncertainty: false,
             show_cones: false,
+            scan: super::views::scan_view::ScanView::default(),
             lit: None,
             histogram: HistogramMode::default(),
             histogram_log: true,

@@ -22,6 +22,8 @@ pub enum AngleSource {
         /// Degrees from one view to the next.
         step_deg: f64,
     },
+    /// The angles themselves, one a view in degrees.
+    List(Vec<f64>),
 }
 
 impl FromStr for AngleSource {
@@ -53,6 +55,10 @@ impl AngleSource {
                 let angles = read_angles(path)?;
                 check_count(path, angles.len(), n_views)?;
                 Ok(angles)
+            }
+            Self::List(angles) => {
+                check_count(Path::new("angles"), angles.len(), n_views)?;
+                Ok(angles.clone())
             }
             Self::Steps { start_deg, step_deg } => {
                 Ok((0..n_views).map(|i| start_deg + step_deg * i as f64).collect())

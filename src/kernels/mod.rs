@@ -3,6 +3,7 @@
 pub mod components;
 pub mod distance;
 pub mod fft;
+pub mod fft2;
 pub mod fft3;
 pub mod filter;
 pub mod flood;

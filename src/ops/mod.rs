@@ -12,9 +12,11 @@ mod clean;
 mod components;
 mod correlate;
 pub mod data;
+mod deconvolve;
 mod demo;
 pub mod docs;
 mod dose;
+mod focal;
 mod fsc;
 mod interpolate;
 mod measure;
@@ -44,6 +46,8 @@ static REGISTRY: &[&Op] = &[
     &demo::OP,
     &dose::OP,
     &normalize::OP,
+    &deconvolve::OP,
+    &focal::OP,
     &align::OP,
     &reconstruct::OP,
     &fsc::OP,

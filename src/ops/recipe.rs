@@ -9,7 +9,7 @@ use super::op::{Context, Input, Op, OpError, Outcome};
 use super::{Data, Inputs, find};
 
 /// Optional inputs that restrict or steer the work: labels that happen to be there must not do that.
-const NEVER_BY_CHANCE: [&str; 4] = ["mask", "markers", "start", "membranes"];
+const NEVER_BY_CHANCE: [&str; 5] = ["mask", "markers", "start", "membranes", "labels"];
 
 /// The inputs of an operation from a pool: for every slot the newest data of its kind.
 ///

@@ -3,5 +3,7 @@
 mod background;
 mod fields;
 pub mod normalize;
+mod optics;
 
 pub use normalize::{FrameMean, Intensity, NormalizeParams, NormalizeReport, PrepError, normalize};
+pub use optics::{DeconvolveParams, Lens, OpticsError, deconvolve};

@@ -1,11 +1,13 @@
 //! Edits: every change of the document as data that returns its inverse.
 
+use std::sync::Arc;
+
 use glam::DAffine3;
 
 use super::Project;
 use super::layer::{Content, Display, LabelLayer, Landmark, Layer, LayerId};
 use crate::volume::labels::BrickDelta;
-use crate::volume::{Alignment, Class, ViewShift};
+use crate::volume::{Alignment, BeadTracks, Class, ViewShift};
 
 /// One change of the document. Applying it gives the edit that takes it back.
 #[derive(Debug, Clone)]
@@ -69,6 +71,13 @@ pub enum Edit {
         /// One entry per view of the scan.
         views: Vec<ViewShift>,
     },
+    /// Replaces an alignment with its beads.
+    SetAlignment {
+        /// The layer.
+        layer: LayerId,
+        /// What it holds from now on.
+        alignment: Arc<Alignment>,
+    },
     /// Gives the project another name.
     RenameProject(String),
     /// Several edits as one, applied in order; all or nothing.
@@ -124,6 +133,10 @@ impl Edit {
             }
             Self::SetLandmarks(landmarks) => 160 * landmarks.len() as u64 + 64,
             Self::SetAlignmentViews { views, .. } => size_of_val(views.as_slice()) as u64 + 64,
+            Self::SetAlignment { alignment, .. } => {
+                let points = alignment.beads.as_ref().map_or(0, BeadTracks::n_points);
+                size_of_val(alignment.views.as_slice()) as u64 + 64 * points as u64 + 256
+            }
             Self::Batch(edits) => edits.iter().map(Self::heap_bytes).sum::<u64>() + 64,
             _ => 256,
         }
@@ -210,6 +223,7 @@ impl Project {
                 Ok(Edit::SetLandmarks(std::mem::replace(&mut self.landmarks, landmarks)))
             }
             Edit::SetAlignmentViews { layer, views } => self.set_alignment(layer, views),
+            Edit::SetAlignment { layer, alignment } => self.replace_alignment(layer, alignment),
             Edit::RenameProject(name) => Ok(Edit::RenameProject(std::mem::replace(&mut self.name, name))),
             Edit::Batch(edits) => self.apply_batch(edits),
         }
@@ -246,6 +260,16 @@ impl Project {
         marks.reverse();
         self.touch(id);
         Ok(Edit::ReplaceBricks { layer: id, delta, marks })
+    }
+
+    fn replace_alignment(&mut self, id: LayerId, new: Arc<Alignment>) -> Result<Edit, EditError> {
+        let layer = self.layer_mut(id)?;
+        let Content::Alignment(alignment) = &mut layer.content else {
+            return Err(wrong(layer, "alignment"));
+        };
+        let old = std::mem::replace(alignment, new);
+        self.touch(id);
+        Ok(Edit::SetAlignment { layer: id, alignment: old })
     }
 
     fn set_alignment(&mut self, id: LayerId, views: Vec<ViewShift>) -> Result<Edit, EditError> {

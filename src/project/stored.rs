@@ -438,6 +438,10 @@ enum StoredEdit {
         layer: LayerId,
         views: Vec<ViewShift>,
     },
+    SetAlignment {
+        layer: LayerId,
+        alignment: Arc<Alignment>,
+    },
     RenameProject {
         name: String,
     },
@@ -476,6 +480,9 @@ impl StoredEdit {
             Edit::SetAlignmentViews { layer, views } => {
                 Self::SetAlignmentViews { layer: *layer, views: views.clone() }
             }
+            Edit::SetAlignment { layer, alignment } => {
+                Self::SetAlignment { layer: *layer, alignment: Arc::clone(alignment) }
+            }
             Edit::RenameProject(name) => Self::RenameProject { name: name.clone() },
             Edit::Batch(edits) => {
                 Self::Batch { edits: edits.iter().map(|edit| Self::of(edit, folder, blobs)).collect() }
@@ -505,6 +512,7 @@ impl StoredEdit {
             Self::RemoveClass { id } => Edit::RemoveClass(id),
             Self::SetLandmarks { landmarks } => Edit::SetLandmarks(landmarks),
             Self::SetAlignmentViews { layer, views } => Edit::SetAlignmentViews { layer, views },
+            Self::SetAlignment { layer, alignment } => Edit::SetAlignment { layer, alignment },
             Self::RenameProject { name } => Edit::RenameProject(name),
             Self::Batch { edits } => Edit::Batch(
                 edits.into_iter().map(|edit| edit.read(context, blobs, problems)).collect::<Option<_>>()?,

@@ -14,6 +14,7 @@ mod mask;
 mod noise;
 mod params;
 mod plan;
+mod running;
 mod sirt;
 mod steps;
 mod tv;
@@ -32,6 +33,7 @@ pub use input::used_views;
 pub use params::{Half, Mask, Method, ReconstructParams, Sample, Weighting};
 pub use plan::{Plan, plan};
 pub use validity::{Trust, Validity, validity};
+pub use running::Running;
 pub use weights::angular_weights;
 
 /// Why there is no reconstruction.

@@ -110,6 +110,13 @@ pub enum Command {
         /// Name of the new layer; `None` takes the scan's.
         name: Option<String>,
     },
+    /// Normalises a scan and finds its alignment, which becomes a layer; nothing is reconstructed.
+    Align {
+        /// The layer of the scan.
+        scan: LayerId,
+        /// Parameters of `normalize` and, where the alignment is to be found, of `align`.
+        chain: Box<Chain>,
+    },
     /// Tells the resolution and the noise of a reconstruction from its halves, which are made where they are missing.
     Assess {
         /// The volume.

@@ -13,7 +13,7 @@ use crate::gpu::DeviceChoice;
 use crate::io::{self, Kind, WriteRequest};
 use crate::jobs::{JobError, JobSpec, Lane, Policy};
 use crate::measure::fsc::Curve;
-use crate::ops::chain::{AlignSource, Chain, scan_to_volume};
+use crate::ops::chain::{AlignSource, Chain, prepare, scan_to_volume};
 use crate::ops::{self, Context, Data, Outcome};
 use crate::project::{
     Content, History, Layer, LayerId, Opened, Project, Role, ScanOptions, SourceFile, Store, open, store,
@@ -105,6 +105,41 @@ impl Session {
                 };
                 outcome.data.push(("volume", Data::Volume(done.volume)));
                 (outcome.notes, outcome.details) = (done.notes, done.details);
+                Ok(landing.with(outcome))
+            }),
+        });
+        self.events.push(Event::JobChanged(id));
+    }
+
+    /// Normalises and aligns a scan as the command line does.
+    pub(super) fn align(&mut self, scan: LayerId, chain: Chain) {
+        let found = self.project.layer(scan).and_then(|layer| match &layer.content {
+            Content::Scan(scan) => Some(Arc::clone(scan)),
+            _ => None,
+        });
+        let Some(data) = found else {
+            return self.say(Level::Error, "choose a scan first; only a scan can be aligned");
+        };
+        let params = match &chain.align {
+            AlignSource::Find(params) => params.clone(),
+            AlignSource::Given(_) => Value::Null,
+        };
+        let name = Some("alignment".to_owned());
+        let landing = Landing::of(&self.project, "align", params, &[("scan".to_owned(), scan)], name);
+        let budget = self.settings.budget();
+        let id = self.jobs.submit(JobSpec {
+            label: "Align".to_owned(),
+            key: "align".to_owned(),
+            lane: Lane::Work,
+            policy: Policy::Queue,
+            work: Box::new(move |progress| {
+                let context = Context { progress: progress.clone(), budget, device: DeviceChoice::Auto };
+                let prepared = prepare(&context, data, &chain)?;
+                let outcome = Outcome {
+                    notes: prepared.notes,
+                    details: Value::Object(prepared.details),
+                    ..Outcome::of("alignment", Data::Alignment(prepared.alignment))
+                };
                 Ok(landing.with(outcome))
             }),
         });

@@ -11,9 +11,11 @@ mod halves;
 mod home;
 mod landing;
 mod live;
+mod outputs;
 mod refine;
 mod review;
 mod settings;
+pub mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +27,7 @@ pub use crate::project::{Recoverable, Role, ScanOptions};
 pub use advice::Advice;
 pub use command::{Command, Event, ExportKind, Level, MeshFormat};
 pub use live::{Acceptance, LiveRequest, LiveState, Prediction};
+pub use outputs::write_outcome;
 pub use refine::Refinement;
 pub use review::{Review, Standing, Verdict};
 pub use settings::{Recent, Settings, Theme};
@@ -186,6 +189,7 @@ impl Session {
             Command::PrepareRegions { volume, params } => self.prepare_regions(volume, &params),
             Command::StopLive => self.stop_live(),
             Command::Review { layer, volume } => self.start_review(layer, volume),
+            Command::Align { scan, chain } => self.align(scan, *chain),
             Command::Assess { volume, params } => self.assess(volume, params),
             Command::Judge { seed_zyx, verdict } => self.judge(seed_zyx, verdict),
             Command::Refine(refinement) => self.refine(refinement),

@@ -8,6 +8,7 @@ mod convert;
 mod quality;
 mod refusals;
 mod tools;
+mod watch;
 mod whole_way;
 
 use std::path::{Path, PathBuf};

@@ -7,6 +7,7 @@ use super::super::widgets::{self, Button};
 use super::scan::scan_layer;
 use super::{operation, reconstruct};
 use crate::ops;
+use crate::ops::chain::{AlignSource, Chain};
 use crate::project::{Content, Edit, Layer};
 use crate::session::Command;
 use crate::volume::{Alignment, ViewShift};
@@ -18,22 +19,23 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         operation::form(ui, op, &[], cx);
     }
     widgets::divider(ui);
+    super::scan::views_switch(ui, cx);
     widgets::heading(ui, "Align");
     let Some(op) = ops::find("align") else { return };
     widgets::hint(ui, op.summary);
     let params = operation::form(ui, op, &[], cx);
     let session = cx.session;
-    if scan_layer(session.project()).is_none() {
+    let has_series = reconstruct::newest(session.project(), ops::Kind::Series).is_some();
+    if scan_layer(session.project()).is_none() && !has_series {
         widgets::hint(ui, "Open a scan to align its views.");
         return;
     }
-    if reconstruct::newest(session.project(), ops::Kind::Series).is_none() {
-        widgets::hint(
-            ui,
-            "Reconstruct normalises and aligns by itself; the shifts it finds are listed here.",
-        );
-        if operation::start_button(ui, "Reconstruct", &["Reconstruct"], None, cx) {
-            reconstruct::start(cx);
+    if let Some((layer, _)) = scan_layer(session.project()) {
+        if operation::start_button(ui, "Align", &["Align"], None, cx) {
+            let normalize = cx.view.forms.get("normalize").cloned().unwrap_or_default();
+            let chain =
+                Chain { normalize, align: AlignSource::Find(params), reconstruct: serde_json::Value::Null };
+            cx.queue.session(Command::Align { scan: layer.id, chain: Box::new(chain) });
         }
     } else {
         let forecast = reconstruct::forecast(cx, op, &params);
@@ -108,12 +110,45 @@ fn shifts(ui: &mut egui::Ui, layer: &Layer, cx: &mut Cx<'_>) {
         let edit = Edit::SetAlignmentViews { layer: layer.id, views };
         cx.queue.session(Command::Edit { label: "Use all views".to_owned(), edit });
     }
+    residuals(ui, alignment);
     if let Some(score) = alignment.score {
         operation::fact(ui, "Score", &format!("{score:.3}"));
     }
     if !alignment.method.is_empty() {
         operation::fact(ui, "Method", &alignment.method);
     }
+    super::beads::show(ui, layer.id, alignment, cx);
+}
+
+/// How far what was tracked lies from the model, view by view, where that was measured.
+fn residuals(ui: &mut egui::Ui, alignment: &Alignment) {
+    let known = || alignment.views.iter().filter(|view| view.used).filter_map(|view| view.residual_px);
+    let worst = known().fold(0.0, f64::max);
+    if worst <= 0.0 {
+        return;
+    }
+    let t = theme::of(ui);
+    let points = alignment.views.iter().enumerate();
+    let points =
+        points.map(|(i, view)| [i as f64, view.residual_px.filter(|_| view.used).unwrap_or(f64::NAN)]);
+    let curves = [Curve::line(points.collect(), t.accent)];
+    widgets::heading(ui, "Residuals");
+    let plot = Plot {
+        name: "Residuals of the views",
+        height: 96.0,
+        ranges: [[0.0, alignment.views.len().max(2) as f64 - 1.0], [0.0, worst * 1.1]],
+        x_text: &|x| angle_text(alignment, x),
+        y_text: &|y| format!("{y:.2} px"),
+        curves: &curves,
+    };
+    plot.show(ui, |x| {
+        view_at(alignment, x).map_or_else(String::new, |view| match view.residual_px {
+            Some(residual) => format!("view {}: {residual:.2} px", view.index + 1),
+            None => format!("view {}: not measured", view.index + 1),
+        })
+    });
+    let (sum, n) = known().fold((0.0, 0), |(sum, n), r| (sum + r * r, n + 1));
+    operation::fact(ui, "Root mean square", &format!("{:.2} px", (sum / f64::from(n.max(1))).sqrt()));
 }
 
 /// The view at a place of the plot.

@@ -1,6 +1,7 @@
 //! The panels at the left and the right of the views.
 
 mod align;
+mod beads;
 pub(crate) mod classes;
 pub(crate) mod correlate;
 pub(crate) mod demo;

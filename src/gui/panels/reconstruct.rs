@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::super::frame::Cx;
+use super::super::preview::{Shown, Wanted};
 use super::super::widgets::{self, Button};
 use super::operation;
 use super::scan::scan_layer;
@@ -88,5 +89,59 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     let forecast = newest(session.project(), ops::Kind::Series).map(|_| forecast(cx, op, &params));
     if operation::start_button(ui, "Reconstruct", &["Reconstruct"], forecast.as_ref(), cx) {
         start(cx);
+    }
+    slice(ui, params, cx);
+}
+
+/// The slice that the form would give, at the cross hair where there is a volume.
+fn slice(ui: &mut egui::Ui, params: Value, cx: &mut Cx<'_>) {
+    let session = cx.session;
+    let project = session.project();
+    let Some((layer, scan)) = scan_layer(project) else { return };
+    let [_, n_rows, _] = scan.projections.shape();
+    let pixel = scan.pixel_um.unwrap_or(1.0);
+    let at = if cx.facts.volume { cx.view.cursor_um.y / pixel } else { n_rows as f64 / 2.0 };
+    let alignment = alignment_layer(project).and_then(|layer| match &layer.content {
+        Content::Alignment(found) if found.views.len() == scan.n_views() => {
+            Some(((layer.id, layer.revision), found))
+        }
+        _ => None,
+    });
+    let is_aligned = alignment.is_some();
+    let wanted = Wanted {
+        scan_key: (layer.id, layer.revision),
+        scan,
+        normalize: cx.view.forms.get("normalize").cloned().unwrap_or(Value::Null),
+        alignment,
+        params,
+        row: (at.max(0.0) as usize).min(n_rows.saturating_sub(1)),
+        budget: session.settings().budget(),
+    };
+    widgets::divider(ui);
+    widgets::heading(ui, "Preview");
+    match cx.derived.preview.show(ui.ctx(), &wanted) {
+        Shown::Coming => {
+            widgets::hint(ui, "The slice that the form would give is on its way.");
+        }
+        Shown::Problem(problem) => {
+            widgets::warn(ui, &operation::sentence(&problem));
+        }
+        Shown::Slice(texture, slice) => {
+            let size = texture.size_vec2();
+            let width = ui.available_width();
+            let height = (width * size.y / size.x.max(1.0)).min(360.0);
+            let image = egui::Image::new(&texture).fit_to_exact_size(egui::vec2(width, height));
+            let response = ui.add(image);
+            let enabled = ui.is_enabled();
+            response.widget_info(|| {
+                egui::WidgetInfo::labeled(egui::Role::Image, enabled, "Preview of the slice")
+            });
+            let binned = if slice.bin > 1 { format!(", binned by {}", slice.bin) } else { String::new() };
+            let aligned = if is_aligned { "" } else { ", not aligned yet" };
+            widgets::hint(
+                ui,
+                &format!("Row {}{binned}{aligned}: {:.0} ms", wanted.row + 1, slice.seconds * 1e3),
+            );
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The four linked views and what is drawn over them.
 
+pub(crate) mod beads;
 mod crosshair;
 pub(crate) mod dock;
 mod gestures;
@@ -7,6 +8,7 @@ mod input;
 mod oblique;
 mod overlay;
 mod scale_bar;
+pub(crate) mod scan_view;
 pub(crate) mod slice_view;
 mod title;
 pub(crate) mod volume_view;
@@ -14,6 +16,7 @@ pub(crate) mod volume_view;
 use super::draw::Drawer;
 use super::frame::Cx;
 use super::state::{self, ViewKind};
+use crate::ops::Stage;
 
 /// Draws the views, or the one that has all the room.
 pub(crate) fn show(
@@ -22,9 +25,11 @@ pub(crate) fn show(
     dock: &mut dock::Dock,
     mut drawer: Option<&mut Drawer>,
 ) {
-    if !cx.facts.volume {
+    let of_scan = matches!(cx.view.stage, Stage::Scan | Stage::Align) && cx.view.scan.open;
+    let has_scan = super::panels::scan::scan_layer(cx.session.project()).is_some();
+    if !cx.facts.volume || (of_scan && has_scan) {
         cx.view.hover = None;
-        super::panels::scan::preview(ui, cx);
+        scan_view::show(ui, cx);
         return;
     }
     fit_to_new_volume(cx);
