@@ -145,8 +145,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut walk = Walk::new([1440.0, 900.0], &folder);
     walk.picture("welcome")?;
     walk.session(Command::OpenDemo(json!({ "cell": "yeast", "jitter": 3 })));
+    walk.picture("scan")?;
     walk.click("Reconstruct");
     walk.picture("reconstruction")?;
+    walk.click("Stage Align");
+    walk.picture("alignment")?;
+    walk.click("Stage Quality");
+    walk.click("Judge");
+    walk.click("Along the axes");
+    walk.picture("quality")?;
 
     walk.click("Stage Segment");
     walk.click("Brush");

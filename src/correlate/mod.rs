@@ -6,6 +6,8 @@
 //! distances is the target registration error that is shown first. A rigid or similarity fit never mirrors;
 //! where mirrored points would fit clearly better, a warning says so.
 
+pub mod stitch;
+
 use glam::{DAffine3, DVec3};
 use serde::{Deserialize, Serialize};
 

@@ -31,6 +31,7 @@ pub mod recipe;
 mod reconstruct;
 pub mod segment;
 mod split;
+pub mod stitch;
 mod supervoxels;
 mod surface;
 mod threshold;
@@ -66,6 +67,7 @@ static REGISTRY: &[&Op] = &[
     &measure::OP,
     &mesh::OP,
     &correlate::OP,
+    &stitch::OP,
 ];
 
 /// Every operation, in the order of the work.
