@@ -29,7 +29,7 @@ impl ProgressReport {
 
 #[derive(Debug, Default)]
 struct Shared {
-    cancelled: AtomicBool,
+    cancelled: Arc<AtomicBool>,
     done: AtomicU64,
     total: AtomicU64,
     phase: Mutex<String>,
@@ -43,6 +43,12 @@ impl Progress {
     /// A fresh token, nothing done, not cancelled.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A token for a part of the work: cancelled with this one, its phases and counts are its own.
+    #[must_use]
+    pub fn part(&self) -> Self {
+        Self(Arc::new(Shared { cancelled: Arc::clone(&self.0.cancelled), ..Shared::default() }))
     }
 
     /// Starts a phase of `total` units of work; 0 means that the total is unknown.
@@ -97,7 +103,11 @@ mod tests {
         worker.advance(1);
         assert_eq!(owner.report().fraction(), Some(0.25));
         assert_eq!(worker.check(), Ok(()));
+        let part = worker.part();
+        part.phase("Part", 9);
+        assert_eq!(owner.report().phase, "Filtering", "a part says nothing of the whole");
         owner.cancel();
+        assert_eq!(part.check(), Err(Cancelled));
         assert_eq!(worker.check(), Err(Cancelled));
     }
 }

@@ -3,6 +3,7 @@
 //! The contract with outside scripts is in docs/command-line.md: names, options, fields and exit
 //! codes stay. Options of an operation come from its entry in the registry.
 
+mod combine;
 mod convert;
 mod demo;
 mod files;
@@ -40,6 +41,7 @@ fn subcommands() -> Vec<Subcommand> {
     all.extend(convert::subcommands());
     all.extend(scan::subcommands());
     all.extend(reconstruct::subcommands());
+    all.extend(combine::subcommands());
     all.extend(quality::subcommands());
     all.extend(segment::subcommands());
     all.extend(tools::subcommands());

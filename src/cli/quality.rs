@@ -26,6 +26,7 @@ pub(super) fn subcommands() -> Vec<Subcommand> {
     vec![
         Subcommand { build: fsc_command, run: fsc },
         Subcommand { build: noise_command, run: noise },
+        Subcommand { build: residual_command, run: residual },
         Subcommand { build: dose_command, run: dose },
     ]
 }
@@ -141,6 +142,53 @@ fn noise(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let Some(Data::Volume(map)) = outcome.get("noise") else { anyhow::bail!("no noise was found") };
     let mut result = write_array(shell, target, &WriteRequest::volume(map))?;
     merge(&mut result, &outcome.details);
+    shell.finish(&result);
+    Ok(())
+}
+
+fn residual_command() -> Command {
+    command_of(op("residual"), &[])
+        .args(scan_args())
+        .arg(
+            Arg::new("volume")
+                .value_name("VOLUME")
+                .required(true)
+                .value_parser(value_parser!(PathBuf))
+                .help("The reconstruction of all rows, binned or not"),
+        )
+        .args(normalize_args())
+        .args(align_args())
+        .arg(output_arg("TABLE.csv", "A line for each view"))
+        .arg(path_option("views", "FILE", "Also write what is left over of every view"))
+        .after_help("Example:\n  waterwindow residual scan.h5 cell.mrc --align align.json -o residuals.csv")
+}
+
+fn residual(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
+    let file = path(matches, "output")?;
+    io::check_writable(file)?;
+    let views = matches.get_one::<PathBuf>("views");
+    views.map_or(Ok(()), |file| io::check_array_output(file))?;
+    let scan = read_scan(shell, matches)?;
+    let chain = Chain {
+        normalize: params_of(op("normalize"), matches)?,
+        align: align_source(matches, &scan)?,
+        ..Chain::default()
+    };
+    let volume = read_volume(shell, path(matches, "volume")?)?;
+    let prepared = shell.run(|context| chain::prepare(context, scan, &chain))?;
+    prepared.notes.iter().for_each(|note| shell.note(note));
+    let inputs = Inputs::default()
+        .with("series", Data::Series(Arc::clone(&prepared.series)))
+        .with("alignment", Data::Alignment(Arc::clone(&prepared.alignment)))
+        .with("volume", Data::Volume(volume));
+    let outcome = shell.execute(op("residual"), &inputs, &json!({}))?;
+    let Some(Data::Table(table)) = outcome.get("residuals") else { anyhow::bail!("nothing was compared") };
+    io::write_text(file, &table.to_csv())?;
+    let mut result = outcome.details.clone();
+    result["output"] = json!(file);
+    if let (Some(views), Some(Data::Series(series))) = (views, outcome.get("residual views")) {
+        result["views"] = super::scan::write_series(shell, views, series)?;
+    }
     shell.finish(&result);
     Ok(())
 }

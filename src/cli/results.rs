@@ -12,7 +12,6 @@ use super::options::{UsageError, command_of, op, params_of};
 use super::segment::{read_labels, read_volume};
 use super::shell::Shell;
 use crate::io::{self, WriteRequest};
-use crate::ops::stitch::SLOTS;
 use crate::ops::{Data, Inputs};
 
 /// The subcommands of this group.
@@ -22,40 +21,7 @@ pub(super) fn subcommands() -> Vec<Subcommand> {
         Subcommand { build: measure_command, run: measure },
         Subcommand { build: mesh_command, run: mesh },
         Subcommand { build: correlate_command, run: correlate },
-        Subcommand { build: stitch_command, run: stitch },
     ]
-}
-
-fn stitch_command() -> Command {
-    command_of(op("stitch"), &[])
-        .arg(
-            Arg::new("volumes")
-                .value_name("VOLUMES")
-                .num_args(2..=SLOTS.len())
-                .required(true)
-                .value_parser(clap::value_parser!(PathBuf))
-                .help("Two to eight tomograms that overlap, each with its origin"),
-        )
-        .arg(output_arg("VOLUME", "All of them in one"))
-        .after_help("Example:\n  waterwindow stitch left.mrc right.mrc -o whole.mrc --search 2")
-}
-
-fn stitch(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
-    let op = op("stitch");
-    let params = params_of(op, matches)?;
-    let target = array_output(matches, "output")?;
-    let mut inputs = Inputs::default();
-    let files = matches.get_many::<PathBuf>("volumes").into_iter().flatten();
-    for (slot, file) in SLOTS.into_iter().zip(files) {
-        inputs = inputs.with(slot, Data::Volume(read_volume(shell, file)?));
-    }
-    let outcome = shell.execute(op, &inputs, &params)?;
-    let Some(Data::Volume(volume)) = outcome.get("stitched") else { anyhow::bail!("nothing was stitched") };
-    let mut result = write_array(shell, target, &WriteRequest::volume(volume))?;
-    result["shape_zyx"] = json!(volume.shape());
-    result["stitch"] = outcome.details.clone();
-    shell.finish(&result);
-    Ok(())
 }
 
 fn measure_command() -> Command {

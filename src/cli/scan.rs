@@ -108,7 +108,7 @@ fn series_op(
 }
 
 /// Writes a tilt series with its angles; formats that hold no angles get a .rawtlt beside them.
-fn write_series(shell: &Shell, file: &Path, series: &TiltSeries) -> anyhow::Result<Value> {
+pub(super) fn write_series(shell: &Shell, file: &Path, series: &TiltSeries) -> anyhow::Result<Value> {
     let mut request = WriteRequest::new(&series.data);
     request.unit = Some(crate::base::Unit::Absorbance);
     request.voxel_um = series.pixel_um.map(|um| [um; 3]);

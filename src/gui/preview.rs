@@ -148,7 +148,7 @@ fn slice(
     params.thickness = params.thickness.map(|thickness| (thickness * asked / bin).max(1));
     let n_rows = series.n_rows() / bin;
     let row = (row / bin).min(n_rows.saturating_sub(1));
-    let volume = reconstruct_rows(&Progress::new(), series, alignment, &params, budget, row..row + 1)
+    let (volume, _) = reconstruct_rows(&Progress::new(), series, alignment, &params, budget, row..row + 1)
         .map_err(OpError::method)?;
     let (depth, _, width) = volume.data.dim();
     let values = volume.values();

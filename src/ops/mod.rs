@@ -16,6 +16,7 @@ mod deconvolve;
 mod demo;
 pub mod docs;
 mod dose;
+mod dual;
 mod focal;
 mod fsc;
 mod interpolate;
@@ -29,6 +30,7 @@ pub mod param;
 mod predict;
 pub mod recipe;
 mod reconstruct;
+mod residual;
 pub mod segment;
 mod split;
 pub mod stitch;
@@ -51,8 +53,10 @@ static REGISTRY: &[&Op] = &[
     &focal::OP,
     &align::OP,
     &reconstruct::OP,
+    &dual::OP,
     &fsc::OP,
     &noise::OP,
+    &residual::OP,
     &threshold::OP,
     &watershed::OP,
     &surface::OP,

@@ -6,8 +6,10 @@
 //! output only one slab is in memory; every row is independent of the others, which is why a range of
 //! rows gives the same values as the whole.
 
+mod aligned;
 mod cgls;
 mod domain;
+mod dual;
 mod fbp;
 mod input;
 mod mask;
@@ -29,11 +31,13 @@ use serde::Serialize;
 use crate::base::{Cancelled, MemoryBudget, MemoryError, Progress, Unit};
 use crate::volume::{Alignment, TiltSeries, Volume};
 
+pub use aligned::{ViewResidual, aligned_series, reproject, residuals};
+pub use dual::{Aligned, Dual, DualParams, dual_axis};
 pub use input::used_views;
 pub use params::{Half, Mask, Method, ReconstructParams, Sample, Weighting};
 pub use plan::{Plan, plan};
-pub use validity::{Trust, Validity, validity};
 pub use running::Running;
+pub use validity::{Trust, Validity, validity};
 pub use weights::angular_weights;
 
 /// Why there is no reconstruction.
@@ -61,6 +65,9 @@ pub enum ReconError {
         /// Column of the first such value.
         col: usize,
     },
+    /// A volume or a series does not go with the others.
+    #[error("{0}")]
+    Volume(String),
     /// Nothing to reconstruct.
     #[error("nothing to reconstruct: {views} views of {rows} rows and {cols} columns after binning by {bin}")]
     Empty {

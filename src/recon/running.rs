@@ -101,7 +101,8 @@ impl Running {
         for start in (0..n_rows).step_by(ROWS) {
             let rows = start..(start + ROWS).min(n_rows);
             let budget = MemoryBudget { bytes: u64::MAX };
-            let slab = reconstruct_rows(progress, &series, &alignment, &self.params, budget, rows.clone())?;
+            let (slab, _) =
+                reconstruct_rows(progress, &series, &alignment, &self.params, budget, rows.clone())?;
             if start == 0 {
                 self.origin_um = slab.origin_um.map(|um| um * self.pixel_um.unwrap_or(1.0));
             }

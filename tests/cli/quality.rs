@@ -58,3 +58,42 @@ fn dose_is_that_of_the_worked_case_and_of_a_scan() {
     let wrong = super::command("dose --fluence -3", &[]).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));
 }
+
+#[test]
+fn a_view_that_jumped_stands_out_of_the_residuals() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let scan = demo().join("projections.mrc");
+    done("reconstruct {} --align none --method sirt --iterations 10 -o {}", &[&scan, &at("cell.mrc")]);
+    done("align {} --method none -o {}", &[&scan, &at("align.json")]);
+    let mut alignment: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(at("align.json")).unwrap()).unwrap();
+    alignment["views"][31]["shift_x_px"] = 3.0.into();
+    std::fs::write(at("align.json"), alignment.to_string()).unwrap();
+    let line = "residual {} {} --align {} -o {} --views {}";
+    let found =
+        done(line, &[&scan, &at("cell.mrc"), &at("align.json"), &at("residuals.csv"), &at("left.mrc")]);
+    assert_eq!(found["worst_view"], 31, "{found}");
+    assert!(found["correlation"].as_f64().unwrap() > 0.9);
+    assert_eq!(std::fs::read_to_string(at("residuals.csv")).unwrap().lines().count(), super::VIEWS + 1);
+    assert_eq!(values(&at("left.mrc")).dim().0, super::VIEWS);
+}
+
+#[test]
+fn overlapping_parts_are_stitched_and_two_scans_of_one_axis_are_no_dual_axis() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let scan = demo().join("projections.mrc");
+    for (rows, name) in [("0..30", "upper.mrc"), ("20..48", "lower.mrc")] {
+        done(&format!("reconstruct {{}} --align none --rows {rows} -o {{}}"), &[&scan, &at(name)]);
+    }
+    done("reconstruct {} --align none -o {}", &[&scan, &at("whole.mrc")]);
+    let made =
+        done("stitch {} {} -o {} --register=off", &[&at("upper.mrc"), &at("lower.mrc"), &at("stitched.mrc")]);
+    let (whole, stitched) = (values(&at("whole.mrc")), values(&at("stitched.mrc")));
+    assert_eq!(whole.dim(), stitched.dim(), "{made}");
+    let worst = whole.iter().zip(&stitched).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < 1e-4, "{worst}");
+    let found = done("stitch {} {} -o {}", &[&at("upper.mrc"), &at("lower.mrc"), &at("registered.mrc")]);
+    assert!(found["stitch"]["overlaps"][0]["correlation"].as_f64().unwrap() > 0.99, "{found}");
+}
