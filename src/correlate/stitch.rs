@@ -5,22 +5,16 @@
 //! weighted with its correlation, so that no chain of pairs adds up its errors. Where volumes overlap they are
 //! blended with weights that fall linearly towards the border of each.
 
-use ndarray::{Array3, ArrayView3, s};
+use ndarray::{Array3, s};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Cancelled, MemoryBudget, MemoryError, Progress};
-use crate::kernels::smooth::halve;
+use crate::kernels::overlap::find_overlap;
 use crate::volume::Volume;
 
-/// An overlap is halved until its longest side has at most this many voxels.
-const COARSEST: usize = 40;
-/// Voxels that are tried to all sides at each binning but the coarsest.
-const REFINE: i64 = 1;
 /// A pair that correlates less tells nothing.
 const LEAST_CORRELATION: f64 = 0.2;
-/// Least share of the expected overlap.
-const SLIVER: f64 = 0.3;
 /// Least number of voxels along each side of an overlap.
 const LEAST_SIDE: usize = 6;
 
@@ -211,98 +205,14 @@ fn compare(
         let [(z0, z1), (y0, y1), (x0, x1)] = part;
         volume.data.slice(s![z0..z1, y0..y1, x0..x1]).mapv(|v| if v.is_finite() { v } else { 0.0 })
     };
-    let mut levels = vec![(cut(a, of_a), cut(b, of_b))];
-    while let Some((last_a, last_b)) = levels.last()
-        && last_a.shape().iter().chain(last_b.shape()).copied().max().unwrap_or(0) > COARSEST
-        && last_a.shape().iter().chain(last_b.shape()).copied().min().unwrap_or(0) >= 2 * LEAST_SIDE
-    {
-        let next = (halve(progress, last_a.view())?, halve(progress, last_b.view())?);
-        levels.push(next);
-    }
     // Offset of the part of `b` from the part of `a`.
-    let given: [f64; 3] =
-        std::array::from_fn(|axis| start[axis] as f64 + of_b[axis].0 as f64 - of_a[axis].0 as f64);
-    let mut best = ([0i64; 3], f64::NEG_INFINITY);
-    for (level, (a, b)) in levels.iter().enumerate().rev() {
-        let bin = (1u64 << level) as f64;
-        let is_coarsest = level + 1 == levels.len();
-        let (centre, reach) = if is_coarsest {
-            (given.map(|d| (d / bin).round() as i64), (search / bin).ceil() as i64)
-        } else {
-            // A voxel of the coarser binning is two here.
-            (best.0.map(|d| 2 * d), REFINE)
-        };
-        let steps: Vec<[i64; 3]> = (-reach..=reach)
-            .flat_map(|z| (-reach..=reach).flat_map(move |y| (-reach..=reach).map(move |x| [z, y, x])))
-            .map(|d| std::array::from_fn(|axis| centre[axis] + d[axis]))
-            .collect();
-        progress.check()?;
-        // A sliver that happens to fit well is no overlap.
-        let expected = common(a.dim(), b.dim(), given.map(|d| (d / bin).round() as i64));
-        let steps: Vec<[i64; 3]> =
-            steps.into_iter().filter(|at| common(a.dim(), b.dim(), *at) >= SLIVER * expected).collect();
-        let found: Vec<f64> = steps.par_iter().map(|at| correlation(a.view(), b.view(), *at)).collect();
-        best = ([0; 3], f64::NEG_INFINITY);
-        for (at, value) in steps.iter().zip(found) {
-            if value > best.1 {
-                best = (*at, value);
-            }
-        }
-    }
-    if best.1 < LEAST_CORRELATION {
+    let between = |axis: usize| of_b[axis].0 as f64 - of_a[axis].0 as f64;
+    let given: [f64; 3] = std::array::from_fn(|axis| start[axis] as f64 + between(axis));
+    let found = find_overlap(progress, &cut(a, of_a), &cut(b, of_b), given, search)?;
+    if found.correlation < LEAST_CORRELATION {
         return Ok(None);
     }
-    let (a, b) = &levels[0];
-    let exact: [f64; 3] = std::array::from_fn(|axis| {
-        let beside = |step: i64| {
-            let mut at = best.0;
-            at[axis] += step;
-            correlation(a.view(), b.view(), at)
-        };
-        let (below, above) = (beside(-1), beside(1));
-        let bend = below - 2.0 * best.1 + above;
-        let sub = if bend < 0.0 { (0.5 * (below - above) / bend).clamp(-0.5, 0.5) } else { 0.0 };
-        best.0[axis] as f64 + sub + of_a[axis].0 as f64 - of_b[axis].0 as f64
-    });
-    Ok(Some((exact, best.1)))
-}
-
-/// Voxels that two arrays have in common when the second begins at voxel `at` of the first.
-fn common(a: (usize, usize, usize), b: (usize, usize, usize), at: [i64; 3]) -> f64 {
-    let sides = [(a.0, b.0, at[0]), (a.1, b.1, at[1]), (a.2, b.2, at[2])];
-    sides.map(|(a, b, at)| ((at + b as i64).min(a as i64) - at.max(0)).max(0) as f64).iter().product()
-}
-
-/// Correlation coefficient of what of `a` and `b` overlaps when `b` begins at voxel `at` of `a`; -1 where that is too little.
-fn correlation(a: ArrayView3<'_, f32>, b: ArrayView3<'_, f32>, at: [i64; 3]) -> f64 {
-    let mut in_a = [(0usize, 0usize); 3];
-    let mut in_b = [(0usize, 0usize); 3];
-    for axis in 0..3 {
-        let (n_a, n_b) = (a.shape()[axis] as i64, b.shape()[axis] as i64);
-        let (low, high) = (at[axis].max(0), (at[axis] + n_b).min(n_a));
-        if high - low < LEAST_SIDE as i64 / 2 {
-            return -1.0;
-        }
-        in_a[axis] = (low as usize, high as usize);
-        in_b[axis] = ((low - at[axis]) as usize, (high - at[axis]) as usize);
-    }
-    let cut = |array: ArrayView3<'_, f32>, part: [(usize, usize); 3]| {
-        let [(z0, z1), (y0, y1), (x0, x1)] = part;
-        array.slice_move(s![z0..z1, y0..y1, x0..x1]).to_owned()
-    };
-    let (a, b) = (cut(a, in_a), cut(b, in_b));
-    let n = a.len() as f64;
-    let [mut sa, mut sb, mut saa, mut sbb, mut sab] = [0.0f64; 5];
-    for (a, b) in a.iter().zip(&b) {
-        let (a, b) = (f64::from(*a), f64::from(*b));
-        sa += a;
-        sb += b;
-        saa += a * a;
-        sbb += b * b;
-        sab += a * b;
-    }
-    let (va, vb) = (saa - sa * sa / n, sbb - sb * sb / n);
-    if va <= 0.0 || vb <= 0.0 { -1.0 } else { (sab - sa * sb / n) / (va * vb).sqrt() }
+    Ok(Some((std::array::from_fn(|axis| found.exact[axis] - between(axis)), found.correlation)))
 }
 
 /// How far each volume is moved: least squares of the offsets, the first one stays.
@@ -439,6 +349,7 @@ mod tests {
     use super::*;
     use crate::base::Unit;
     use crate::kernels::smooth::gaussian;
+    use ndarray::ArrayView3;
     use rand::SeedableRng as _;
     use rand_distr::{Distribution as _, StandardNormal};
 

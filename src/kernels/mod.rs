@@ -9,6 +9,7 @@ pub mod filter;
 pub mod flood;
 pub mod lanes;
 pub mod max_flow;
+pub mod overlap;
 pub mod projector;
 pub mod registration;
 pub mod resample;
