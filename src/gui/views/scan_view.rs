@@ -96,9 +96,9 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Scan view"));
     let top = Rect::from_min_size(rect.min, vec2(rect.width(), 40.0));
     let bar = Rect::from_min_max(pos2(rect.left(), rect.bottom() - BAR), rect.max);
-    // The picture lies on the dark canvas in both themes, what is clicked lies on the ground of the theme.
-    ui.painter().rect_filled(top, 0, t.ground);
-    ui.painter().rect_filled(bar, 0, t.ground);
+    // The picture lies on the dark canvas in both themes, what is clicked lies on panels.
+    ui.painter().rect_filled(top, 0, t.panel);
+    ui.painter().rect_filled(bar, 0, t.panel);
     let room = Rect::from_min_max(top.left_bottom(), bar.right_top()).shrink(16.0);
     let transmission = cx.view.scan.transmission;
     let light = cx.derived.scan_light(layer, scan);
