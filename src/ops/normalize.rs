@@ -72,6 +72,14 @@ lies beside the sample the intensity of a view comes from the beam monitor and i
         )
         .optional()
         .advanced(),
+        Param::new(
+            "stripes",
+            "Remove stripes",
+            ParamKind::Int { min: 0, max: 101 },
+            "Columns that a median across sorted columns goes over, against stripes in sinograms and rings in the volume: 9 to 21 are usual, 0 leaves them",
+        )
+        .unit("px")
+        .advanced(),
     ],
     defaults: defaults_of::<NormalizeParams>,
     forecast,

@@ -4,6 +4,7 @@ mod background;
 mod fields;
 pub mod normalize;
 mod optics;
+mod stripes;
 
 pub use normalize::{FrameMean, Intensity, NormalizeParams, NormalizeReport, PrepError, normalize};
 pub use optics::{DeconvolveParams, Lens, OpticsError, deconvolve};

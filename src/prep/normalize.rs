@@ -61,6 +61,9 @@ pub struct NormalizeParams {
     /// Absorbance where there is nothing, which is subtracted; where not given 0, or for whole numbers, which are
     /// no absorbance as such, what lies in the darkest quarter of the values.
     pub background: Option<f64>,
+    /// Columns that a median across sorted columns goes over, against stripes in sinograms and rings in the volume; 0 leaves
+    /// them, 3 to 101 otherwise.
+    pub stripes: u32,
 }
 
 impl Default for NormalizeParams {
@@ -72,6 +75,7 @@ impl Default for NormalizeParams {
             repair_pixels: true,
             clip_sigma: 3.0,
             background: None,
+            stripes: 0,
         }
     }
 }
@@ -307,6 +311,9 @@ pub fn normalize(
     if total.clipped * 100 > n_values {
         let percent = total.clipped as f64 / n_values as f64 * 100.0;
         warnings.push(format!("{percent:.1} % of the values are starved of photons (T below {t_min:.1e})"));
+    }
+    if params.stripes > 0 {
+        super::stripes::remove_stripes(progress, &mut data, params.stripes as usize | 1)?;
     }
     let mut series = TiltSeries {
         data,
