@@ -158,7 +158,8 @@ fn least_absorbance(input: &Input<'_>, pilot: &Pilot) -> f64 {
 
 /// Where along z the structure lies, from the middle of the section.
 fn middle_of_structure(solver: &Solver<'_>, domain: &Domain, width: usize) -> f64 {
-    let (first, last) = ((domain.wide - width) / 2 + width / 4, (domain.wide + width) / 2 - width / 4);
+    let first = (domain.wide - width) / 2 + width / 4;
+    let last = usize::midpoint(domain.wide, width) - width / 4;
     let profile: Vec<f64> = (0..domain.deep)
         .map(|z| {
             let line = &solver.section.line(z)[first..last.max(first)];
