@@ -1,12 +1,15 @@
-//! Speed of the projector pair, the filter, FBP and SIRT.
+//! Speed of the projector pair, the filter, FBP and SIRT; accuracy of every method with `-- --table`.
 //!
 //! `cargo bench --bench reconstruction`; figures and method in docs/performance.md. Throughput of the
 //! projectors is in voxel updates (one voxel or ray step, one view, one row) on one thread.
 
+#[path = "reconstruction/table.rs"]
+mod table;
+
 use std::hint::black_box;
 use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use ndarray::Array3;
 use waterwindow::base::{MemoryBudget, Progress};
 use waterwindow::kernels::filter::{Beyond, RampFilter, Window};
@@ -95,4 +98,13 @@ fn whole(criterion: &mut Criterion) {
 }
 
 criterion_group!(benches, projectors, filter, whole);
-criterion_main!(benches);
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    if args.iter().any(|arg| arg == "--table") {
+        table::table(&args);
+        return;
+    }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

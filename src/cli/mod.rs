@@ -15,6 +15,7 @@ mod reconstruct;
 mod render;
 mod report;
 mod results;
+mod resume;
 mod scan;
 mod segment;
 mod shell;

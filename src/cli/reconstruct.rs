@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 use super::Subcommand;
 use super::files::{output_arg, path, path_option, read_scan, scan_args, write_array};
 use super::options::{UsageError, command_of, op, params_of};
+use super::resume::Partial;
 use super::scan::normalize_args;
 use super::shell::Shell;
 use crate::base::Unit;
+use crate::base::memory::GIB;
 use crate::io::{self, IoError, RowsTarget, WriteRequest};
 use crate::ops::chain::{self, AlignSource, Chain, Prepared};
-use crate::ops::{Provenance, op as ops_op};
+use crate::ops::{Forecast, Provenance, op as ops_op};
 use crate::recon::{self, ReconstructParams, origin_um};
 use crate::volume::{Alignment, Scan};
 
@@ -43,6 +45,9 @@ fn command() -> Command {
                 .value_name("none|slab[:T]|capillary[:R]")
                 .help("Where the sample can be, for SIRT, CGLS and total variation: a slab of thickness T across the beam, a capillary of radius R around the axis, in µm (voxels where the pixel size is unknown); without a size, or with auto, it is found [default: none]"),
         )
+        .arg(Arg::new("resume").long("resume").action(clap::ArgAction::SetTrue).help(
+            "Keep finished rows beside the output while working, and go on from those of the same command that was stopped",
+        ))
         .arg(
             Arg::new("views")
                 .long("half")
@@ -187,6 +192,10 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
         params["half"] = json!(half);
         chain::check_memory(&scan, &params, is_zarr(file), shell.budget)?;
     }
+    let forecast = chain::forecast(&scan, &params)?;
+    if forecast.seconds.is_some_and(|seconds| seconds * halves.len() as f64 >= WORTH_SAYING_SECS) {
+        shell.say(&forecast_text(&forecast, halves.len()));
+    }
     let prepared = shell.run(|context| chain::prepare(context, scan, &chain))?;
     prepared.notes.iter().for_each(|note| shell.note(note));
     let mut results = Vec::new();
@@ -194,7 +203,8 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
         if *half != "all" {
             params["half"] = json!(half);
         }
-        let job = Job { shell, prepared: &prepared, given: &params, file, source: &source };
+        let resume = matches.get_flag("resume");
+        let job = Job { shell, prepared: &prepared, given: &params, file, source: &source, resume };
         results.push(job.run(rows.is_some())?);
     }
     if let (Some(file), Some(result)) = (report, results.last_mut()) {
@@ -209,6 +219,20 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
         }
     });
     Ok(())
+}
+
+/// Forecasts shorter than this are not said.
+const WORTH_SAYING_SECS: f64 = 5.0;
+
+/// What the reconstruction will take, in words.
+fn forecast_text(forecast: &Forecast, times: usize) -> String {
+    let seconds = forecast.seconds.unwrap_or(0.0) * times as f64;
+    let time = match seconds {
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    };
+    format!("Reconstructing will take about {time} and {:.2} GiB", forecast.bytes as f64 / GIB)
 }
 
 fn is_zarr(file: &Path) -> bool {
@@ -230,6 +254,8 @@ struct Job<'a> {
     given: &'a Value,
     file: &'a Path,
     source: &'a Source<'a>,
+    /// Rows are kept as they are done.
+    resume: bool,
 }
 
 impl Job<'_> {
@@ -241,6 +267,8 @@ impl Job<'_> {
         let (mut result, details, notes) = if is_zarr && only_rows {
             let (shape, details) = self.fill(&params, self.file)?;
             (json!({ "output": self.file, "losses": [], "shape_zyx": shape }), details, Vec::new())
+        } else if self.resume {
+            self.run_kept(&params, fits)?
         } else if is_zarr && !fits {
             self.shell.note("The volume is over the memory budget and goes to the file slab by slab");
             let (shape, details) = self.fill_whole(&params)?;
@@ -295,6 +323,71 @@ impl Job<'_> {
                 line + &format!(" align={}", name.to_string_lossy())
             }
         }
+    }
+
+    /// Of the data, the alignment and the parameters; one of the same gives the same volume.
+    fn fingerprint(&self) -> anyhow::Result<String> {
+        let mut hash = crc32fast::Hasher::new();
+        let series = &self.prepared.series;
+        for values in series.data.as_slice().unwrap_or(&[]).chunks(1 << 20) {
+            hash.update(bytemuck::cast_slice(values));
+        }
+        let alignment = serde_json::to_string(self.prepared.alignment.as_ref())?;
+        let scale = json!([series.pixel_um, series.energy_ev, series.data.dim()]);
+        let version = env!("CARGO_PKG_VERSION");
+        Ok(format!("{version} {:08x} {scale} {} {alignment}", hash.finalize(), self.given))
+    }
+
+    /// Reconstructs slab by slab, keeps each, and goes on from those that an earlier run kept.
+    fn run_kept(
+        &self,
+        params: &ReconstructParams,
+        fits: bool,
+    ) -> anyhow::Result<(Value, Value, Vec<String>)> {
+        let series = &self.prepared.series;
+        let rows = params.rows(series.n_rows());
+        let [depth, n_rows, width] = self.prepared.plan(params)?.shape;
+        let mut partial = Partial::open(self.file, self.fingerprint()?)?;
+        if partial.resumed > 0 {
+            self.shell.note(&format!("Went on from {} of {n_rows} rows that were done", partial.resumed));
+        }
+        let mut notes = Vec::new();
+        for slab in self.prepared.slabs_to_keep(self.shell.budget, params)? {
+            if partial.has(&slab) {
+                continue;
+            }
+            let mut given = self.given.clone();
+            given["first_row"] = json!(slab.start);
+            given["end_row"] = json!(slab.end);
+            let (volume, outcome) =
+                self.shell.run_noted(|context| self.prepared.reconstruct(context, &given))?;
+            partial.keep(self.shell, [depth, n_rows, width], rows.start, slab, &volume, outcome.details)?;
+            notes = outcome.notes;
+        }
+        let (mut details, resumed) = (partial.details(), partial.resumed);
+        details["rows"] = json!([rows.start, rows.end]);
+        details["resumed_rows"] = json!(resumed);
+        let kept = partial.rows();
+        let mut result = if fits {
+            let budget = self.shell.budget;
+            let mut volume = self.shell.with_progress(|progress| io::read_volume(&kept, progress, budget))?;
+            volume.unit = self.unit();
+            volume.voxel_um = series.pixel_um.map(|um| [um * f64::from(params.bin); 3]);
+            volume.origin_um = origin_um(series, params, rows.start, depth);
+            let mut request = WriteRequest::volume(&volume);
+            self.describe(&mut request, self.given, params);
+            write_array(self.shell, self.file, &request).context("could not keep the result")?
+        } else {
+            anyhow::ensure!(
+                is_zarr(self.file),
+                "the volume is over the memory budget, which only a .zarr can be: name one, or raise the budget"
+            );
+            std::fs::rename(&kept, self.file).context("could not put the volume in place")?;
+            json!({ "output": self.file, "losses": [] })
+        };
+        partial.finish()?;
+        result["shape_zyx"] = json!([depth, n_rows, width]);
+        Ok((result, details, notes))
     }
 
     /// Reconstructs all rows slab by slab; the file appears when the last is done.

@@ -1,4 +1,4 @@
-//! What a paper needs: components, measure, mesh, correlate.
+//! What a paper needs: calibrate, components, measure, mesh, correlate.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,11 +17,57 @@ use crate::ops::{Data, Inputs};
 /// The subcommands of this group.
 pub(super) fn subcommands() -> Vec<Subcommand> {
     vec![
+        Subcommand { build: calibrate_command, run: calibrate },
         Subcommand { build: components_command, run: components },
         Subcommand { build: measure_command, run: measure },
         Subcommand { build: mesh_command, run: mesh },
         Subcommand { build: correlate_command, run: correlate },
     ]
+}
+
+fn calibrate_command() -> Command {
+    command_of(op("calibrate"), &["apply"])
+        .arg(path_arg("volume", "A reconstruction in 1/µm"))
+        .arg(path_option("labels", "LABELS", "Where --reference-class and --vacuum-class lie"))
+        .arg(path_option("output", "VOLUME", "Write the volume with slope and offset taken out").short('o'))
+        .arg(path_option("table", "CSV", "Also write the numbers"))
+}
+
+fn calibrate(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
+    let op = op("calibrate");
+    let mut params = params_of(op, matches)?;
+    let file = path(matches, "volume")?;
+    let output = matches.get_one::<PathBuf>("output");
+    output.map_or(Ok(()), |target| io::check_array_output(target))?;
+    let table_file = matches.get_one::<PathBuf>("table");
+    table_file.map_or(Ok(()), |target| io::check_writable(target))?;
+    let header = io::read_header(file)?;
+    if params["energy_ev"].is_null() {
+        params["energy_ev"] = json!(header.energy_ev);
+    }
+    params["apply"] = json!(output.is_some());
+    let mut inputs = Inputs::default().with("volume", Data::Volume(read_volume(shell, file)?));
+    if let Some(labels) = matches.get_one::<PathBuf>("labels") {
+        inputs = inputs.with("labels", Data::Labels(Arc::new(read_labels(shell, labels)?)));
+    }
+    let outcome = shell.execute(op, &inputs, &params)?;
+    let mut result = outcome.details.clone();
+    if let (Some(target), Some(Data::Volume(volume))) = (output, outcome.get("calibrated")) {
+        let mut request = WriteRequest::volume(volume);
+        request.metadata.clone_from(&header.metadata);
+        let (slope, offset) = (&result["slope"], &result["offset_per_um"]);
+        let made =
+            format!("waterwindow {} calibrate slope={slope} offset={offset}", env!("CARGO_PKG_VERSION"));
+        request.metadata.insert("made_by".to_owned(), made);
+        request.energy_ev = params["energy_ev"].as_f64();
+        result["output"] = write_array(shell, target, &request)?["output"].clone();
+    }
+    if let (Some(target), Some(Data::Table(table))) = (table_file, outcome.get("calibration")) {
+        io::write_text(target, &table.to_csv())?;
+        result["table"] = json!(target);
+    }
+    shell.finish(&result);
+    Ok(())
 }
 
 fn measure_command() -> Command {

@@ -131,6 +131,14 @@ impl Shell {
         Ok(outcome)
     }
 
+    /// A sentence for the user, said now, on stderr.
+    #[expect(clippy::print_stderr, reason = "messages of the command line")]
+    pub(super) fn say(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+
     /// A sentence for the user, said once, on stderr, when the command has succeeded.
     pub(super) fn note(&self, text: &str) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);

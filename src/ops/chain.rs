@@ -9,11 +9,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::op::{Context, OpError, Outcome};
+use super::op::{Context, Forecast, OpError, Outcome};
 use super::recipe::bind;
 use super::{Data, Inputs, Kind, find};
 use crate::base::MemoryBudget;
-use crate::recon::{self, Half, Plan, ReconstructParams, used_views};
+use crate::recon::{self, Half, Method, Plan, ReconstructParams, used_views};
 use crate::volume::{Alignment, Scan, TiltSeries, Volume};
 
 /// Where the alignment of a chain comes from.
@@ -175,6 +175,24 @@ pub fn check_memory(
     Ok(budget.admit(plan.map_err(OpError::method)?.peak_bytes)?)
 }
 
+/// What the reconstruction of a scan will take, normalising and aligning not counted.
+///
+/// # Errors
+/// The sentence of the method where rows or parameters make no sense.
+pub fn forecast(scan: &Scan, params: &Value) -> Result<Forecast, OpError> {
+    let op = find("reconstruct").ok_or_else(|| OpError::Parameter("no operation reconstruct".to_owned()))?;
+    let params: ReconstructParams = super::op::typed(&op.complete(params)?)?;
+    let [n_views, n_rows, n_cols] = scan.projections.shape();
+    let n_used = if params.half == Half::All { n_views } else { n_views / 2 };
+    let rows = params.rows(n_rows);
+    let plan = recon::plan((n_views, n_rows, n_cols), n_used, &scan.angles_deg, &params, rows);
+    let plan = plan.map_err(OpError::method)?;
+    Ok(Forecast { bytes: plan.peak_bytes, seconds: Some(plan.seconds(recon::updates_per_second())) })
+}
+
+/// A kept slab takes at least about this long, so that keeping costs little.
+const KEPT_SECS: f64 = 0.5;
+
 impl Prepared {
     fn pool(&self) -> [Data; 2] {
         [Data::Series(Arc::clone(&self.series)), Data::Alignment(Arc::clone(&self.alignment))]
@@ -208,6 +226,40 @@ impl Prepared {
         let n_used = used_views(&self.series, &self.alignment, params.half).map_err(OpError::method)?.len();
         recon::plan(self.series.data.dim(), n_used, &self.series.angles_deg, params, rows)
             .map_err(OpError::method)
+    }
+
+    /// Cuts the rows that `params` wants into slabs that are worth keeping one by one and fit the budget.
+    ///
+    /// # Errors
+    /// As [`Prepared::slabs`].
+    pub fn slabs_to_keep(
+        &self,
+        budget: MemoryBudget,
+        params: &ReconstructParams,
+    ) -> Result<Vec<Range<usize>>, OpError> {
+        let rows = params.rows(self.series.n_rows());
+        // Methods that look at a sample of rows first, or work on a few more, do so once a slab.
+        let least = match params.method {
+            Method::Fbp | Method::Sirt => SLAB_STEP,
+            Method::Cgls | Method::Tv => 6 * SLAB_STEP,
+        };
+        let mut n = least;
+        let rate = recon::updates_per_second();
+        while n < rows.len()
+            && self.plan_rows(params, rows.start..(rows.start + n).min(rows.end))?.seconds(rate) < KEPT_SECS
+        {
+            n *= 2;
+        }
+        let mut kept = Vec::new();
+        for slab in self.slabs(budget, params)? {
+            let mut start = slab.start;
+            while start < slab.end {
+                let end = ((start / n + 1) * n).min(slab.end);
+                kept.push(start..end);
+                start = end;
+            }
+        }
+        Ok(kept)
     }
 
     /// Cuts the rows that `params` wants into slabs that fit the budget one at a time, as few as may be.

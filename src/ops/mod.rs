@@ -6,6 +6,7 @@
 //! of this.
 
 mod align;
+mod calibrate;
 mod carve;
 pub mod chain;
 mod clean;
@@ -53,6 +54,7 @@ static REGISTRY: &[&Op] = &[
     &focal::OP,
     &align::OP,
     &reconstruct::OP,
+    &calibrate::OP,
     &dual::OP,
     &fsc::OP,
     &noise::OP,

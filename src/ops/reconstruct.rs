@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::data::{Data, Inputs, Kind};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Choice, Param, ParamKind};
-use crate::recon::{ReconstructParams, Trust, plan, reconstruct_rows, used_views};
+use crate::recon::{ReconstructParams, Trust, plan, reconstruct_rows, updates_per_second, used_views};
 use crate::volume::{Alignment, TiltSeries};
 
 const fn choice(value: &'static str, label: &'static str) -> Choice {
@@ -248,7 +248,7 @@ fn forecast(inputs: &Inputs, params: &Value) -> Result<Forecast, OpError> {
     let n_used = alignment(inputs, series).used_indices().len();
     let rows = params.rows(series.n_rows());
     let plan = plan(series.data.dim(), n_used, &series.angles_deg, &params, rows).map_err(OpError::method)?;
-    Ok(Forecast { bytes: plan.peak_bytes, seconds: None })
+    Ok(Forecast { bytes: plan.peak_bytes, seconds: Some(plan.seconds(updates_per_second())) })
 }
 
 fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {

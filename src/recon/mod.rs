@@ -7,6 +7,7 @@
 //! rows gives the same values as the whole.
 
 mod aligned;
+pub mod calibrate;
 mod cgls;
 mod domain;
 mod dual;
@@ -32,10 +33,11 @@ use crate::base::{Cancelled, MemoryBudget, MemoryError, Progress, Unit};
 use crate::volume::{Alignment, TiltSeries, Volume};
 
 pub use aligned::{ViewResidual, aligned_series, reproject, residuals};
+pub use calibrate::{CalibrateParams, Calibration, calibrate};
 pub use dual::{Aligned, Dual, DualParams, dual_axis};
 pub use input::used_views;
 pub use params::{Half, Mask, Method, ReconstructParams, Sample, Weighting};
-pub use plan::{Plan, plan};
+pub use plan::{Plan, plan, updates_per_second};
 pub use running::Running;
 pub use validity::{Trust, Validity, validity};
 pub use weights::angular_weights;

@@ -1,11 +1,13 @@
 //! What a reconstruction will take, before it starts.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use super::fbp::extra_columns;
 use super::sirt::section_size;
 use super::{Mask, Method, ReconError, ReconstructParams, Sample};
 use crate::kernels::lanes::{LANES, LanePlane};
+use crate::kernels::projector::SlabProjector;
 
 /// What one proximal map of total variation costs at a voxel, in updates.
 const DENOISING: u64 = 40;
@@ -28,6 +30,12 @@ impl Plan {
     pub fn seconds(&self, updates_per_second: f64) -> f64 {
         self.updates as f64 / updates_per_second.max(1.0)
     }
+}
+
+/// Voxel updates a second on all cores of this machine, measured once a process on this thread (some 30 ms).
+pub fn updates_per_second() -> f64 {
+    static RATE: OnceLock<f64> = OnceLock::new();
+    *RATE.get_or_init(|| SlabProjector::updates_per_second() * rayon::current_num_threads() as f64)
 }
 
 /// Plans the reconstruction of rows `rows` from `n_used` views of a series of shape `(views, rows, columns)`.

@@ -368,6 +368,9 @@ fn the_plan_stays_within_input_and_output_and_a_third() {
     let full = plan((180, 256, 256), 180, &half_turn(180), &ReconstructParams::default(), 0..256).unwrap();
     assert_eq!(full.updates, 180 * 256 * 256 * 256);
     assert!(full.seconds(1.0e9) > 3.0);
+    // Measured on this machine: between a slow core without optimisation and a large server.
+    let rate = updates_per_second();
+    assert!((1.0e6..1.0e13).contains(&rate) && rate == updates_per_second(), "{rate}");
 }
 
 #[test]

@@ -124,6 +124,58 @@ fn every_file_says_how_far_its_absorption_can_be_trusted() {
 }
 
 #[test]
+fn a_reconstruction_that_was_killed_goes_on_from_the_rows_it_had() {
+    let projections = demo().join("projections.mrc");
+    let folder = tempfile::tempdir().unwrap();
+    let (out, whole) = (folder.path().join("out.npy"), folder.path().join("whole.npy"));
+    let line = "reconstruct {} --align none --method sirt --subsets 1 --iterations 1500 --thickness 24 --threads 1 -o {}";
+    let kept = folder.path().join(".out.npy.resume");
+    let mut child = command(&format!("{line} --resume --quiet"), &[&projections, &out]).spawn().unwrap();
+    let begun = std::time::Instant::now();
+    // The record is written after the first slab of rows, with more to come.
+    while !kept.join("record.json").exists() {
+        assert!(begun.elapsed().as_secs() < 120 && child.try_wait().unwrap().is_none(), "no rows were kept");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!out.exists() && kept.exists());
+    let result = done(&format!("{line} --resume"), &[&projections, &out]);
+    let resumed = result["details"]["reconstruct"]["resumed_rows"].as_u64().unwrap();
+    assert!(resumed >= 16 && resumed < SIZE as u64, "{resumed}");
+    assert!(!kept.exists());
+    done(line, &[&projections, &whole]);
+    assert_eq!(bits(&out), bits(&whole));
+    // Other parameters do not go on from these rows.
+    let quick = "reconstruct {} --align none --resume -o {}";
+    let other = done(quick, &[&projections, &out]);
+    assert_eq!(other["details"]["reconstruct"]["resumed_rows"], 0);
+    let zarr = folder.path().join("out.zarr");
+    done(quick, &[&projections, &zarr]);
+    assert_eq!(values(&zarr), values(&out));
+}
+
+#[test]
+fn the_scale_is_checked_and_only_changed_where_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let found = done("calibrate {}", &[volume()]);
+    let slope = found["slope"].as_f64().unwrap();
+    // The ice of the demo absorbs 0.10 where 0.1033 is tabulated at its 520 eV.
+    assert!((0.92..1.02).contains(&slope), "{found}");
+    assert_eq!((&found["applied"], &found["energy_ev"]), (&false.into(), &520.0.into()));
+    let (out, table) = (folder.path().join("calibrated.mrc"), folder.path().join("numbers.csv"));
+    done("calibrate {} -o {} --table {}", &[volume(), &out, &table]);
+    let again = done("calibrate {}", &[&out]);
+    assert!((again["slope"].as_f64().unwrap() - 1.0).abs() < 1e-3, "{again}");
+    let info = done("info {}", &[&out]);
+    assert!(info["metadata"]["labels"].as_str().unwrap().contains("calibrate slope="), "{info}");
+    assert!(info["metadata"]["lac_validity"].is_string(), "{info}");
+    assert!(std::fs::read_to_string(&table).unwrap().starts_with("material,energy_ev,expected_per_um"));
+    let sentence = refused("calibrate {} --energy-ev 300 --vacuum-class 1 --quiet", &[volume()]);
+    assert!(sentence.contains("no labels"), "{sentence}");
+}
+
+#[test]
 fn rows_that_nobody_made_are_nan_and_another_shape_is_refused() {
     let projections = demo().join("projections.mrc");
     let folder = tempfile::tempdir().unwrap();
