@@ -61,14 +61,14 @@ impl SlabProjector {
             if lines == 4 * BAND {
                 begun = start.elapsed();
             }
-            if lines > 4 * BAND && (start.elapsed() - begun).as_secs_f64() > 0.02 {
+            if lines > 4 * BAND && start.elapsed().saturating_sub(begun).as_secs_f64() > 0.02 {
                 break;
             }
             projector.back_band(Footprint::Matched, &sinogram, z0, &mut band, WIDTH, 0);
             lines += BAND;
         }
         let updates = (lines - 4 * BAND) * WIDTH * VIEWS * LANES;
-        updates as f64 / (start.elapsed() - begun).as_secs_f64()
+        updates as f64 / start.elapsed().saturating_sub(begun).as_secs_f64()
     }
 
     /// An empty sinogram slab of this geometry.
