@@ -58,6 +58,14 @@ fn the_panels_look_as_they_should() {
     compare(&mut harness, "scan", part);
     press(&mut harness, "Reconstruct");
     settle(&mut harness);
+    // The slice of the form is made beside the window.
+    for _ in 0..500 {
+        if harness.query_by_label("Preview of the slice").is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        harness.step();
+    }
     compare(&mut harness, "reconstruct", part);
     compare(&mut harness, "top_bar", egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(1440.0, 43.0)));
     click(&mut harness, "Stage Align");

@@ -27,7 +27,7 @@ pub(crate) fn show(ui: &mut egui::Ui, layer: LayerId, alignment: &Alignment, cx:
     let Some(tracks) = alignment.beads.as_ref().filter(|tracks| !tracks.beads.is_empty()) else {
         widgets::hint(
             ui,
-            "None yet. Align with the method Beads finds them; or edit and click the same beads in several views: two beads in three views each are the least.",
+            "None yet. Align with the method Gold beads finds them; or edit and click the same beads in several views: two beads in three views each are the least.",
         );
         return;
     };

@@ -138,10 +138,8 @@ fn slice(ui: &mut egui::Ui, params: Value, cx: &mut Cx<'_>) {
             });
             let binned = if slice.bin > 1 { format!(", binned by {}", slice.bin) } else { String::new() };
             let aligned = if is_aligned { "" } else { ", not aligned yet" };
-            widgets::hint(
-                ui,
-                &format!("Row {}{binned}{aligned}: {:.0} ms", wanted.row + 1, slice.seconds * 1e3),
-            );
+            let took = format!("Made in {:.0} ms", slice.seconds * 1e3);
+            widgets::hint(ui, &format!("Row {}{binned}{aligned}", wanted.row + 1)).on_hover_text(took);
         }
     }
 }

@@ -115,18 +115,22 @@ fn control(ui: &mut Ui, param: &'static Param, value: &mut Value) {
             let current = value.as_str().unwrap_or_default().to_owned();
             let label = choices.iter().find(|c| c.value == current).map_or("", |c| c.label);
             let width = (ui.available_width() - 26.0).clamp(60.0, 200.0);
-            let combo = egui::ComboBox::from_id_salt(("form", param.name))
-                .selected_text(label)
-                .width(width)
-                .truncate()
-                .show_ui(ui, |ui| {
-                    for choice in choices {
-                        if ui.selectable_label(choice.value == current, choice.label).clicked() {
-                            *value = Value::from(choice.value);
+            // A long word is cut at the room that there is: unbounded it would push the panel wider with every frame.
+            ui.scope(|ui| {
+                ui.set_max_width(width);
+                let combo = egui::ComboBox::from_id_salt(("form", param.name))
+                    .selected_text(label)
+                    .width(width)
+                    .truncate()
+                    .show_ui(ui, |ui| {
+                        for choice in choices {
+                            if ui.selectable_label(choice.value == current, choice.label).clicked() {
+                                *value = Value::from(choice.value);
+                            }
                         }
-                    }
-                });
-            combo.response.accessible_name(param.label);
+                    });
+                combo.response.accessible_name(param.label);
+            });
         }
         ParamKind::Text => {
             let mut text = value.as_str().unwrap_or_default().to_owned();
