@@ -130,8 +130,10 @@ fn slice(ui: &mut egui::Ui, params: Value, cx: &mut Cx<'_>) {
             let size = texture.size_vec2();
             let width = ui.available_width();
             let height = (width * size.y / size.x.max(1.0)).min(360.0);
-            let image = egui::Image::new(&texture).fit_to_exact_size(egui::vec2(width, height));
-            let response = ui.add(image);
+            // An image as a widget would ask for more than the room and push the panel wider with every frame.
+            let (rect, response) = ui.allocate_exact_size(egui::vec2(width, height), egui::Sense::hover());
+            let fitted = egui::vec2(height * size.x / size.y.max(1.0), height);
+            egui::Image::new(&texture).paint_at(ui, egui::Rect::from_center_size(rect.center(), fitted));
             let enabled = ui.is_enabled();
             response.widget_info(|| {
                 egui::WidgetInfo::labeled(egui::Role::Image, enabled, "Preview of the slice")
