@@ -62,7 +62,11 @@ fn progress(ui: &mut egui::Ui, job: &JobView, cx: &mut Cx<'_>) {
                 .eta_secs
                 .map(|s| format!(", {} left", widgets::duration(f64::from(s))))
                 .unwrap_or_default();
-            ui.label(egui::RichText::new(format!("{phase}{eta}")).color(t.text));
+            // Whatever a phase is called, it does not push the panel wider.
+            ui.set_max_width(width);
+            let text = format!("{phase}{eta}");
+            let label = egui::Label::new(egui::RichText::new(&text).color(t.text)).truncate();
+            ui.add(label).on_hover_text(text);
             widgets::progress_bar(ui, job.report.fraction(), vec2(width, 6.0));
         });
         if widgets::icon_button(ui, icons::X, "Cancel this job", "Stops it; nothing already done is lost")
