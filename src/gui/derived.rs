@@ -314,14 +314,8 @@ fn light_of(scan: &Scan) -> ScanLight {
         });
     }
     let mean = (n > 0).then(|| sum / n as f64);
-    let counts = net.as_ref().map(|net| f64::from(net.mean().unwrap_or(0.0))).filter(|counts| *counts > 0.0);
-    let measured = Measured {
-        energy_ev: scan.energy_ev,
-        views: u32::try_from(scan.n_views()).ok(),
-        counts,
-        pixel_um: scan.pixel_um,
-        absorbed_fraction: mean.map(|mean| (1.0 - mean).clamp(0.0, 1.0)),
-    };
+    // The meter says what the command says.
+    let measured = crate::ops::dose::measured(&crate::base::Progress::new(), scan).unwrap_or_default();
     ScanLight { dark, net, measured, transmission, mean, starved: starved as f64 / n.max(1) as f64 }
 }
 

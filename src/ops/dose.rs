@@ -111,7 +111,10 @@ fn details(dose: &Dose) -> Value {
 }
 
 /// What a scan tells of its light: flats without the dark level, and how much of it comes through.
-fn measured(progress: &Progress, scan: &Scan) -> Result<Measured, OpError> {
+///
+/// # Errors
+/// [`OpError::Cancelled`].
+pub fn measured(progress: &Progress, scan: &Scan) -> Result<Measured, OpError> {
     let [n_views, ..] = scan.projections.shape();
     let mean = |array: &AnyArray| -> Result<f64, OpError> {
         progress.check()?;

@@ -16,7 +16,7 @@ pub mod data;
 mod deconvolve;
 mod demo;
 pub mod docs;
-mod dose;
+pub mod dose;
 mod dual;
 mod focal;
 mod fsc;
