@@ -115,12 +115,9 @@ fn halves(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<[Arc<Volume<f32
     chain::check_memory(&scan, &params, false, shell.budget)?;
     let prepared = shell.run(|context| chain::prepare(context, scan, &chain))?;
     prepared.notes.iter().for_each(|note| shell.note(note));
-    let mut half = |name: &str| -> anyhow::Result<Arc<Volume<f32>>> {
-        params["half"] = json!(name);
-        let (volume, _) = shell.run_noted(|context| prepared.reconstruct(context, &params))?;
-        Ok(volume)
-    };
-    Ok([half("even")?, half("odd")?])
+    let (pair, notes) = shell.run(|context| prepared.halves(context, &params))?;
+    notes.iter().for_each(|note| shell.note(note));
+    Ok(pair)
 }
 
 fn noise_command() -> Command {

@@ -19,12 +19,8 @@ pub(super) fn write(
     volume_file: &Path,
     file: &Path,
 ) -> anyhow::Result<()> {
-    let half = |name: &str| -> anyhow::Result<Data> {
-        let mut params = params.clone();
-        params["half"] = json!(name);
-        Ok(Data::Volume(shell.run(|context| prepared.reconstruct(context, &params))?.0))
-    };
-    let inputs = Inputs::default().with("even", half("even")?).with("odd", half("odd")?);
+    let ([even, odd], _) = shell.run(|context| prepared.halves(context, params))?;
+    let inputs = Inputs::default().with("even", Data::Volume(even)).with("odd", Data::Volume(odd));
     let outcome = |id: &str| shell.execute(super::options::op(id), &inputs, &json!({}));
     let (curve, noise) = (outcome("fsc")?, outcome("noise")?);
     let curve = match curve.get("FSC") {

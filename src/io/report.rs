@@ -9,7 +9,7 @@ use ndarray::{ArrayView2, Axis};
 
 use super::chart::{Chart, ChartLine, fsc_chart};
 use super::text::escaped;
-use crate::measure::fsc::{Criterion, Crossing, Curve};
+use crate::measure::fsc::{Criterion, Curve};
 use crate::volume::{Alignment, Histogram, TiltSeries, Volume};
 
 /// Pictures are not made larger than this many pixels along a side.
@@ -112,20 +112,7 @@ impl Report<'_> {
         page.push_str("<h2>Resolution</h2>\n<div class=\"chart\">");
         page.push_str(&fsc_chart(curve).svg());
         page.push_str("</div>\n");
-        let text = |crossing: Crossing| {
-            let period = |frequency: f64| {
-                if curve.in_um {
-                    format!("{:.0} nm", 1e3 / frequency)
-                } else {
-                    format!("{:.1} voxels", 1.0 / frequency)
-                }
-            };
-            match crossing {
-                Crossing::At(frequency) => period(frequency),
-                Crossing::Beyond(frequency) => format!("finer than {}", period(frequency)),
-                Crossing::Never => "none".to_owned(),
-            }
-        };
+        let text = |crossing| curve.crossing_text(crossing);
         let mut rows: Vec<_> = Criterion::ALL
             .into_iter()
             .map(|criterion| {

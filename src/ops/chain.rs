@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::op::{Context, Forecast, OpError, Outcome};
 use super::recipe::bind;
@@ -212,6 +212,27 @@ impl Prepared {
             Data::Volume(volume) => Ok((volume, outcome)),
             other => Err(OpError::Method(format!("reconstruct gave a {}", other.kind().words()))),
         }
+    }
+
+    /// The volumes from the even and from the odd views, with what was said of them.
+    ///
+    /// # Errors
+    /// The sentence of the operation.
+    pub fn halves(
+        &self,
+        context: &Context,
+        params: &Value,
+    ) -> Result<([Arc<Volume<f32>>; 2], Vec<String>), OpError> {
+        let mut notes = Vec::new();
+        let mut half = |name: &str| {
+            let mut params = params.clone();
+            params["half"] = json!(name);
+            let (volume, outcome) = self.reconstruct(context, &params)?;
+            notes.extend(outcome.notes);
+            Ok::<_, OpError>(volume)
+        };
+        let pair = [half("even")?, half("odd")?];
+        Ok((pair, notes))
     }
 
     /// What the reconstruction will be; nothing is computed.

@@ -131,6 +131,12 @@ macro_rules! getters {
 }
 
 impl Inputs {
+    /// The alignment in a slot, or none: the rotation axis at the middle column.
+    pub fn alignment_or_still(&self, slot: &str, series: &TiltSeries) -> Arc<Alignment> {
+        let still = || Arc::new(Alignment::identity(&series.angles_deg));
+        self.find_alignment(slot).map_or_else(still, Arc::clone)
+    }
+
     /// Adds an input.
     #[must_use]
     pub fn with(mut self, slot: &'static str, data: Data) -> Self {

@@ -8,7 +8,7 @@ use super::data::{Data, Inputs, Kind};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Param, ParamKind};
 use crate::recon::{DualParams, dual_axis};
-use crate::volume::{Alignment, TiltSeries};
+use crate::volume::TiltSeries;
 
 pub(super) static OP: Op = Op {
     id: "dual",
@@ -82,8 +82,7 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     let params: DualParams = typed(params)?;
     let of = |series: &'static str, alignment: &str| -> Result<_, OpError> {
         let series = inputs.series(series)?;
-        let still = || Arc::new(Alignment::identity(&series.angles_deg));
-        Ok((series, inputs.find_alignment(alignment).map_or_else(still, Arc::clone)))
+        Ok((series, inputs.alignment_or_still(alignment, series)))
     };
     let (first, of_first) = of("series", "alignment")?;
     let (second, of_second) = of("second", "second alignment")?;

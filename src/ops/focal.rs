@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{Axis, Zip};
+use ndarray::Zip;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -111,7 +111,6 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     }
     let n = others.len() + 1;
     data.par_mapv_inplace(|sum| sum / n as f32);
-    debug_assert_eq!(data.len_of(Axis(0)), first.n_views());
     let mut combined = TiltSeries { data, ..first.as_ref().clone() };
     let mut details = json!({ "foci": n, "largest_shift_px": largest });
     if params.sharpen {

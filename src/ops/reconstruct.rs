@@ -8,7 +8,6 @@ use super::data::{Data, Inputs, Kind};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Choice, Param, ParamKind};
 use crate::recon::{ReconstructParams, Trust, plan, reconstruct_rows, updates_per_second, used_views};
-use crate::volume::{Alignment, TiltSeries};
 
 const fn choice(value: &'static str, label: &'static str) -> Choice {
     Choice { value, label }
@@ -235,17 +234,10 @@ Fatemi (1992) by FISTA (Beck and Teboulle 2009).",
     policy: Policy::Queue,
 };
 
-/// The alignment given, or none: the rotation axis at the middle column.
-fn alignment(inputs: &Inputs, series: &TiltSeries) -> Arc<Alignment> {
-    inputs
-        .find_alignment("alignment")
-        .map_or_else(|| Arc::new(Alignment::identity(&series.angles_deg)), Arc::clone)
-}
-
 fn forecast(inputs: &Inputs, params: &Value) -> Result<Forecast, OpError> {
     let series = inputs.series("series")?;
     let params: ReconstructParams = typed(params)?;
-    let n_used = alignment(inputs, series).used_indices().len();
+    let n_used = inputs.alignment_or_still("alignment", series).used_indices().len();
     let rows = params.rows(series.n_rows());
     let plan = plan(series.data.dim(), n_used, &series.angles_deg, &params, rows).map_err(OpError::method)?;
     Ok(Forecast { bytes: plan.peak_bytes, seconds: Some(plan.seconds(updates_per_second())) })
@@ -254,7 +246,7 @@ fn forecast(inputs: &Inputs, params: &Value) -> Result<Forecast, OpError> {
 fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {
     let series = inputs.series("series")?;
     let params: ReconstructParams = typed(params)?;
-    let alignment = alignment(inputs, series);
+    let alignment = inputs.alignment_or_still("alignment", series);
     let rows = params.rows(series.n_rows());
     let (volume, report) =
         reconstruct_rows(&context.progress, series, &alignment, &params, context.budget, rows.clone())

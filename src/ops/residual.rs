@@ -8,7 +8,7 @@ use serde_json::json;
 use super::data::{Data, Kind};
 use super::op::{Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of};
 use crate::recon::residuals;
-use crate::volume::{Alignment, Cell, Column, Table};
+use crate::volume::{Cell, Column, Table};
 
 /// Nothing to choose.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -45,9 +45,7 @@ was placed wrongly, has jumped or holds something that was not there in the othe
     },
     run: |context, inputs, _| {
         let series = inputs.series("series")?;
-        let alignment = inputs
-            .find_alignment("alignment")
-            .map_or_else(|| Arc::new(Alignment::identity(&series.angles_deg)), Arc::clone);
+        let alignment = inputs.alignment_or_still("alignment", series);
         let (left, lines) = residuals(&context.progress, series, &alignment, inputs.volume("volume")?)
             .map_err(OpError::method)?;
         let columns = [("view", ""), ("angle_deg", "°"), ("rms", ""), ("relative", ""), ("correlation", "")];

@@ -1,6 +1,6 @@
 //! Views where the alignment puts them, and how a volume explains them.
 
-use ndarray::{Array3, Axis, Zip, s};
+use ndarray::{Array3, Axis, Zip};
 use rayon::prelude::*;
 
 use super::ReconError;
@@ -158,7 +158,7 @@ pub(super) fn quarter_turn(volume: &Array3<f32>, turns: i32) -> Array3<f32> {
     } else {
         out.invert_axis(Axis(2));
     }
-    out.slice(s![.., .., ..]).as_standard_layout().into_owned()
+    out.as_standard_layout().into_owned()
 }
 
 #[cfg(test)]

@@ -161,12 +161,7 @@ fn judged(context: &Context, halves: Halves, params: &Value) -> Result<Outcome, 
         Halves::There(pair) => (pair, Outcome::default()),
         Halves::From(scan, chain) => {
             let prepared = chain::prepare(context, scan, &chain)?;
-            let half = |name: &str| {
-                let mut params = chain.reconstruct.clone();
-                params["half"] = json!(name);
-                Ok::<_, OpError>(prepared.reconstruct(context, &params)?.0)
-            };
-            let pair = [half("even")?, half("odd")?];
+            let (pair, _) = prepared.halves(context, &chain.reconstruct)?;
             let data = ["even half", "odd half"].into_iter().zip(&pair);
             let data = data.map(|(slot, half)| (slot, Data::Volume(Arc::clone(half)))).collect();
             (pair, Outcome { data, ..Outcome::default() })

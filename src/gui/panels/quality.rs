@@ -6,7 +6,7 @@ use super::super::widgets::plot::{Curve as Line, Plot};
 use super::super::widgets::{self, Button};
 use super::super::{dialogs, icons, theme};
 use super::operation;
-use crate::measure::fsc::{Criterion, Crossing, Curve};
+use crate::measure::fsc::{Criterion, Curve};
 use crate::ops::{self, Data};
 use crate::project::{Content, Layer, LayerId, Project};
 use crate::session::{Command, ExportKind, Session};
@@ -116,17 +116,6 @@ fn heading(ui: &mut egui::Ui, layer: &Layer, cx: &mut Cx<'_>) {
     });
 }
 
-/// A period in the unit of the curve.
-fn period(curve: &Curve, frequency: f64) -> String {
-    if frequency <= 0.0 {
-        "∞".to_owned()
-    } else if curve.in_um {
-        format!("{:.0} nm", 1e3 / frequency)
-    } else {
-        format!("{:.1} voxels", 1.0 / frequency)
-    }
-}
-
 fn plot(ui: &mut egui::Ui, curve: &Curve, before: Option<&Curve>, cx: &mut Cx<'_>) {
     let t = theme::of(ui);
     let last = curve.shells.last().map_or(1.0, |shell| shell.frequency);
@@ -154,14 +143,16 @@ fn plot(ui: &mut egui::Ui, curve: &Curve, before: Option<&Curve>, cx: &mut Cx<'_
         name: "Fourier shell correlation",
         height: 150.0,
         ranges: [[0.0, last], [-0.1, 1.0]],
-        x_text: &|x| period(curve, x),
+        x_text: &|x| curve.period_text(x),
         y_text: &|y| format!("{y:.1}"),
         curves: &lines,
     };
     plot.show(ui, |x| {
         let near =
             curve.shells.iter().min_by(|a, b| (a.frequency - x).abs().total_cmp(&(b.frequency - x).abs()));
-        near.map_or_else(String::new, |shell| format!("{}: {:.2}", period(curve, shell.frequency), shell.fsc))
+        near.map_or_else(String::new, |shell| {
+            format!("{}: {:.2}", curve.period_text(shell.frequency), shell.fsc)
+        })
     });
     widgets::switch(
         ui,
@@ -172,18 +163,13 @@ fn plot(ui: &mut egui::Ui, curve: &Curve, before: Option<&Curve>, cx: &mut Cx<'_
 }
 
 fn numbers(ui: &mut egui::Ui, curve: &Curve) {
-    let text = |crossing: Crossing| match crossing {
-        Crossing::At(frequency) => period(curve, frequency),
-        Crossing::Beyond(frequency) => format!("finer than {}", period(curve, frequency)),
-        Crossing::Never => "none".to_owned(),
-    };
+    let text = |crossing| curve.crossing_text(crossing);
     for (criterion, name) in [
         (Criterion::Quarter, "At 0.25"),
         (Criterion::Seventh, "At 0.143"),
         (Criterion::HalfBit, "At half a bit"),
     ] {
-        let crossing = curve.crossing(criterion);
-        operation::fact(ui, name, &text(crossing));
+        operation::fact(ui, name, &text(curve.crossing(criterion)));
     }
     for (axis, name) in [(0, "Along z"), (1, "Along y"), (2, "Along x")] {
         operation::fact(ui, &format!("{name}, 0.143"), &text(curve.cone_crossing(axis, Criterion::Seventh)));
