@@ -1,8 +1,11 @@
-//! Speed of the projector pair, the filter, FBP and SIRT; accuracy of every method with `-- --table`.
+//! Speed of the projector pair, the filter, FBP and SIRT; accuracy of every method with `-- --table`;
+//! a graphics card beside the processor with `-- --card`.
 //!
 //! `cargo bench --bench reconstruction`; figures and method in docs/performance.md. Throughput of the
 //! projectors is in voxel updates (one voxel or ray step, one view, one row) on one thread.
 
+#[path = "reconstruction/card.rs"]
+mod card;
 #[path = "reconstruction/table.rs"]
 mod table;
 
@@ -103,6 +106,10 @@ fn main() {
     let args: Vec<String> = std::env::args().collect();
     if args.iter().any(|arg| arg == "--table") {
         table::table(&args);
+        return;
+    }
+    if args.iter().any(|arg| arg == "--card") {
+        card::card(&args);
         return;
     }
     benches();

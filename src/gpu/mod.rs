@@ -4,6 +4,7 @@
 //! a software driver ([`Gpu::is_software`]); where there is neither, callers fall back to the
 //! processor (`render::cpu`).
 
+pub mod compute;
 pub mod device;
 
 pub use device::{DeviceChoice, Gpu, GpuError, GpuInfo};

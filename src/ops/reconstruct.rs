@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use super::data::{Data, Inputs, Kind};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Choice, Param, ParamKind};
-use crate::recon::{ReconstructParams, Trust, plan, reconstruct_rows, updates_per_second, used_views};
+use crate::gpu::{DeviceChoice, Gpu};
+use crate::recon::{
+    Method, ReconstructParams, Trust, plan, reconstruct_rows_on, updates_per_second, used_views,
+};
 
 const fn choice(value: &'static str, label: &'static str) -> Choice {
     Choice { value, label }
@@ -32,6 +35,10 @@ absorption coefficients, and neither are those of short SIRT. There, bound the s
 thickness or by a slab as mask (found from the thinnest ice of the field where its size is left empty: give it where the ice \
 between the cells is thinner than they are), and use a hundred sweeps of SIRT or more (the default), CGLS or total variation. \
 Where all is embedded in ice, its absorption as minimum brings the values of a cell closer still.
+
+On a graphics card, where there is one, filtered back-projection and SIRT are made there, with the same footprint: within a \
+thousandth of the range of what the processor makes. `--device cpu` gives the same bits everywhere; CGLS and total \
+variation are always the processor's. The record of the result names the card.
 
 Sources: ramp filter sampled in real space after Kak and Slaney (1988, chapter 3); SIRT after Gilbert (1972) with \
 ordered subsets after Censor and Elfving (2002); CGLS after Hestenes and Stiefel (1952); total variation after Rudin, Osher and \
@@ -248,10 +255,30 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     let params: ReconstructParams = typed(params)?;
     let alignment = inputs.alignment_or_still("alignment", series);
     let rows = params.rows(series.n_rows());
-    let (volume, report) =
-        reconstruct_rows(&context.progress, series, &alignment, &params, context.budget, rows.clone())
-            .map_err(OpError::method)?;
-    let mut outcome = Outcome::of("volume", Data::Volume(Arc::new(volume)));
+    let mut notes = Vec::new();
+    let gpu = if matches!(params.method, Method::Fbp | Method::Sirt) {
+        Gpu::to_compute_on(context.device).unwrap_or_else(|error| {
+            notes.push(format!("The volume was reconstructed on the processor: {error}"));
+            None
+        })
+    } else {
+        if context.device == DeviceChoice::Gpu {
+            notes.push("CGLS and total variation compute on the processor".to_owned());
+        }
+        None
+    };
+    let (volume, report) = reconstruct_rows_on(
+        &context.progress,
+        gpu,
+        series,
+        &alignment,
+        &params,
+        context.budget,
+        rows.clone(),
+    )
+    .map_err(OpError::method)?;
+    notes.extend(report.note.clone());
+    let mut outcome = Outcome { notes, ..Outcome::of("volume", Data::Volume(Arc::new(volume))) };
     if series.pixel_um.is_none() {
         outcome.notes.push(
             "The pixel size is unknown, so values are in 1/voxel: give it (--pixel-size, or when opening the scan) for 1/µm".to_owned(),

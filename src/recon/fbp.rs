@@ -13,9 +13,9 @@ use rayon::prelude::*;
 use super::input::Input;
 use super::weights::angular_weights;
 use super::{ReconError, ReconstructParams};
-use crate::base::Progress;
+use crate::base::{Cancelled, Progress};
 use crate::kernels::filter::{Beyond, RampFilter, SirtLike, Window};
-use crate::kernels::lanes::LANES;
+use crate::kernels::lanes::{LANES, LanePlane};
 use crate::kernels::projector::{BAND, Footprint, SlabProjector};
 
 /// Columns added on each side of a detector of `n_cols` where the sample reaches beyond.
@@ -29,6 +29,61 @@ fn mean_path(depth: usize, width: usize) -> f64 {
     FITTED * depth.min(width) as f64
 }
 
+/// Rows of projections made ready for back projection.
+pub(super) struct Filtering {
+    filter: RampFilter,
+    /// Of each view.
+    weights: Vec<f32>,
+    views: Vec<usize>,
+    /// Columns of a filtered row.
+    pub(super) n_cols: usize,
+}
+
+impl Filtering {
+    /// For a result of `depth` × `width` whose values are to be times `per_voxel`.
+    pub(super) fn new(
+        input: &Input<'_>,
+        params: &ReconstructParams,
+        per_voxel: f32,
+        depth: usize,
+        width: usize,
+    ) -> Self {
+        let (_, full) = input.tilt_range();
+        let beyond = match (input.beyond, full) {
+            (false, _) => Beyond::Zero,
+            (true, false) => Beyond::Edge,
+            (true, true) => Beyond::Fade,
+        };
+        let angular = angular_weights(&input.angles_deg);
+        let sirt = SirtLike::new(params.sweeps(!full), angular.iter().sum(), mean_path(depth, width));
+        let filter = RampFilter::with_gain(input.n_cols, beyond, |f| {
+            let gain = params.filter.gain(f, params.cutoff, params.order);
+            if params.filter == Window::SirtLike { gain * sirt.gain(f) } else { gain }
+        });
+        Self {
+            filter,
+            weights: angular.iter().map(|w| *w as f32 * per_voxel).collect(),
+            views: (0..input.n_views()).collect(),
+            n_cols: input.n_cols + 2 * extra_columns(input.n_cols, input.beyond),
+        }
+    }
+
+    /// Fills a sinogram slab with the filtered rows of slab `slab`.
+    pub(super) fn fill(
+        &self,
+        progress: &Progress,
+        input: &Input<'_>,
+        slab: usize,
+        sinogram: &mut LanePlane,
+    ) -> Result<(), Cancelled> {
+        let filter_row = |view: usize, row: &[f32], line: &mut [f32], scratch: &mut _| {
+            self.filter.apply(row, self.weights[view], line, scratch);
+        };
+        let scratch = || self.filter.scratch();
+        input.fill(progress, &input.slab_rows(slab), &self.views, sinogram, scratch, filter_row)
+    }
+}
+
 /// Fills `volume`, shape (depth, rows, columns), with values times `per_voxel`.
 pub(super) fn fbp(
     progress: &Progress,
@@ -38,36 +93,12 @@ pub(super) fn fbp(
     mut volume: ArrayViewMut3<'_, f32>,
 ) -> Result<(), ReconError> {
     let (depth, _, width) = volume.dim();
-    let n_cols = input.n_cols + 2 * extra_columns(input.n_cols, input.beyond);
-    let projector = SlabProjector::new(&input.geometry(n_cols, depth, width));
-    let (_, full) = input.tilt_range();
-    let beyond = match (input.beyond, full) {
-        (false, _) => Beyond::Zero,
-        (true, false) => Beyond::Edge,
-        (true, true) => Beyond::Fade,
-    };
-    let angular = angular_weights(&input.angles_deg);
-    let sirt = SirtLike::new(params.sweeps(!full), angular.iter().sum(), mean_path(depth, width));
-    let filter = RampFilter::with_gain(input.n_cols, beyond, |f| {
-        let gain = params.filter.gain(f, params.cutoff, params.order);
-        if params.filter == Window::SirtLike { gain * sirt.gain(f) } else { gain }
-    });
-    let weights: Vec<f32> = angular.iter().map(|w| *w as f32 * per_voxel).collect();
-    let views: Vec<usize> = (0..input.n_views()).collect();
+    let filtering = Filtering::new(input, params, per_voxel, depth, width);
+    let projector = SlabProjector::new(&input.geometry(filtering.n_cols, depth, width));
     let mut sinogram = projector.new_sinogram();
     progress.phase("Back projecting", (input.n_slabs() * depth.div_ceil(BAND)) as u64);
     for (slab, mut rows) in volume.axis_chunks_iter_mut(Axis(1), LANES).enumerate() {
-        let filter_row = |view: usize, row: &[f32], line: &mut [f32], scratch: &mut _| {
-            filter.apply(row, weights[view], line, scratch);
-        };
-        input.fill(
-            progress,
-            &input.slab_rows(slab),
-            &views,
-            &mut sinogram,
-            || filter.scratch(),
-            filter_row,
-        )?;
+        filtering.fill(progress, input, slab, &mut sinogram)?;
         let targets = rows.axis_chunks_iter_mut(Axis(0), BAND).into_par_iter();
         projector.back_project_bands(
             progress,

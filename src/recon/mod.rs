@@ -8,6 +8,7 @@
 
 mod aligned;
 pub mod calibrate;
+mod card;
 mod cgls;
 mod domain;
 mod dual;
@@ -30,6 +31,7 @@ use ndarray::Array3;
 use serde::Serialize;
 
 use crate::base::{Cancelled, MemoryBudget, MemoryError, Progress, Unit};
+use crate::gpu::Gpu;
 use crate::volume::{Alignment, TiltSeries, Volume};
 
 pub use aligned::{ViewResidual, aligned_series, reproject, residuals};
@@ -126,6 +128,12 @@ pub struct Report {
     pub mask_voxels: Option<Vec<f64>>,
     /// How far the values can be trusted.
     pub lac: Validity,
+    /// Name of the graphics device that made it; none where the processor did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// What the user should know of the device: which one it was, or why it was not used.
+    #[serde(skip)]
+    pub note: Option<String>,
 }
 
 /// Reconstructs `series`: all its rows, or those from `first_row` to `end_row`.
@@ -160,6 +168,25 @@ pub fn reconstruct_rows(
     budget: MemoryBudget,
     rows: Range<usize>,
 ) -> Result<(Volume<f32>, Report), ReconError> {
+    reconstruct_rows_on(progress, None, series, alignment, params, budget, rows)
+}
+
+/// As [`reconstruct_rows`], on a graphics device where one is given: filtered back-projection and SIRT agree with those of the
+/// processor to a thousandth of the range, the other methods are the processor's.
+///
+/// A device that fails or is too small gives way to the processor; the report says which it was.
+///
+/// # Errors
+/// See [`ReconError`].
+pub fn reconstruct_rows_on(
+    progress: &Progress,
+    gpu: Option<&Gpu>,
+    series: &TiltSeries,
+    alignment: &Alignment,
+    params: &ReconstructParams,
+    budget: MemoryBudget,
+    rows: Range<usize>,
+) -> Result<(Volume<f32>, Report), ReconError> {
     params.validate()?;
     let views = input::used_views(series, alignment, params.half)?;
     let plan = plan(series.data.dim(), views.len(), &series.angles_deg, params, rows.clone())?;
@@ -179,9 +206,14 @@ pub fn reconstruct_rows(
         noise: None,
         mask_voxels: None,
         lac: validity(params, &input.angles_deg, series.pixel_um.is_some()),
+        device: None,
+        note: None,
     };
     if params.method == Method::Fbp {
-        fbp::fbp(progress, &input, params, per_voxel, data.view_mut())?;
+        let on = |gpu: &Gpu| card::fbp(progress, gpu, &input, params, per_voxel, data.view_mut());
+        if !attempt(gpu, on, &mut report)? {
+            fbp::fbp(progress, &input, params, per_voxel, data.view_mut())?;
+        }
     } else {
         let scale = mask::Scale { voxel_um, energy_ev: series.energy_ev };
         let region = mask::region(progress, &input, params, depth, width, scale)?;
@@ -190,7 +222,7 @@ pub fn reconstruct_rows(
             mask::Region::Cylinder { radius } => vec![radius],
         });
         let domain = domain::Domain::new(&input, params, depth, width, region);
-        let volume = data.view_mut();
+        let mut volume = data.view_mut();
         match params.method {
             Method::Cgls => {
                 let (steps, noise) =
@@ -201,7 +233,13 @@ pub fn reconstruct_rows(
                 report.noise = Some(tv::tv(progress, &input, params, &domain, sweeps, per_voxel, volume)?);
             }
             Method::Fbp | Method::Sirt => {
-                sirt::sirt(progress, &input, params, &domain, sweeps, per_voxel, volume)?;
+                let on = |gpu: &Gpu| {
+                    let volume = volume.view_mut();
+                    card::sirt(progress, gpu, &input, params, &domain, sweeps, per_voxel, volume)
+                };
+                if !attempt(gpu, on, &mut report)? {
+                    sirt::sirt(progress, &input, params, &domain, sweeps, per_voxel, volume)?;
+                }
             }
         }
     }
@@ -209,6 +247,29 @@ pub fn reconstruct_rows(
     let mut volume = Volume::new(data, voxel_um.map(|v| [v; 3]), unit);
     volume.origin_um = origin_um(series, params, rows.start, depth);
     Ok((volume, report))
+}
+
+/// Tries the device that is given; whether it has done all. The report says so, or why not.
+fn attempt(
+    gpu: Option<&Gpu>,
+    work: impl FnOnce(&Gpu) -> Result<(), card::CardError>,
+    report: &mut Report,
+) -> Result<bool, ReconError> {
+    let Some(gpu) = gpu else { return Ok(false) };
+    let name = &gpu.info.name;
+    match work(gpu) {
+        Ok(()) => {
+            report.note = Some(format!("Reconstructed on {name}"));
+            report.device = Some(name.clone());
+            Ok(true)
+        }
+        Err(card::CardError::Cancelled(cancelled)) => Err(cancelled.into()),
+        Err(error) => {
+            report.note =
+                Some(format!("{name} was not used for the reconstruction: {error}; the processor was"));
+            Ok(false)
+        }
+    }
 }
 
 /// World position in µm (z, y, x) of voxel (0, 0, 0) of a result that begins at `first_row` and is `depth` deep.

@@ -39,8 +39,7 @@ impl Subset {
             line.iter_mut().zip(domain.mask_line(z)).for_each(|(group, mask)| *group = Lanes([mask; LANES]));
         });
         projector.project(progress, &section, &mut sinogram, |_, _| ())?;
-        // Rays that only graze a corner do not get the say of a whole voxel.
-        let ray_weights = lane_zero(&sinogram, |sum| if sum > 0.0 { 1.0 / sum.max(1.0) } else { 0.0 });
+        let ray_weights = lane_zero(&sinogram, ray_weight);
         sinogram.par_lines_mut().for_each(|line| line.fill(Lanes([1.0; LANES])));
         projector.back_project(progress, Footprint::Matched, &sinogram, &mut section)?;
         let mut voxel_weights = lane_zero(&section, |sum| if sum > 1e-3 { relaxation / sum } else { 0.0 });
@@ -96,6 +95,11 @@ impl Subset {
     }
 }
 
+/// The weight of a ray of this length inside the section; one that only grazes a corner does not get the say of a whole voxel.
+pub(super) fn ray_weight(length: f32) -> f32 {
+    if length > 0.0 { 1.0 / length.max(1.0) } else { 0.0 }
+}
+
 /// The first row of a plane, each value through `map`.
 pub(super) fn lane_zero(plane: &LanePlane, map: impl Fn(f32) -> f32) -> Vec<f32> {
     (0..plane.n_lines()).flat_map(|line| plane.line(line)).map(|group| map(group.0[0])).collect()
@@ -120,7 +124,7 @@ pub(super) fn subsets(
 }
 
 /// The order in which subsets are visited: each far from the last, by reversing the bits of its number.
-fn visiting_order(n: usize) -> Vec<usize> {
+pub(super) fn visiting_order(n: usize) -> Vec<usize> {
     let bits = usize::BITS - n.next_power_of_two().leading_zeros() - 1;
     (0..n.next_power_of_two())
         .map(|i| if bits == 0 { 0 } else { i.reverse_bits() >> (usize::BITS - bits) })

@@ -10,11 +10,10 @@
 
 use std::sync::mpsc;
 
-use wgpu::util::DeviceExt as _;
-
 use super::Seeds;
 use crate::base::{Cancelled, Progress};
 use crate::gpu::Gpu;
+use crate::gpu::compute::{self, largest_buffer};
 
 /// Voxels of a bin along z, y, x: the workgroup of the shader.
 const BIN: [usize; 3] = [4, 8, 8];
@@ -278,27 +277,11 @@ impl<'g> Card<'g> {
     }
 }
 
-/// Bytes of the largest buffer that a shader may see.
-fn largest_buffer(gpu: &Gpu) -> u64 {
-    let limits = gpu.device.limits();
-    limits.max_buffer_size.min(limits.max_storage_buffer_binding_size)
-}
-
 fn filled(gpu: &Gpu, contents: &[u8], usage: wgpu::BufferUsages) -> wgpu::Buffer {
-    let label = Some("supervoxels");
-    gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label, contents, usage })
+    compute::filled(gpu, "supervoxels", contents, usage)
 }
 
-/// Does something on the device; what it complains of becomes an error instead of the end of the program.
+/// Does something on the device and hears what it complains of.
 fn watched<T>(gpu: &Gpu, work: impl FnOnce() -> T) -> Result<T, CardError> {
-    let filters =
-        [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation];
-    let scopes = filters.map(|filter| gpu.device.push_error_scope(filter));
-    let done = work();
-    // The last scope goes first.
-    let errors = scopes.into_iter().rev().map(|scope| pollster::block_on(scope.pop()));
-    match errors.collect::<Vec<_>>().into_iter().flatten().next() {
-        Some(error) => Err(CardError::Lost(error.to_string())),
-        None => Ok(done),
-    }
+    compute::watched(gpu, work).map_err(CardError::Lost)
 }

@@ -1,0 +1,137 @@
+// Line integrals of a section, gathered along rays: the footprint of kernels/projector on the processor.
+//
+// Rows lie in groups of sixteen, four vectors of four; one invocation sums one vector of two planes (32 rows apart by
+// sixteen), so that a tap's place and weights are found once for eight rows and four neighbouring invocations read 64
+// bytes that lie together. A workgroup is 64 columns of one view. Keep in sync with `Params` and `CardView` of place.rs.
+
+struct Params {
+    // First tile of this dispatch; tiles in a line of tiles
+    first_tile: u32,
+    tiles_across: u32,
+    first_view: u32,
+    n_views: u32,
+    deep: u32,
+    wide: u32,
+    n_cols: u32,
+    // In groups: distance of lines, distance of planes, place of voxel (0, 0)
+    section_stride: u32,
+    section_plane: u32,
+    section_first: u32,
+    sino_stride: u32,
+    sino_plane: u32,
+    weights_at: u32,
+    scalar: f32,
+    pad0: u32,
+    pad1: u32,
+}
+
+// position = base + i * one + j * line, each as a multiple of 2^-11, whose sums are exact, and the rest.
+struct Way {
+    base: f32,
+    one: f32,
+    line: f32,
+    peak: f32,
+    base_rest: f32,
+    one_rest: f32,
+    line_rest: f32,
+    // 1 where rays step along z, 0 where along x
+    along_z: u32,
+}
+
+struct View {
+    // Column of a voxel: i is x, j is z
+    seen: Way,
+    // Crossing of a ray with a line: i is the column, j the step
+    ray: Way,
+}
+
+@group(0) @binding(0) var<storage, read> params: Params;
+@group(0) @binding(1) var<storage, read> views: array<View>;
+@group(0) @binding(2) var<storage, read> section: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> measured: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> ray_weights: array<f32>;
+@group(0) @binding(5) var<storage, read_write> sino: array<vec4<f32>>;
+
+const MARGIN: u32 = 2u;
+
+struct Sums {
+    a: vec4<f32>,
+    b: vec4<f32>,
+}
+
+fn along_ray(view: u32, u: u32, quad: u32, plane: u32) -> Sums {
+    let way = views[view].ray;
+    let along_z = way.along_z == 1u;
+    let steps = select(params.wide, params.deep, along_z);
+    let n = i32(select(params.deep, params.wide, along_z));
+    // Distances in vectors: to the next step, to the next tap, to the second plane
+    let next_step = i32(select(4u, params.section_stride * 4u, along_z));
+    let next_tap = i32(select(params.section_stride * 4u, 4u, along_z));
+    let second = i32(params.section_plane * 4u);
+    let origin = i32((plane * params.section_plane + params.section_first) * 4u + quad);
+    let start = way.base + f32(u) * way.one;
+    let start_rest = way.base_rest + f32(u) * way.one_rest;
+    // The steps at which the ray is inside, and a little more.
+    var first = 0.0;
+    var last = f32(steps);
+    let slope = way.line + way.line_rest;
+    if abs(slope) > 1e-6 {
+        let enter = (-1.0 - (start + start_rest)) / slope;
+        let leave = (f32(n) - (start + start_rest)) / slope;
+        first = clamp(floor(min(enter, leave)) - 1.0, 0.0, last);
+        last = clamp(ceil(max(enter, leave)) + 2.0, 0.0, last);
+    }
+    var sums = Sums(vec4<f32>(), vec4<f32>());
+    for (var step = i32(first); step < i32(last); step++) {
+        let place = start + f32(step) * way.line;
+        let whole = floor(place);
+        let rest = (place - whole) + (start_rest + f32(step) * way.line_rest);
+        let more = floor(rest);
+        let tap = i32(whole + more);
+        if tap < -1 || tap >= n {
+            continue;
+        }
+        let far = rest - more;
+        let near = 1.0 - far;
+        let at = origin + step * next_step + tap * next_tap;
+        sums.a += near * section[at] + far * section[at + next_tap];
+        sums.b += near * section[at + second] + far * section[at + second + next_tap];
+    }
+    sums.a *= way.peak;
+    sums.b *= way.peak;
+    return sums;
+}
+
+// What the rays see of the section.
+@compute @workgroup_size(4, 64, 1)
+fn project(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
+    let tile = params.first_tile + group.x;
+    let view = params.first_view + tile / params.tiles_across;
+    let u = tile % params.tiles_across * 64u + local.y;
+    if u >= params.n_cols {
+        return;
+    }
+    let plane = group.y * 2u;
+    let sums = along_ray(view, u, local.x, plane);
+    let at = (plane * params.sino_plane + view * params.sino_stride + MARGIN + u) * 4u + local.x;
+    sino[at] = sums.a;
+    sino[at + params.sino_plane * 4u] = sums.b;
+}
+
+// What is missing along each ray, over its length.
+@compute @workgroup_size(4, 64, 1)
+fn compare(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
+    let tile = params.first_tile + group.x;
+    let view = params.first_view + tile / params.tiles_across;
+    let u = tile % params.tiles_across * 64u + local.y;
+    if u >= params.n_cols {
+        return;
+    }
+    let plane = group.y * 2u;
+    let sums = along_ray(view, u, local.x, plane);
+    let weight = ray_weights[view * params.n_cols + u];
+    let at = (plane * params.sino_plane + view * params.sino_stride + MARGIN + u) * 4u + local.x;
+    let other = at + params.sino_plane * 4u;
+    sino[at] = (measured[at] - sums.a) * weight;
+    sino[other] = (measured[other] - sums.b) * weight;
+}
