@@ -2,9 +2,16 @@
 
 mod background;
 mod fields;
+mod flats;
 pub mod normalize;
 mod optics;
+mod pairs;
 mod stripes;
+mod wavelet;
 
-pub use normalize::{FrameMean, Intensity, NormalizeParams, NormalizeReport, PrepError, normalize};
+pub use flats::FlatFit;
+pub use normalize::{
+    FitFlats, FrameMean, Intensity, NormalizeParams, NormalizeReport, PrepError, StripeMethod,
+    learning_frames, normalize,
+};
 pub use optics::{DeconvolveParams, Lens, OpticsError, deconvolve};

@@ -4,15 +4,17 @@
 //! where flats bracket the views, and `s` the beam monitor of the view (times its exposure);
 //! `A = -ln max(T, T_min)`. `T_min` is three times the read noise (the number of clipped pixels is
 //! reported): setting starved pixels to zero, as some do, would bias the LAC low.
+//! Where flats change in ways that stand out from noise, `F` is fitted to each view.
 //! Where no air lies beside the sample the intensity of a view comes from the monitor and is never fitted:
 //! ice up to the edge would be taken for a weak beam.
 
-use ndarray::{Array2, Array3, Axis};
+use ndarray::{Array2, Array3, ArrayView2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::background::{air_level, median};
 use super::fields::{FlatGroup, bad_pixels, combine, dark_noise, fill_gaps};
+use super::flats::{FlatFit, Frames, LEAST_FLATS, MOST_FLATS, Modes, logarithm};
 use crate::base::{Cancelled, Progress, Unit};
 use crate::volume::any::Voxel;
 use crate::volume::{AnyArray, Scan, TiltSeries};
@@ -44,6 +46,30 @@ pub enum Intensity {
     Constant,
 }
 
+/// How stripes in sinograms are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StripeMethod {
+    /// By sorting columns, where a width is given (`stripes`).
+    #[default]
+    Sorting,
+    /// By wavelets and Fourier transforms.
+    Wavelet,
+}
+
+/// Whether flats are fitted to each view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FitFlats {
+    /// Where flats left out are predicted better that way.
+    #[default]
+    Auto,
+    /// Never: flats as they were taken, interpolated in time.
+    Off,
+    /// Wherever flats change in ways that stand out from noise.
+    On,
+}
+
 /// How a scan is normalised.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -52,6 +78,8 @@ pub struct NormalizeParams {
     pub frames: FrameMean,
     /// Interpolate flats in time where they were taken at several moments.
     pub interpolate_flats: bool,
+    /// Fit the flat to each view by the ways in which flats differ from each other.
+    pub fit_flats: FitFlats,
     /// Where the intensity of each view comes from.
     pub intensity: Intensity,
     /// Replace dead and hot pixels by the median of their neighbours.
@@ -61,9 +89,14 @@ pub struct NormalizeParams {
     /// Absorbance where there is nothing, which is subtracted; where not given 0, or for whole numbers, which are
     /// no absorbance as such, what lies in the darkest quarter of the values.
     pub background: Option<f64>,
-    /// Columns that a median across sorted columns goes over, against stripes in sinograms and rings in the volume; 0 leaves
-    /// them, 3 to 101 otherwise.
+    /// How stripes in sinograms, rings in the volume, are found.
+    pub stripe_method: StripeMethod,
+    /// Columns that a median across sorted columns goes over, for sorting; 0 leaves stripes, 3 to 101 otherwise.
     pub stripes: u32,
+    /// Levels of wavelets, 1 to 8: stripes up to about two to that power columns wide.
+    pub stripe_levels: u32,
+    /// How slowly a stripe may change, for wavelets, in cycles over the scan, 0.1 to 50.
+    pub stripe_sigma: f64,
 }
 
 impl Default for NormalizeParams {
@@ -71,11 +104,15 @@ impl Default for NormalizeParams {
         Self {
             frames: FrameMean::Mean,
             interpolate_flats: true,
+            fit_flats: FitFlats::Auto,
             intensity: Intensity::Auto,
             repair_pixels: true,
             clip_sigma: 3.0,
             background: None,
+            stripe_method: StripeMethod::Sorting,
             stripes: 0,
+            stripe_levels: super::wavelet::LEVELS,
+            stripe_sigma: 1.0,
         }
     }
 }
@@ -91,6 +128,9 @@ pub struct NormalizeReport {
     pub intensity: &'static str,
     /// Moments at which flats were taken; views between them got an interpolated flat.
     pub n_flat_groups: usize,
+    /// How flats differ and whether they are fitted to each view; none where they differ by noise alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flat_fit: Option<FlatFit>,
     /// Pixels of the detector that were repaired in every view.
     pub n_bad_pixels: usize,
     /// Values of the projections that were not finite and were filled from their neighbours.
@@ -196,6 +236,12 @@ pub enum PrepError {
     /// A parameter is out of range.
     #[error("clip_sigma is {0}, it must be between 0 and 20")]
     ClipSigma(f64),
+    /// A parameter is out of range.
+    #[error("stripe_levels is {0}, it must be between 1 and 8")]
+    StripeLevels(u32),
+    /// A parameter is out of range.
+    #[error("stripe_sigma is {0}, it must be between 0.1 and 50")]
+    StripeSigma(f64),
     /// The owner cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -209,6 +255,8 @@ struct Recipe {
     /// What each view's counts are divided by.
     beam: Vec<f64>,
     t_min: f64,
+    /// How flats change, where it is known.
+    modes: Option<Modes>,
 }
 
 /// Counters of one view.
@@ -264,7 +312,11 @@ pub fn normalize(
     progress.phase("Combining flats", 1);
     let monitor = monitor(scan, params, &mut warnings)?;
     let recipe = match scan.unit {
-        Unit::Counts => Some(recipe(scan, params, monitor.as_deref(), &mut warnings)?),
+        Unit::Counts => {
+            let mut recipe = recipe(scan, params, monitor.as_deref(), &mut warnings)?;
+            recipe.modes = modes(progress, scan, params, &recipe, &mut warnings)?;
+            Some(recipe)
+        }
         _ => None,
     };
     progress.check()?;
@@ -312,8 +364,14 @@ pub fn normalize(
         let percent = total.clipped as f64 / n_values as f64 * 100.0;
         warnings.push(format!("{percent:.1} % of the values are starved of photons (T below {t_min:.1e})"));
     }
-    if params.stripes > 0 {
-        super::stripes::remove_stripes(progress, &mut data, params.stripes as usize | 1)?;
+    match params.stripe_method {
+        StripeMethod::Wavelet => {
+            super::wavelet::remove_stripes(progress, &mut data, params.stripe_levels, params.stripe_sigma)?;
+        }
+        StripeMethod::Sorting if params.stripes > 0 => {
+            super::stripes::remove_stripes(progress, &mut data, params.stripes as usize | 1)?;
+        }
+        StripeMethod::Sorting => {}
     }
     let mut series = TiltSeries {
         data,
@@ -327,6 +385,7 @@ pub fn normalize(
         n_views,
         intensity,
         n_flat_groups: recipe.as_ref().map_or(0, |recipe| recipe.groups.len()),
+        flat_fit: recipe.and_then(|recipe| recipe.modes).map(|modes| modes.fit),
         n_bad_pixels: n_dead + n_stuck,
         n_non_finite: total.non_finite,
         n_clipped: total.clipped,
@@ -349,6 +408,12 @@ fn check(scan: &Scan, params: &NormalizeParams) -> Result<(), PrepError> {
     }
     if !(0.0..=20.0).contains(&params.clip_sigma) {
         return Err(PrepError::ClipSigma(params.clip_sigma));
+    }
+    if !(1..=8).contains(&params.stripe_levels) {
+        return Err(PrepError::StripeLevels(params.stripe_levels));
+    }
+    if !(0.1..=50.0).contains(&params.stripe_sigma) {
+        return Err(PrepError::StripeSigma(params.stripe_sigma));
     }
     match scan.unit {
         Unit::Counts if scan.flats.as_ref().is_none_or(|flats| flats.shape()[0] == 0) => {
@@ -440,7 +505,63 @@ fn recipe(
     let whole = !matches!(scan.projections, AnyArray::F32(_) | AnyArray::F64(_));
     let least = if whole { 0.5 } else { 1e-5 * counts_at_full };
     let t_min = params.clip_sigma * dark_noise(darks).max(least) / counts_at_full;
-    Ok(Recipe { dark, groups, bad, beam, t_min: t_min.max(1e-7) })
+    Ok(Recipe { dark, groups, bad, beam, t_min: t_min.max(1e-7), modes: None })
+}
+
+/// Frames of f32 that learning how flats change keeps in memory at once.
+pub fn learning_frames(scan: &Scan, params: &NormalizeParams) -> u64 {
+    let n_flats = scan.flats.as_ref().map_or(0, |flats| flats.shape()[0]);
+    if params.fit_flats == FitFlats::Off || scan.unit != Unit::Counts || n_flats < LEAST_FLATS {
+        return 0;
+    }
+    // Logarithms and what is left of them, then components, and copies of a few.
+    2 * n_flats.min(MOST_FLATS) as u64 + 30
+}
+
+/// How the flats change, where they are to be fitted to views and there are enough.
+fn modes(
+    progress: &Progress,
+    scan: &Scan,
+    params: &NormalizeParams,
+    recipe: &Recipe,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Modes>, PrepError> {
+    let (Some(flats), false) = (&scan.flats, params.fit_flats == FitFlats::Off) else { return Ok(None) };
+    let [n, n_rows, n_cols] = flats.shape();
+    let always = params.fit_flats == FitFlats::On;
+    let typical = &recipe.groups[0].net;
+    let good: Vec<bool> = recipe.bad.iter().map(|bad| !bad).collect();
+    let n_used = n.min(MOST_FLATS);
+    let mut frames = Frames { n_rows, n_cols, good, logs: Vec::new(), times: Vec::new() };
+    if n >= LEAST_FLATS {
+        for index in 0..n_used {
+            progress.check()?;
+            let frame = index * n / n_used;
+            let net = combine(flats, &[frame], |_| 1.0, FrameMean::Mean) - &recipe.dark;
+            if let Some(log) = logarithm(&net, typical, &frames.good) {
+                frames.logs.push(log);
+                frames
+                    .times
+                    .push(scan.flat_times.get(frame).copied().filter(|t| t.is_finite()).unwrap_or(0.0));
+            }
+        }
+    }
+    if always && frames.logs.len() < LEAST_FLATS {
+        let usable = if n < LEAST_FLATS { n } else { frames.logs.len() };
+        warnings.push(format!(
+            "{usable} usable flats are too few to fit flats to views (fewer than {LEAST_FLATS}): they are taken as they are"
+        ));
+    }
+    let modes = Modes::learn(progress, &frames, always)?;
+    if let Some(fit) = modes.as_ref().map(|modes| &modes.fit)
+        && always
+        && fit.error_fitted > fit.error_plain
+    {
+        warnings.push(
+            "flats left out are predicted worse by fitted flats: better leave fit_flats on auto".to_owned(),
+        );
+    }
+    Ok(modes)
 }
 
 fn groups_unusable(dark: &Array2<f32>, groups: &[FlatGroup]) -> Array2<bool> {
@@ -513,6 +634,26 @@ impl Recipe {
         let (a, b) = (self.groups[after - 1].time, self.groups[after].time);
         (after - 1, after, (time - a) / (b - a))
     }
+
+    /// The logarithm of what the flat of a view, interpolated between two groups, is to be multiplied by.
+    fn fitted<T: Voxel>(
+        &self,
+        frame: ArrayView2<'_, T>,
+        view: usize,
+        (low, high, share): (usize, usize, f64),
+    ) -> Option<Vec<f32>> {
+        let modes = self.modes.as_ref().filter(|modes| modes.fit.used)?;
+        let finite = |v: f32| if v.is_finite() { v } else { 0.0 };
+        let beam = self.beam[view];
+        let counts: Vec<f32> = frame
+            .iter()
+            .zip(&self.dark)
+            .map(|(v, dark)| finite(((v.to_f64() - f64::from(*dark)) / beam) as f32))
+            .collect();
+        let (low, high) = (&self.groups[low].net, &self.groups[high].net);
+        let flat: Vec<f32> = low.iter().zip(high).map(|(a, b)| finite(a + (b - a) * share as f32)).collect();
+        Some(modes.correction(&counts, &flat))
+    }
 }
 
 /// Absorbance of every view, gaps filled, and what was counted on the way.
@@ -530,6 +671,13 @@ fn convert<T: Voxel>(
         .map(|(view, image)| {
             let mut counts = Counts::default();
             let (low, high, share) = recipe.map_or((0, 0, 0.0), |recipe| recipe.flat_at(view as f64 + 0.5));
+            let fitted = match recipe {
+                Some(recipe) => {
+                    progress.check()?;
+                    recipe.fitted(views.index_axis(Axis(0), view), view, (low, high, share))
+                }
+                None => None,
+            };
             for y in 0..n_rows {
                 progress.check()?;
                 for x in 0..n_cols {
@@ -544,7 +692,10 @@ fn convert<T: Voxel>(
                         Some(recipe) if recipe.bad[[y, x]] => continue,
                         Some(recipe) => {
                             let flat = |group: usize| f64::from(recipe.groups[group].net[[y, x]]);
-                            let net = flat(low) + (flat(high) - flat(low)) * share;
+                            let mut net = flat(low) + (flat(high) - flat(low)) * share;
+                            if let Some(fitted) = &fitted {
+                                net *= f64::from(fitted[y * n_cols + x]).exp();
+                            }
                             (value - f64::from(recipe.dark[[y, x]])) / (net * recipe.beam[view])
                         }
                         None if unit == Unit::Transmission => value,
