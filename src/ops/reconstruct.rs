@@ -294,3 +294,44 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     outcome.details["rows"] = json!([rows.start, rows.end]);
     Ok(outcome)
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array3;
+
+    use super::*;
+    use crate::base::{MemoryBudget, Progress};
+    use crate::volume::TiltSeries;
+
+    #[test]
+    fn the_record_names_the_device_and_methods_of_the_processor_say_so() {
+        let angles_deg: Vec<f64> = (-6..=6).map(|i| 10.0 * f64::from(i)).collect();
+        let data = Array3::from_shape_fn((13, 3, 24), |(_, _, u)| if u.abs_diff(12) < 6 { 0.5 } else { 0.0 });
+        let series = TiltSeries { data, angles_deg, pixel_um: Some(0.02), energy_ev: None };
+        let inputs = Inputs::default().with("series", Data::Series(Arc::new(series)));
+        let run = |method: &str, device| {
+            let context = Context { progress: Progress::new(), budget: MemoryBudget::from_gib(2.0), device };
+            OP.execute(&context, &inputs, &json!({ "method": method, "iterations": 2 })).unwrap()
+        };
+        let there = Gpu::to_compute_on(DeviceChoice::Gpu).ok().flatten();
+        for method in ["fbp", "sirt", "tv"] {
+            let alone = run(method, DeviceChoice::Cpu);
+            assert!(alone.details.get("device").is_none(), "{method}");
+            let asked = run(method, DeviceChoice::Gpu);
+            match there {
+                Some(gpu) if method != "tv" => {
+                    assert_eq!(asked.details["device"], gpu.info.name, "{method}");
+                    assert!(
+                        asked.notes.iter().any(|note| note.contains(&gpu.info.name)),
+                        "{:?}",
+                        asked.notes
+                    );
+                }
+                _ => {
+                    assert!(asked.details.get("device").is_none(), "{method}");
+                    assert!(asked.notes.iter().any(|note| note.contains("processor")), "{:?}", asked.notes);
+                }
+            }
+        }
+    }
+}

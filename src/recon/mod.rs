@@ -191,8 +191,9 @@ pub fn reconstruct_rows_on(
     let views = input::used_views(series, alignment, params.half)?;
     let plan = plan(series.data.dim(), views.len(), &series.angles_deg, params, rows.clone())?;
     budget.admit(plan.peak_bytes)?;
-    let input = input::Input::new(progress, series, alignment, params, views, rows.clone())?;
     let [depth, n_rows, width] = plan.shape;
+    let room = budget.bytes.saturating_sub(plan.peak_bytes);
+    let input = input::Input::new(progress, series, alignment, params, views, rows.clone())?;
     let mut data = Array3::zeros((depth, n_rows, width));
     let voxel_um = series.pixel_um.map(|pixel| pixel * f64::from(params.bin));
     let per_voxel = (1.0 / voxel_um.unwrap_or(1.0)) as f32;
@@ -209,9 +210,10 @@ pub fn reconstruct_rows_on(
         device: None,
         note: None,
     };
+    let on = gpu.map(|gpu| card::On { gpu, room });
     if params.method == Method::Fbp {
-        let on = |gpu: &Gpu| card::fbp(progress, gpu, &input, params, per_voxel, data.view_mut());
-        if !attempt(gpu, on, &mut report)? {
+        let work = |on: card::On<'_>| card::fbp(progress, on, &input, params, per_voxel, data.view_mut());
+        if !attempt(on, work, &mut report)? {
             fbp::fbp(progress, &input, params, per_voxel, data.view_mut())?;
         }
     } else {
@@ -233,11 +235,11 @@ pub fn reconstruct_rows_on(
                 report.noise = Some(tv::tv(progress, &input, params, &domain, sweeps, per_voxel, volume)?);
             }
             Method::Fbp | Method::Sirt => {
-                let on = |gpu: &Gpu| {
+                let work = |on: card::On<'_>| {
                     let volume = volume.view_mut();
-                    card::sirt(progress, gpu, &input, params, &domain, sweeps, per_voxel, volume)
+                    card::sirt(progress, on, &input, params, &domain, sweeps, per_voxel, volume)
                 };
-                if !attempt(gpu, on, &mut report)? {
+                if !attempt(on, work, &mut report)? {
                     sirt::sirt(progress, &input, params, &domain, sweeps, per_voxel, volume)?;
                 }
             }
@@ -251,13 +253,13 @@ pub fn reconstruct_rows_on(
 
 /// Tries the device that is given; whether it has done all. The report says so, or why not.
 fn attempt(
-    gpu: Option<&Gpu>,
-    work: impl FnOnce(&Gpu) -> Result<(), card::CardError>,
+    on: Option<card::On<'_>>,
+    work: impl FnOnce(card::On<'_>) -> Result<(), card::CardError>,
     report: &mut Report,
 ) -> Result<bool, ReconError> {
-    let Some(gpu) = gpu else { return Ok(false) };
-    let name = &gpu.info.name;
-    match work(gpu) {
+    let Some(on) = on else { return Ok(false) };
+    let name = &on.gpu.info.name;
+    match work(on) {
         Ok(()) => {
             report.note = Some(format!("Reconstructed on {name}"));
             report.device = Some(name.clone());

@@ -12,7 +12,7 @@ struct Params {
     deep: u32,
     wide: u32,
     n_cols: u32,
-    // In groups: distance of lines, distance of planes, place of voxel (0, 0)
+    // In groups: distance of lines, distance of planes (0 where there is one plane), place of voxel (0, 0)
     section_stride: u32,
     section_plane: u32,
     section_first: u32,
@@ -26,15 +26,10 @@ struct Params {
 
 // position = base + i * one + j * line, each as a multiple of 2^-11, whose sums are exact, and the rest.
 struct Way {
-    base: f32,
-    one: f32,
-    line: f32,
-    peak: f32,
-    base_rest: f32,
-    one_rest: f32,
-    line_rest: f32,
-    // 1 where rays step along z, 0 where along x
-    along_z: u32,
+    // base, one, line, peak of the hat
+    exact: vec4<f32>,
+    // What the first three leave over; 1 where rays step along z, 0 where along x
+    rest: vec4<f32>,
 }
 
 struct View {
@@ -65,18 +60,18 @@ fn over_views(z: u32, x: u32, quad: u32, plane: u32) -> Sums {
     let j = f32(z);
     for (var view = params.first_view; view < params.first_view + params.n_views; view++) {
         let way = views[view].seen;
-        let place = way.base + i * way.one + j * way.line;
+        let place = way.exact.x + i * way.exact.y + j * way.exact.z;
         let whole = floor(place);
-        let rest = (place - whole) + (way.base_rest + i * way.one_rest + j * way.line_rest);
+        let rest = (place - whole) + (way.rest.x + i * way.rest.y + j * way.rest.z);
         let more = floor(rest);
         let column = i32(whole + more);
         if column < -1 || column >= n {
             continue;
         }
         let t = rest - more;
-        let slope = way.peak * way.peak;
-        let near = max(way.peak - t * slope, 0.0);
-        let far = max(way.peak - (1.0 - t) * slope, 0.0);
+        let slope = way.exact.w * way.exact.w;
+        let near = max(way.exact.w - t * slope, 0.0);
+        let far = max(way.exact.w - (1.0 - t) * slope, 0.0);
         let line = i32((plane * params.sino_plane + view * params.sino_stride + MARGIN) * 4u + quad);
         let at = line + column * 4;
         sums.a += near * sino[at] + far * sino[at + 4];
@@ -124,8 +119,11 @@ fn correct(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id
     let sums = over_views(p.y, p.x, p.z, p.w);
     let at = in_section(p);
     let other = at + params.section_plane * 4u;
-    section[at] = max(section[at] + weight * sums.a, vec4<f32>(params.scalar));
-    section[other] = max(section[other] + weight * sums.b, vec4<f32>(params.scalar));
+    // Both are read before either is written: where there is one plane only, they are the same.
+    let a = max(section[at] + weight * sums.a, vec4<f32>(params.scalar));
+    let b = max(section[other] + weight * sums.b, vec4<f32>(params.scalar));
+    section[at] = a;
+    section[other] = b;
 }
 
 // From projections of ones: the step of each voxel over the weights with which it is seen, times the mask that lies there.

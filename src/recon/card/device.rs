@@ -13,8 +13,9 @@ use crate::gpu::compute::{filled, largest_buffer, watched};
 use crate::kernels::lanes::{LANES, LanePlane, Lanes, MARGIN, line_stride};
 use crate::kernels::projector::{Footprint, ParallelGeometry};
 
-/// Bytes of the section on the device, unless two planes take more.
-const SECTION_BYTES: u64 = 256 << 20;
+/// Bytes of the section on the device and of a result on its way back, unless two planes take more.
+const SECTION_BYTES: u64 = 512 << 20;
+const LANDING_BYTES: u64 = 128 << 20;
 /// Bytes of a group of rows.
 const GROUP_BYTES: u64 = size_of::<Lanes>() as u64;
 /// Columns of a tile of the forward projector, voxels along each edge of one of the back projector.
@@ -31,6 +32,7 @@ pub(super) struct Window {
 }
 
 /// What a reconstruction needs on the device.
+#[derive(Clone, Copy)]
 pub(super) struct Wants<'a> {
     pub(super) geometry: &'a ParallelGeometry,
     pub(super) footprint: Footprint,
@@ -39,6 +41,8 @@ pub(super) struct Wants<'a> {
     pub(super) n_slabs: usize,
     /// Groups of views that each have weights for the voxels; 0 for one back projection without weights.
     pub(super) subsets: usize,
+    /// Bytes that results on their way back may take in the memory of the processor, if two planes do not take more.
+    pub(super) room: u64,
 }
 
 /// A device ready to reconstruct slabs.
@@ -46,7 +50,7 @@ pub(super) struct Card<'g> {
     pub(super) gpu: &'g Gpu,
     geometry: ParallelGeometry,
     window: Window,
-    /// Slabs of sixteen rows that are worked on together; even.
+    /// Slabs of sixteen rows that are worked on together: an even number, or one.
     pub(super) n_planes: usize,
     about: Params,
     pub(super) project: Kernel,
@@ -68,6 +72,11 @@ pub(super) struct Card<'g> {
 pub(super) struct Landing {
     number: usize,
     told: mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>,
+}
+
+/// Bytes of a result of sixteen rows.
+fn plane_bytes(depth: usize, width: usize) -> u64 {
+    (depth * width) as u64 * GROUP_BYTES
 }
 
 fn buffer(gpu: &Gpu, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
@@ -168,7 +177,7 @@ impl<'g> Card<'g> {
         let section = u64::from(about.section_plane) * GROUP_BYTES;
         let sino = u64::from(about.sino_plane) * GROUP_BYTES;
         let weights = (geometry.depth * geometry.width * wants.subsets * size_of::<f32>()) as u64;
-        let needs = (2 * section.max(sino)).max(weights);
+        let needs = section.max(sino).max(weights);
         if needs > has {
             return Err(CardError::TooSmall { needs, has });
         }
@@ -178,12 +187,17 @@ impl<'g> Card<'g> {
             let takes = format!("{buffers} buffers and {invocations} invocations where 6 and 256 are needed");
             return Err(CardError::Lacks(takes));
         }
-        let most = (SECTION_BYTES.min(has) / section.max(sino)).max(2);
-        let n_planes = most.min(wants.n_slabs as u64).next_multiple_of(2).min(most / 2 * 2) as usize;
+        let landing = plane_bytes(wants.window.depth, wants.window.width);
+        let wanted =
+            (SECTION_BYTES / section.max(sino)).min(wants.room.min(2 * LANDING_BYTES) / (2 * landing)).max(2);
+        let n_planes = match (wanted.min(has / section.max(sino)) as usize, wants.n_slabs) {
+            (_, 1) | (..=1, _) => 1,
+            (most, n_slabs) => (most / 2 * 2).min(n_slabs.next_multiple_of(2)),
+        };
         let made = watched(gpu, || Self::with_planes(gpu, wants, about, n_planes));
         // A device that is short of memory may still take the least.
-        let made = if made.is_err() && n_planes > 2 {
-            watched(gpu, || Self::with_planes(gpu, wants, about, 2))
+        let made = if made.is_err() && n_planes > 1 {
+            watched(gpu, || Self::with_planes(gpu, wants, about, 1))
         } else {
             made
         };
@@ -220,8 +234,8 @@ impl<'g> Card<'g> {
             &params,
             &[(&views, false), (&sino, false), (&voxel_weights, true), (&section, true)],
         );
-        let landing_bytes = n_planes as u64 * (window.depth * window.width) as u64 * GROUP_BYTES;
-        let landing = || buffer(gpu, "landing", landing_bytes, Usage::COPY_DST | Usage::MAP_READ);
+        let bytes = n_planes as u64 * plane_bytes(window.depth, window.width);
+        let landing = || buffer(gpu, "landing", bytes, Usage::COPY_DST | Usage::MAP_READ);
         Self {
             gpu,
             geometry: geometry.clone(),
@@ -309,8 +323,13 @@ impl<'g> Card<'g> {
     }
 
     fn work<'a>(&self, kernel: &'a Kernel, params: Params, tiles: usize, updates: usize) -> Work<'a> {
-        let updates = (updates * LANES * self.n_planes) as f64;
-        Work { kernel, params, tiles: tiles as u32, pairs: (self.n_planes / 2) as u32, updates }
+        let updates = (updates * LANES * self.n_planes.max(2)) as f64;
+        // One plane is its own second.
+        let params = match self.n_planes {
+            1 => Params { section_plane: 0, sino_plane: 0, ..params },
+            _ => params,
+        };
+        Work { kernel, params, tiles: tiles as u32, pairs: self.n_planes.div_ceil(2) as u32, updates }
     }
 
     /// Ends a slab: its result goes to landing `number`.

@@ -13,7 +13,7 @@ struct Params {
     deep: u32,
     wide: u32,
     n_cols: u32,
-    // In groups: distance of lines, distance of planes, place of voxel (0, 0)
+    // In groups: distance of lines, distance of planes (0 where there is one plane), place of voxel (0, 0)
     section_stride: u32,
     section_plane: u32,
     section_first: u32,
@@ -27,15 +27,10 @@ struct Params {
 
 // position = base + i * one + j * line, each as a multiple of 2^-11, whose sums are exact, and the rest.
 struct Way {
-    base: f32,
-    one: f32,
-    line: f32,
-    peak: f32,
-    base_rest: f32,
-    one_rest: f32,
-    line_rest: f32,
-    // 1 where rays step along z, 0 where along x
-    along_z: u32,
+    // base, one, line, peak of the hat
+    exact: vec4<f32>,
+    // What the first three leave over; 1 where rays step along z, 0 where along x
+    rest: vec4<f32>,
 }
 
 struct View {
@@ -61,7 +56,7 @@ struct Sums {
 
 fn along_ray(view: u32, u: u32, quad: u32, plane: u32) -> Sums {
     let way = views[view].ray;
-    let along_z = way.along_z == 1u;
+    let along_z = way.rest.w > 0.5;
     let steps = select(params.wide, params.deep, along_z);
     let n = i32(select(params.deep, params.wide, along_z));
     // Distances in vectors: to the next step, to the next tap, to the second plane
@@ -69,36 +64,34 @@ fn along_ray(view: u32, u: u32, quad: u32, plane: u32) -> Sums {
     let next_tap = i32(select(params.section_stride * 4u, 4u, along_z));
     let second = i32(params.section_plane * 4u);
     let origin = i32((plane * params.section_plane + params.section_first) * 4u + quad);
-    let start = way.base + f32(u) * way.one;
-    let start_rest = way.base_rest + f32(u) * way.one_rest;
-    // The steps at which the ray is inside, and a little more.
+    let start = way.exact.x + f32(u) * way.exact.y;
+    let start_rest = way.rest.x + f32(u) * way.rest.y;
+    // The steps at which the ray is inside, and a little more: what single precision may be wrong by far from the corner.
     var first = 0.0;
     var last = f32(steps);
-    let slope = way.line + way.line_rest;
+    let slope = way.exact.z + way.rest.z;
     if abs(slope) > 1e-6 {
-        let enter = (-1.0 - (start + start_rest)) / slope;
-        let leave = (f32(n) - (start + start_rest)) / slope;
+        let enter = (-1.01 - (start + start_rest)) / slope;
+        let leave = (f32(n) + 0.01 - (start + start_rest)) / slope;
         first = clamp(floor(min(enter, leave)) - 1.0, 0.0, last);
         last = clamp(ceil(max(enter, leave)) + 2.0, 0.0, last);
     }
     var sums = Sums(vec4<f32>(), vec4<f32>());
     for (var step = i32(first); step < i32(last); step++) {
-        let place = start + f32(step) * way.line;
+        let place = start + f32(step) * way.exact.z;
         let whole = floor(place);
-        let rest = (place - whole) + (start_rest + f32(step) * way.line_rest);
+        let rest = (place - whole) + (start_rest + f32(step) * way.rest.z);
         let more = floor(rest);
-        let tap = i32(whole + more);
-        if tap < -1 || tap >= n {
-            continue;
-        }
+        // Beside the section lies a margin of zeros. No branch, so that loads of several steps can be under way.
+        let tap = clamp(i32(whole + more), -2, n);
         let far = rest - more;
         let near = 1.0 - far;
         let at = origin + step * next_step + tap * next_tap;
         sums.a += near * section[at] + far * section[at + next_tap];
         sums.b += near * section[at + second] + far * section[at + second + next_tap];
     }
-    sums.a *= way.peak;
-    sums.b *= way.peak;
+    sums.a *= way.exact.w;
+    sums.b *= way.exact.w;
     return sums;
 }
 

@@ -1,14 +1,15 @@
 //! Filtered back-projection and SIRT on a graphics device, with the footprint and the steps of the processor.
 //!
-//! A slab (some multiple of 32 rows) stays on the device for all its sweeps: section, projections of all groups of views,
+//! A slab (some multiple of 32 rows, or 16 where no more fit) stays on the device for all its sweeps: section, projections of all groups of views,
 //! weights of rays and voxels. Rows lie in planes of sixteen as on the processor; an invocation sums four rows of two
 //! planes, so that a place and its two weights are found once for eight rows. Rows are gathered (and filtered)
 //! on the processor while the device works on the slab before.
 //!
 //! Work goes to the device in pieces of some 40 ms. What a voxel is does not depend on the pieces.
 //!
-//! Memory on the device: a section of at most 256 MiB (or two planes), two results, projections once or twice, one
-//! number per voxel and group of views.
+//! Memory on the device: a section of at most 512 MiB (or two planes), projections once or twice, one number per voxel
+//! and group of views. Beside the plan of the processor: two results of at most 128 MiB on their way back, fewer rows where the
+//! budget leaves less room, two planes at least.
 
 mod device;
 mod feed;
@@ -50,6 +51,14 @@ pub(super) enum CardError {
     Cancelled(#[from] Cancelled),
 }
 
+/// Where to work.
+#[derive(Clone, Copy)]
+pub(super) struct On<'g> {
+    pub(super) gpu: &'g Gpu,
+    /// Bytes of the memory budget that the plan leaves.
+    pub(super) room: u64,
+}
+
 /// A group of views in the order in which they lie on the device.
 struct Group {
     first: usize,
@@ -88,7 +97,7 @@ impl<'v> Slabs<'_, 'v> {
 /// As [`super::fbp::fbp`].
 pub(super) fn fbp(
     progress: &Progress,
-    gpu: &Gpu,
+    On { gpu, room }: On<'_>,
     input: &Input<'_>,
     params: &ReconstructParams,
     per_voxel: f32,
@@ -99,7 +108,8 @@ pub(super) fn fbp(
     let geometry = input.geometry(filtering.n_cols, depth, width);
     let window = Window { z0: 0, x0: 0, depth, width };
     let n_slabs = input.n_slabs();
-    let wants = Wants { geometry: &geometry, footprint: Footprint::Linear, window, n_slabs, subsets: 0 };
+    let wants =
+        Wants { geometry: &geometry, footprint: Footprint::Linear, window, n_slabs, subsets: 0, room };
     let card = Card::new(gpu, &wants)?;
     let mut feed = Feed::new(gpu, progress, &card.params);
     let mut plane = card.new_sinogram();
@@ -124,7 +134,7 @@ pub(super) fn fbp(
 #[expect(clippy::too_many_arguments, reason = "those of its twin on the processor, and the device")]
 pub(super) fn sirt(
     progress: &Progress,
-    gpu: &Gpu,
+    On { gpu, room }: On<'_>,
     input: &Input<'_>,
     params: &ReconstructParams,
     domain: &Domain,
@@ -151,8 +161,14 @@ pub(super) fn sirt(
     };
     let (z0, x0) = ((domain.deep - depth) / 2, (domain.wide - width) / 2);
     let window = Window { z0, x0, depth, width };
-    let wants =
-        Wants { geometry: &geometry, footprint: Footprint::Matched, window, n_slabs, subsets: groups.len() };
+    let wants = Wants {
+        geometry: &geometry,
+        footprint: Footprint::Matched,
+        window,
+        n_slabs,
+        subsets: groups.len(),
+        room,
+    };
     let card = Card::new(gpu, &wants)?;
     let mut feed = Feed::new(gpu, progress, &card.params);
     weigh(&card, &mut feed, domain, &groups, params.relaxation)?;

@@ -16,7 +16,8 @@ struct Way {
     base_rest: f32,
     one_rest: f32,
     line_rest: f32,
-    along_z: u32,
+    /// 1 where rays step along z.
+    along_z: f32,
 }
 
 impl Way {
@@ -25,8 +26,9 @@ impl Way {
             let exact = (value * GRAIN).round() / GRAIN;
             (exact as f32, (value - exact) as f32)
         };
+        let along_z = f32::from(u8::from(along_z));
         let ((base, base_rest), (one, one_rest), (line, line_rest)) = (cut(base), cut(one), cut(line));
-        Self { base, one, line, peak: peak as f32, base_rest, one_rest, line_rest, along_z: along_z.into() }
+        Self { base, one, line, peak: peak as f32, base_rest, one_rest, line_rest, along_z }
     }
 }
 
