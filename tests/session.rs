@@ -151,6 +151,37 @@ fn half_sets_are_found_and_tell_live_classification_the_noise() {
     assert!(session.live().status.contains("half-set has been removed"), "{}", session.live().status);
 }
 
+#[test]
+fn resolution_belongs_to_the_volume_that_was_judged() {
+    let mut session = Session::new(Settings::default());
+    demo(&mut session);
+    let plain = reconstruct(&mut session);
+    let scan = layer(&session, |layer| matches!(layer.content, Content::Scan(_)));
+    let chain = Chain { reconstruct: json!({ "method": "sirt", "iterations": 2 }), ..Chain::default() };
+    go(&mut session, Command::Reconstruct { scan, chain: Box::new(chain), name: None });
+    let sirt = layer(&session, |layer| layer.provenance.params["reconstruct"]["method"] == "sirt");
+    assert_ne!(plain, sirt);
+
+    go(&mut session, Command::Assess { volume: plain, params: Value::Null });
+    let halves = session.half_sets(plain).unwrap();
+    assert_eq!(session.half_sets(sirt), None, "halves of another method tell nothing of this one");
+    let folder = tempfile::tempdir().unwrap();
+    let report = |session: &mut Session, layer: LayerId, name: &str| {
+        let path = folder.path().join(name);
+        go(session, Command::Export { what: ExportKind::Report, layer, path: path.clone() });
+        std::fs::read_to_string(path).unwrap()
+    };
+    let shows_curve = |page: &str| page.contains("<h2>Resolution");
+    assert!(shows_curve(&report(&mut session, plain, "plain.html")));
+    assert!(!shows_curve(&report(&mut session, sirt, "sirt.html")), "a curve of another volume is not shown");
+
+    go(&mut session, Command::Assess { volume: sirt, params: Value::Null });
+    assert!(shows_curve(&report(&mut session, sirt, "judged.html")));
+    let own = session.half_sets(sirt).unwrap();
+    assert!(own.iter().all(|half| !halves.contains(half)));
+    assert_eq!(session.half_sets(plain), Some(halves));
+}
+
 /// What a project holds, for comparing: names, operations, voxels.
 fn contents(session: &Session) -> BTreeMap<String, (String, u64)> {
     let hash = |bytes: &[u8]| {

@@ -46,7 +46,7 @@ impl Session {
         let Some(layer) = self.project.layer(volume).filter(|layer| layer.volume().is_some()) else {
             return self.say(Level::Error, "choose a reconstruction first");
         };
-        let (halves, made_of) = match self.half_sets(volume) {
+        let (halves, sources) = match self.half_sets(volume) {
             Some(ids) => {
                 let data = |id| self.project.layer(id).and_then(|layer| layer.volume()).map(Arc::clone);
                 let (Some(even), Some(odd)) = (data(ids[0]), data(ids[1])) else { return };
@@ -71,10 +71,15 @@ impl Session {
             }
             Halves::There(_) => Value::Null,
         };
-        let landing = Landing::of(&self.project, "fsc", params.clone(), &made_of, name)
-            .on_the_way("even half", "reconstruct", half_params("even"))
-            .on_the_way("odd half", "reconstruct", half_params("odd"))
-            .on_the_way("noise", "noise", Value::Null);
+        // The volume is named first: it is what curve and noise speak of.
+        let made_of = [vec![("volume".to_owned(), volume)], sources].concat();
+        let landing = Landing::of(&self.project, "fsc", params.clone(), &made_of, name);
+        let inputs = landing.input_names();
+        let of_halves = inputs[1..].to_vec();
+        let landing = landing
+            .on_the_way("even half", "reconstruct", half_params("even"), of_halves.clone())
+            .on_the_way("odd half", "reconstruct", half_params("odd"), of_halves)
+            .on_the_way("noise", "noise", Value::Null, inputs);
         let budget = self.settings.budget();
         let id = self.jobs.submit(JobSpec {
             label: "Judge".to_owned(),
@@ -101,7 +106,7 @@ impl Session {
 
     /// The newest alignment, curve and noise map that belong to a reconstruction.
     pub(super) fn beside(&self, layer: &Layer) -> Beside {
-        let shape = layer.volume().map(|volume| volume.shape());
+        let judges = |other: &Layer| other.provenance.inputs.first() == Some(&layer.name);
         let mut found = Beside::default();
         for other in self.project.from_top() {
             match &other.content {
@@ -110,13 +115,11 @@ impl Session {
                 {
                     found.alignment = Some(Arc::clone(alignment));
                 }
-                Content::Other(Data::Table(table)) if other.provenance.op == "fsc" => {
+                Content::Other(Data::Table(table)) if other.provenance.op == "fsc" && judges(other) => {
                     found.curve = found.curve.or_else(|| Curve::of_table(table));
                 }
                 Content::Volume(volume)
-                    if found.noise.is_none()
-                        && other.provenance.op == "noise"
-                        && Some(volume.shape()) == shape =>
+                    if found.noise.is_none() && other.provenance.op == "noise" && judges(other) =>
                 {
                     found.noise = Some(Arc::clone(volume));
                 }

@@ -87,7 +87,8 @@ impl Session {
         let mut landing =
             Landing::of(&self.project, "reconstruct", params, &[("scan".to_owned(), scan)], name);
         if let AlignSource::Find(params) = &chain.align {
-            landing = landing.on_the_way("alignment", "align", params.clone());
+            let inputs = landing.input_names();
+            landing = landing.on_the_way("alignment", "align", params.clone(), inputs);
         }
         let budget = self.settings.budget();
         let id = self.jobs.submit(JobSpec {

@@ -59,8 +59,8 @@ pub(super) struct Landing {
     /// Name, id and revision of each input.
     inputs: Vec<(String, LayerId, u64)>,
     source: Option<SourceFile>,
-    /// Outputs of another operation that ran on the way: slot, operation, its parameters.
-    on_the_way: Vec<(&'static str, String, Value)>,
+    /// Outputs of another operation that ran on the way: slot, and its record.
+    on_the_way: Vec<(&'static str, Provenance)>,
     /// Names of the classes that a file with a classifier knows.
     classes: Option<ClassTable>,
 }
@@ -82,10 +82,22 @@ impl Landing {
         Self { op: op.to_owned(), params, name, inputs, source: None, on_the_way, classes: None }
     }
 
-    /// Says that an output is the result of an operation that ran on the way; it is named after its slot.
-    pub(super) fn on_the_way(mut self, slot: &'static str, op: &str, params: Value) -> Self {
-        self.on_the_way.push((slot, op.to_owned(), params));
+    /// Says that an output is the result of an operation that ran on the way, on inputs of these names; it is named
+    /// after its slot.
+    pub(super) fn on_the_way(
+        mut self,
+        slot: &'static str,
+        op: &str,
+        params: Value,
+        inputs: Vec<String>,
+    ) -> Self {
+        self.on_the_way.push((slot, Provenance::new(op.to_owned(), params, inputs, Vec::new())));
         self
+    }
+
+    /// Names of the layers that it was made of.
+    pub(super) fn input_names(&self) -> Vec<String> {
+        self.inputs.iter().map(|(name, ..)| name.clone()).collect()
     }
 
     /// What was read of a file, as the outcome of an import.
@@ -230,7 +242,7 @@ impl Session {
             // Before the first step, so that unsaved work goes by this name too.
             self.project.name = name;
         }
-        let inputs: Vec<_> = landing.inputs.iter().map(|(name, ..)| name.clone()).collect();
+        let inputs = landing.input_names();
         let provenance = Provenance::new(landing.op, landing.params, inputs, notes.clone());
         if let Some(source) = &landing.source {
             self.remember(&source.path);
@@ -253,12 +265,9 @@ impl Session {
                 *classifier = Arc::new(known);
                 edits.extend(class_edits);
             }
-            let on_the_way = landing.on_the_way.iter().find(|(part, ..)| *part == slot);
+            let on_the_way = landing.on_the_way.iter().find(|(part, _)| *part == slot);
             let (name, provenance) = match on_the_way {
-                Some((_, op, params)) => {
-                    let inputs = provenance.inputs.clone();
-                    (slot, Provenance::new(op.clone(), params.clone(), inputs, Vec::new()))
-                }
+                Some((_, record)) => (slot, record.clone()),
                 None => (landing.name.as_deref().unwrap_or(slot), provenance.clone()),
             };
             let name = self.project.free_name(name);

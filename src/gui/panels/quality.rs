@@ -63,16 +63,20 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
             cx.queue.session(Command::Assess { volume, params });
         }
     }
+    // A curve names first what it judges.
+    let judges = |layer: &Layer| layer.provenance.inputs.first().is_some_and(|first| first == name);
     let found: Vec<_> = curves(session.project()).collect();
-    let Some((layer, curve)) = found.first() else { return };
+    let Some(own) = found.iter().position(|(layer, _)| judges(layer)) else { return };
+    let (layer, curve) = &found[own];
+    let other = found.iter().enumerate().find(|(at, _)| *at != own).map(|(_, other)| other);
     widgets::divider(ui);
     heading(ui, layer, cx);
-    plot(ui, curve, found.get(1).map(|(_, curve)| curve), cx);
+    plot(ui, curve, other.map(|(_, curve)| curve), cx);
     numbers(ui, curve);
-    if let Some((before, _)) = found.get(1) {
+    if let Some((before, _)) = other {
         widgets::hint(ui, &format!("Thin and grey: {}, for comparison.", before.name));
     }
-    noise(ui, cx);
+    noise(ui, name, cx);
     widgets::divider(ui);
     let button = Button::new("Save report…").icon(icons::EXPORT);
     let tooltip = "A page of HTML with slices, shifts, resolution, noise and all parameters";
@@ -178,9 +182,14 @@ fn numbers(ui: &mut egui::Ui, curve: &Curve) {
 }
 
 /// The noise map, where there is one: its mean, and a switch that shows it.
-fn noise(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+/// The noise map of the volume of this name.
+fn noise(ui: &mut egui::Ui, volume: &str, cx: &mut Cx<'_>) {
     let session = cx.session;
-    let found = session.project().from_top().find(|layer| layer.provenance.op == "noise");
+    let is_its = |layer: &&Layer| {
+        layer.provenance.op == "noise"
+            && layer.provenance.inputs.first().is_some_and(|first| first == volume)
+    };
+    let found = session.project().from_top().find(is_its);
     let Some(layer) = found.filter(|layer| layer.volume().is_some()) else { return };
     widgets::divider(ui);
     widgets::heading(ui, "Noise");
