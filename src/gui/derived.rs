@@ -89,6 +89,8 @@ pub(crate) struct Derived {
     /// The slice that the form of a reconstruction would give.
     pub(crate) preview: super::preview::Preview,
     projection: Option<((LayerId, u64, FrameKey), egui::TextureHandle)>,
+    /// The power of a volume across the rotation axis.
+    pub(crate) fourier: super::panels::fourier::Fourier,
     /// Unsaved work of earlier sessions, and when it was looked for.
     pub(crate) unsaved: Option<(std::time::Instant, Vec<crate::session::Recoverable>)>,
     /// Pictures of the demo cells on the welcome page.

@@ -27,8 +27,8 @@ use simd::{BackBand, ForwardViews};
 pub use geometry::ParallelGeometry;
 pub use simd::Footprint;
 
-/// Lines of a section that one task back projects: small enough that a tile stays in the first-level cache.
-pub(crate) const BAND: usize = 8;
+/// Lines of a section that one task back projects: small enough that a tile stays in the nearest caches.
+pub(crate) const BAND: usize = 16;
 /// Views that one task projects.
 const VIEWS: usize = 4;
 

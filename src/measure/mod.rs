@@ -12,6 +12,7 @@ mod instances;
 pub mod noise;
 mod objects;
 pub mod review;
+pub mod spectrum;
 
 use std::collections::BTreeMap;
 use std::f64::consts::PI;

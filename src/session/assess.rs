@@ -104,6 +104,20 @@ impl Session {
         self.events.push(Event::JobChanged(id));
     }
 
+    /// Tilts of the views that a reconstruction was made from, in degrees; `None` where neither its alignment nor its scan
+    /// is there.
+    pub fn tilts_of(&self, volume: LayerId) -> Option<Vec<f64>> {
+        let layer = self.project.layer(volume).filter(|layer| layer.provenance.op == "reconstruct")?;
+        if let Some(alignment) = self.beside(layer).alignment {
+            return Some(alignment.views.iter().filter(|v| v.used).map(|view| view.angle_deg).collect());
+        }
+        let name = layer.provenance.inputs.first()?;
+        self.project.from_top().find_map(|other| match &other.content {
+            Content::Scan(scan) if other.name == *name => Some(scan.angles_deg.clone()),
+            _ => None,
+        })
+    }
+
     /// The newest alignment, curve and noise map that belong to a reconstruction.
     pub(super) fn beside(&self, layer: &Layer) -> Beside {
         let judges = |other: &Layer| other.provenance.inputs.first() == Some(&layer.name);

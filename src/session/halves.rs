@@ -62,8 +62,7 @@ impl Session {
                 layer.volume().is_some_and(|v| v.shape() == data.shape() && v.unit == data.unit)
                     && half_of(layer) == Some(half)
                     && (layer.provenance.op != whole.provenance.op
-                        || layer.provenance.inputs == whole.provenance.inputs
-                            && recipe_of(layer) == recipe)
+                        || layer.provenance.inputs == whole.provenance.inputs && recipe_of(layer) == recipe)
             })
         };
         Some([find(0)?.id, find(1)?.id])

@@ -76,6 +76,7 @@ fn a_view_is_left_out_by_a_click_and_the_reconstruction_is_judged_by_its_halves(
         let (_, _, visible) = seen.iter().find(|(_, n, _)| n == name).unwrap();
         assert!(!visible, "{name} is there to judge by, not to look at");
     }
+    harness.get_by_label("Power across the rotation axis");
     click(&mut harness, "Along the axes");
     look(&mut harness, "quality");
     click(&mut harness, "Show the map");
@@ -162,4 +163,30 @@ fn the_scan_is_looked_through_as_a_movie_a_sinogram_and_aligned() {
     harness.get_by_label("Slice XY");
     click(&mut harness, "Show the views");
     harness.get_by_label("Scan view");
+}
+
+#[test]
+fn a_series_is_normalised_sharpened_and_reconstructed_step_by_step() {
+    let mut harness = window([1440.0, 900.0], demo_session());
+    settle(&mut harness);
+    let choose = |harness: &mut Harness<'_, App>, stage: &str, method: &str| {
+        click(harness, stage);
+        if harness.query_by_label("Method").is_none() {
+            click(harness, "More methods");
+        }
+        harness.get_by_label("Method").scroll_to_me();
+        settle(harness);
+        click(harness, "Method");
+        click(harness, method);
+        settle(harness);
+    };
+    let n_layers = |harness: &Harness<'_, App>| harness.state().session().project().layers.len();
+    choose(&mut harness, "Stage Scan", "Normalise");
+    look(&mut harness, "methods_normalise");
+    let before = n_layers(&harness);
+    harness.get_all_by_label("Normalise").last().unwrap().click();
+    settle(&mut harness);
+    assert_eq!(n_layers(&harness), before + 1, "the normalised series");
+    choose(&mut harness, "Stage Align", "Deconvolve");
+    look(&mut harness, "methods_deconvolve");
 }

@@ -2,7 +2,7 @@
 
 use super::super::frame::Cx;
 use super::super::widgets;
-use super::{align, correlate, export, measure, quality, reconstruct, scan, segment};
+use super::{align, correlate, export, measure, methods, quality, reconstruct, scan, segment};
 use crate::ops::Stage;
 
 /// Draws it.
@@ -22,6 +22,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
                 Stage::Correlate => correlate::show(ui, cx),
                 Stage::Export => export::show(ui, cx),
             }
+            methods::show(ui, stage, cx);
             ui.add_space(8.0);
             notes(ui, cx);
         },

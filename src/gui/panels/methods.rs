@@ -1,4 +1,4 @@
-//! The other ways to segment: every operation of the stage with its form, on layers the user chooses.
+//! The other ways to go a step: every operation of a stage with its form, on layers the user chooses.
 //!
 //! What takes labels and gives labels can change the layer in place; anything else gives a new layer.
 
@@ -13,12 +13,13 @@ use crate::project::{Layer, LayerId};
 use crate::session::{Command, Refinement};
 use crate::volume::Mark;
 
-/// Operations that have a place of their own: live classification.
-const ELSEWHERE: [&str; 1] = ["segment"];
+/// Operations that have a place of their own, with nothing else that they could be given here.
+const ELSEWHERE: [&str; 8] = ["segment", "demo", "dose", "fsc", "noise", "measure", "mesh", "correlate"];
 
-/// The operations that are offered.
-fn offered() -> impl Iterator<Item = &'static Op> {
-    ops::registry().iter().copied().filter(|op| op.stage == Stage::Segment && !ELSEWHERE.contains(&op.id))
+/// The operations that are offered in a stage. Alignment and reconstruction are: here they take a series that was
+/// normalised, sharpened or combined before.
+fn offered(stage: Stage) -> impl Iterator<Item = &'static Op> {
+    ops::registry().iter().copied().filter(move |op| op.stage == stage && !ELSEWHERE.contains(&op.id))
 }
 
 /// Whether an operation can change a label layer in place.
@@ -30,15 +31,20 @@ pub(crate) fn refines(op: &Op) -> bool {
         && op.outputs.iter().any(|output| output.kind == Kind::Labels)
 }
 
-/// Draws it.
-pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+/// Draws it, where a stage has more methods and there is something to give them.
+pub(crate) fn show(ui: &mut egui::Ui, stage: Stage, cx: &mut Cx<'_>) {
+    let has_input = |op: &Op| op.inputs.first().is_some_and(|slot| candidates(slot, cx).next().is_some());
+    if !offered(stage).any(has_input) {
+        return;
+    }
+    widgets::divider(ui);
     widgets::fold(ui, "methods", "More methods", false, |ui| {
-        let chosen = cx.view.method.op.and_then(ops::find);
+        let chosen = cx.view.method.op.and_then(ops::find).filter(|op| op.stage == stage);
         egui::ComboBox::from_id_salt("method")
             .selected_text(chosen.map_or("Choose a method", |op| op.label))
             .width(ui.available_width() - 8.0)
             .show_ui(ui, |ui| {
-                for op in offered() {
+                for op in offered(stage) {
                     let entry = ui.selectable_label(cx.view.method.op == Some(op.id), op.label);
                     if entry.on_hover_text(op.summary).clicked() {
                         cx.view.method.op = Some(op.id);

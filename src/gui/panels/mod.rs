@@ -7,6 +7,7 @@ pub(crate) mod correlate;
 pub(crate) mod demo;
 pub(crate) mod export;
 mod fitted;
+pub(crate) mod fourier;
 mod histogram;
 pub(crate) mod inspector;
 pub(crate) mod layers;

@@ -5,7 +5,7 @@ use super::super::state::{self, Dialog};
 use super::super::widgets::plot::{Curve as Line, Plot};
 use super::super::widgets::{self, Button};
 use super::super::{dialogs, icons, theme};
-use super::operation;
+use super::{fourier, operation};
 use crate::measure::fsc::{Criterion, Curve};
 use crate::ops::{self, Data};
 use crate::project::{Content, Layer, LayerId, Project};
@@ -66,7 +66,9 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     // A curve names first what it judges.
     let judges = |layer: &Layer| layer.provenance.inputs.first().is_some_and(|first| first == name);
     let found: Vec<_> = curves(session.project()).collect();
-    let Some(own) = found.iter().position(|(layer, _)| judges(layer)) else { return };
+    let Some(own) = found.iter().position(|(layer, _)| judges(layer)) else {
+        return fourier::show(ui, volume, None, cx);
+    };
     let (layer, curve) = &found[own];
     let other = found.iter().enumerate().find(|(at, _)| *at != own).map(|(_, other)| other);
     widgets::divider(ui);
@@ -77,6 +79,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         widgets::hint(ui, &format!("Thin and grey: {}, for comparison.", before.name));
     }
     noise(ui, name, cx);
+    fourier::show(ui, volume, Some(curve), cx);
     widgets::divider(ui);
     let button = Button::new("Save report…").icon(icons::EXPORT);
     let tooltip = "A page of HTML with slices, shifts, resolution, noise and all parameters";
@@ -181,13 +184,11 @@ fn numbers(ui: &mut egui::Ui, curve: &Curve) {
     widgets::hint(ui, "Full periods; the half pitch is half of each. The halves share the alignment.");
 }
 
-/// The noise map, where there is one: its mean, and a switch that shows it.
-/// The noise map of the volume of this name.
+/// The noise map of the volume of this name, where there is one: its mean, and a switch that shows it.
 fn noise(ui: &mut egui::Ui, volume: &str, cx: &mut Cx<'_>) {
     let session = cx.session;
     let is_its = |layer: &&Layer| {
-        layer.provenance.op == "noise"
-            && layer.provenance.inputs.first().is_some_and(|first| first == volume)
+        layer.provenance.op == "noise" && layer.provenance.inputs.first().is_some_and(|first| first == volume)
     };
     let found = session.project().from_top().find(is_its);
     let Some(layer) = found.filter(|layer| layer.volume().is_some()) else { return };

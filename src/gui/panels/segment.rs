@@ -5,7 +5,7 @@ use super::super::frame::Cx;
 use super::super::state::{self, Request, Tool, ViewState};
 use super::super::widgets::{self, Button};
 use super::super::{icons, theme};
-use super::{classes, methods, operation};
+use super::{classes, operation};
 use crate::ops::{self, Data};
 use crate::project::{Content, LayerId};
 use crate::segment::Validation;
@@ -28,8 +28,6 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         widgets::divider(ui);
         proofread(ui, cx);
     }
-    widgets::divider(ui);
-    methods::show(ui, cx);
 }
 
 fn paint(ui: &mut egui::Ui, cx: &mut Cx<'_>) {

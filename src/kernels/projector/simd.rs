@@ -4,6 +4,8 @@
 //! (views when back projecting, lines of the volume when projecting) is worked off for a run of
 //! sixteen outputs, whose sums stay in registers while the block is added.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 
 use super::super::lanes::{LANES, Lanes, MARGIN};
@@ -13,6 +15,10 @@ use super::geometry::{Prepared, View};
 pub(super) const RUN: usize = 16;
 /// Steps added while a sum stays in registers.
 const BLOCK: usize = 8;
+/// Outputs after which the next block of steps follows: what they read stays in the nearest caches meanwhile.
+const TILE: usize = 64;
+/// Single precision next to this number holds whole numbers only, and its last bits count them.
+const WHOLE: f32 = 12_582_912.0;
 
 /// Where one step reads for each output of a run, and with which two weights.
 #[derive(Clone, Copy)]
@@ -49,9 +55,12 @@ fn fill(taps: &mut Taps, position: f64, increments: &Increments, source: Source,
     let whole = whole.clamp(-1.0e6, 1.0e6) as i32;
     for k in 0..RUN {
         let t = rest + increments[k];
-        let floor = t.floor();
-        let fraction = t - floor;
-        let index = (whole + floor as i32).clamp(-(MARGIN as i32), source.n);
+        // The floor of t: a cast to an integer saturates, which no instruction does for sixteen values at once. At a whole
+        // number it may be the one below; the fraction is then 1, and both taps weigh as they should.
+        let rounded = (t - 0.5) + WHOLE;
+        let fraction = t - (rounded - WHOLE);
+        let below = rounded.to_bits() as i32 - WHOLE.to_bits() as i32;
+        let index = (whole + below).clamp(-(MARGIN as i32), source.n);
         taps.at[k] = (source.first + index * source.scale) as u32;
         taps.weight[k] =
             [(hat.peak - fraction * hat.slope).max(0.0), (hat.peak - (1.0 - fraction) * hat.slope).max(0.0)];
@@ -67,8 +76,10 @@ fn misses(position: f64, increment: f64, n: usize) -> bool {
     high < -1.01 || low > n as f64 + 0.01
 }
 
+/// Adds what the taps see to a run of outputs. The second tap of a pair lies `second` groups after the first; where it
+/// is the next one (`ADJACENT`) the pair is looked up at once.
 #[inline(always)]
-fn accumulate<S: Simd, const N: usize>(
+fn accumulate<S: Simd, const N: usize, const ADJACENT: bool>(
     simd: S,
     out: &mut [S::f32s],
     source: &[S::f32s],
@@ -80,8 +91,11 @@ fn accumulate<S: Simd, const N: usize>(
         let mut far: [S::f32s; N] = [simd.splat_f32s(0.0); N];
         for tap in taps {
             let at = tap.at[k] as usize * N;
-            let a = &source[at..at + N];
-            let b = &source[at + second * N..at + second * N + N];
+            let (a, b) = if ADJACENT {
+                source[at..at + 2 * N].split_at(N)
+            } else {
+                (&source[at..at + N], &source[at + second * N..at + second * N + N])
+            };
             let [weight_a, weight_b] = tap.weight[k];
             let (weight_a, weight_b) = (simd.splat_f32s(weight_a), simd.splat_f32s(weight_b));
             for n in 0..N {
@@ -145,38 +159,53 @@ impl WithSimd for BackBand<'_> {
 
 impl BackBand<'_> {
     #[inline(always)]
-    fn run<S: Simd, const N: usize>(self, simd: S) {
+    fn run<S: Simd, const N: usize>(mut self, simd: S) {
         let geometry = self.geometry;
         let source = registers::<S>(self.sinogram);
         for line in self.out.chunks_exact_mut(self.out_stride) {
             line[self.out_offset..self.out_offset + geometry.width].fill(Lanes::ZERO);
         }
-        let mut taps = [NO_TAPS; BLOCK];
-        for x0 in (0..geometry.width).step_by(RUN) {
-            let n_x = RUN.min(geometry.width - x0);
+        for tile in (0..geometry.width).step_by(TILE) {
             for first_view in (0..geometry.views.len()).step_by(BLOCK) {
-                let last_view = (first_view + BLOCK).min(geometry.views.len());
-                for (row, line) in self.out.chunks_exact_mut(self.out_stride).enumerate() {
-                    let mut n_taps = 0;
-                    for v in first_view..last_view {
-                        let view = &geometry.views[v];
-                        let position = view.column(geometry, self.z0 + row, x0);
-                        if misses(position, view.cos, geometry.n_cols) {
-                            continue;
-                        }
-                        let from = Source {
-                            first: (v * self.sinogram_stride + MARGIN) as i32,
-                            scale: 1,
-                            n: geometry.n_cols as i32,
-                        };
-                        fill(&mut taps[n_taps], position, &view.cos_steps, from, view.hat(self.footprint));
-                        n_taps += 1;
-                    }
-                    let start = self.out_offset + x0;
-                    let out = registers_mut::<S>(&mut line[start..start + n_x]);
-                    accumulate::<S, N>(simd, out, source, &taps[..n_taps], 1);
+                for x0 in (tile..geometry.width.min(tile + TILE)).step_by(RUN) {
+                    self.add_views::<S, N>(simd, source, first_view, x0);
                 }
             }
+        }
+    }
+
+    /// Adds a block of views to a run of voxels in every line of the band.
+    #[inline(always)]
+    fn add_views<S: Simd, const N: usize>(
+        &mut self,
+        simd: S,
+        source: &[S::f32s],
+        first_view: usize,
+        x0: usize,
+    ) {
+        let geometry = self.geometry;
+        let n_x = RUN.min(geometry.width - x0);
+        let last_view = (first_view + BLOCK).min(geometry.views.len());
+        let mut taps = [NO_TAPS; BLOCK];
+        for (row, line) in self.out.chunks_exact_mut(self.out_stride).enumerate() {
+            let mut n_taps = 0;
+            for v in first_view..last_view {
+                let view = &geometry.views[v];
+                let position = view.column(geometry, self.z0 + row, x0);
+                if misses(position, view.cos, geometry.n_cols) {
+                    continue;
+                }
+                let from = Source {
+                    first: (v * self.sinogram_stride + MARGIN) as i32,
+                    scale: 1,
+                    n: geometry.n_cols as i32,
+                };
+                fill(&mut taps[n_taps], position, &view.cos_steps, from, view.hat(self.footprint));
+                n_taps += 1;
+            }
+            let start = self.out_offset + x0;
+            let out = registers_mut::<S>(&mut line[start..start + n_x]);
+            accumulate::<S, N, true>(simd, out, source, &taps[..n_taps], 1);
         }
     }
 }
@@ -234,36 +263,51 @@ impl ForwardViews<'_> {
         }
     }
 
-    /// Adds a strip of the section to the views whose rays step along z (or along x).
+    /// Adds a strip of the section to the views whose rays step along z (or along x), tile by tile of columns, because
+    /// neighbouring views read much the same there.
     #[inline(always)]
     fn strip<S: Simd, const N: usize>(&mut self, simd: S, along_z: bool, start: usize, end: usize) {
+        let n_cols = self.geometry.n_cols;
+        for tile in (0..n_cols).step_by(TILE) {
+            for line in 0..self.out.len() / self.out_stride {
+                if self.geometry.views[self.first_view + line].along_z != along_z {
+                    continue;
+                }
+                for u0 in (tile..n_cols.min(tile + TILE)).step_by(RUN) {
+                    self.add_lines::<S, N>(simd, line, start..end, u0);
+                }
+            }
+        }
+    }
+
+    /// Adds a few lines of the section to a run of columns of a view.
+    #[inline(always)]
+    fn add_lines<S: Simd, const N: usize>(&mut self, simd: S, line: usize, steps: Range<usize>, u0: usize) {
         let geometry = self.geometry;
+        let view = &geometry.views[self.first_view + line];
         let source = registers::<S>(self.section);
+        let (n, second) =
+            if view.along_z { (geometry.width, 1) } else { (geometry.depth, self.section_stride) };
+        let hat = Hat { peak: view.length, slope: view.length };
+        let n_u = RUN.min(geometry.n_cols - u0);
         let mut taps = [NO_TAPS; BLOCK];
-        for (line_index, line) in self.out.chunks_exact_mut(self.out_stride).enumerate() {
-            let view = &geometry.views[self.first_view + line_index];
-            if view.along_z != along_z {
+        let mut n_taps = 0;
+        for step in steps {
+            let position = view.crossing(geometry, u0, step);
+            if misses(position, view.per_column, n) {
                 continue;
             }
-            let n = if along_z { geometry.width } else { geometry.depth };
-            let second = if along_z { 1 } else { self.section_stride };
-            let hat = Hat { peak: view.length, slope: view.length };
-            for u0 in (0..geometry.n_cols).step_by(RUN) {
-                let n_u = RUN.min(geometry.n_cols - u0);
-                let mut n_taps = 0;
-                for step in start..end {
-                    let position = view.crossing(geometry, u0, step);
-                    if misses(position, view.per_column, n) {
-                        continue;
-                    }
-                    let first = self.section_first + if along_z { step * self.section_stride } else { step };
-                    let from = Source { first: first as i32, scale: second as i32, n: n as i32 };
-                    fill(&mut taps[n_taps], position, &view.column_steps, from, hat);
-                    n_taps += 1;
-                }
-                let out = registers_mut::<S>(&mut line[MARGIN + u0..MARGIN + u0 + n_u]);
-                accumulate::<S, N>(simd, out, source, &taps[..n_taps], second);
-            }
+            let first = self.section_first + if view.along_z { step * self.section_stride } else { step };
+            let from = Source { first: first as i32, scale: second as i32, n: n as i32 };
+            fill(&mut taps[n_taps], position, &view.column_steps, from, hat);
+            n_taps += 1;
+        }
+        let start = line * self.out_stride + MARGIN + u0;
+        let (out, taps) = (registers_mut::<S>(&mut self.out[start..start + n_u]), &taps[..n_taps]);
+        if view.along_z {
+            accumulate::<S, N, true>(simd, out, source, taps, second);
+        } else {
+            accumulate::<S, N, false>(simd, out, source, taps, second);
         }
     }
 }
