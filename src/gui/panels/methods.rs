@@ -52,7 +52,7 @@ pub(crate) fn show(ui: &mut egui::Ui, stage: Stage, cx: &mut Cx<'_>) {
                 }
             })
             .response
-            .accessible_name("Method");
+            .accessible_name("Other method");
         if let Some(op) = chosen {
             method(ui, op, cx);
         }
