@@ -14,6 +14,7 @@ use super::scan::normalize_args;
 use super::shell::Shell;
 use crate::base::Unit;
 use crate::base::memory::GIB;
+use crate::gpu::Gpu;
 use crate::io::{self, IoError, RowsTarget, WriteRequest};
 use crate::ops::chain::{self, AlignSource, Chain, Prepared};
 use crate::ops::{Forecast, Provenance, op as ops_op};
@@ -192,8 +193,17 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
         params["half"] = json!(half);
         chain::check_memory(&scan, &params, is_zarr(file), shell.budget)?;
     }
-    let forecast = chain::forecast(&scan, &params)?;
-    if forecast.seconds.is_some_and(|seconds| seconds * halves.len() as f64 >= WORTH_SAYING_SECS) {
+    let mut forecast = chain::forecast(&scan, &params)?;
+    let is_long = |forecast: &Forecast| {
+        forecast.seconds.is_some_and(|seconds| seconds * halves.len() as f64 >= WORTH_SAYING_SECS)
+    };
+    if is_long(&forecast)
+        && let Ok(Some(gpu)) = Gpu::to_compute_on(shell.device())
+    {
+        recon::measure_card(gpu);
+        forecast = chain::forecast(&scan, &params)?;
+    }
+    if is_long(&forecast) {
         shell.say(&forecast_text(&forecast, halves.len()));
     }
     let prepared = shell.run(|context| chain::prepare(context, scan, &chain))?;

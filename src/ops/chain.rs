@@ -187,7 +187,7 @@ pub fn forecast(scan: &Scan, params: &Value) -> Result<Forecast, OpError> {
     let rows = params.rows(n_rows);
     let plan = recon::plan((n_views, n_rows, n_cols), n_used, &scan.angles_deg, &params, rows);
     let plan = plan.map_err(OpError::method)?;
-    Ok(Forecast { bytes: plan.peak_bytes, seconds: Some(plan.seconds(recon::updates_per_second())) })
+    Ok(Forecast { bytes: plan.peak_bytes, seconds: Some(plan.seconds_here(params.method)) })
 }
 
 /// A kept slab takes at least about this long, so that keeping costs little.

@@ -8,9 +8,7 @@ use super::data::{Data, Inputs, Kind};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Choice, Param, ParamKind};
 use crate::gpu::{DeviceChoice, Gpu};
-use crate::recon::{
-    Method, ReconstructParams, Trust, plan, reconstruct_rows_on, updates_per_second, used_views,
-};
+use crate::recon::{Method, ReconstructParams, Trust, measure_card, plan, reconstruct_rows_on, used_views};
 
 const fn choice(value: &'static str, label: &'static str) -> Choice {
     Choice { value, label }
@@ -247,7 +245,7 @@ fn forecast(inputs: &Inputs, params: &Value) -> Result<Forecast, OpError> {
     let n_used = inputs.alignment_or_still("alignment", series).used_indices().len();
     let rows = params.rows(series.n_rows());
     let plan = plan(series.data.dim(), n_used, &series.angles_deg, &params, rows).map_err(OpError::method)?;
-    Ok(Forecast { bytes: plan.peak_bytes, seconds: Some(plan.seconds(updates_per_second())) })
+    Ok(Forecast { bytes: plan.peak_bytes, seconds: Some(plan.seconds_here(params.method)) })
 }
 
 fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {
@@ -278,6 +276,10 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     )
     .map_err(OpError::method)?;
     notes.extend(report.note.clone());
+    // The next forecast is of the card.
+    if let Some(gpu) = gpu.filter(|gpu| report.device.is_some() && !gpu.is_software()) {
+        measure_card(gpu);
+    }
     let mut outcome = Outcome { notes, ..Outcome::of("volume", Data::Volume(Arc::new(volume))) };
     if series.pixel_um.is_none() {
         outcome.notes.push(

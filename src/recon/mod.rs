@@ -39,7 +39,7 @@ pub use calibrate::{CalibrateParams, Calibration, calibrate};
 pub use dual::{Aligned, Dual, DualParams, dual_axis};
 pub use input::used_views;
 pub use params::{Half, Mask, Method, ReconstructParams, Sample, Weighting};
-pub use plan::{Plan, plan, updates_per_second};
+pub use plan::{Plan, measure_card, plan, updates_per_second};
 pub use running::Running;
 pub use validity::{Trust, Validity, validity};
 pub use weights::angular_weights;

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use super::fbp::extra_columns;
 use super::sirt::section_size;
 use super::{Mask, Method, ReconError, ReconstructParams, Sample};
+use crate::gpu::Gpu;
 use crate::kernels::lanes::{LANES, LanePlane};
 use crate::kernels::projector::SlabProjector;
 
@@ -13,6 +14,11 @@ use crate::kernels::projector::SlabProjector;
 const DENOISING: u64 = 40;
 /// Steps of CGLS that a scan usually needs.
 const USUAL_STEPS: u64 = 12;
+/// Values that a thread filters or puts in place a second, about.
+const VALUES_PER_SECOND: f64 = 1.0e8;
+
+/// Updates a second of the graphics card, once it was measured.
+static CARD_RATE: OnceLock<Option<f64>> = OnceLock::new();
 
 /// Size, memory and work of a reconstruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +36,36 @@ impl Plan {
     pub fn seconds(&self, updates_per_second: f64) -> f64 {
         self.updates as f64 / updates_per_second.max(1.0)
     }
+
+    /// Seconds it will take on this machine: on the graphics card if one was measured and the method can use it, else on
+    /// all cores.
+    pub fn seconds_here(&self, method: Method) -> f64 {
+        let card = match method {
+            Method::Fbp | Method::Sirt => CARD_RATE.get().copied().flatten(),
+            Method::Cgls | Method::Tv => None,
+        };
+        card.map_or_else(|| self.seconds(updates_per_second()), |rate| self.seconds_on_card(method, rate))
+    }
+
+    /// Seconds on a card that makes `rate` updates a second, while the processor gathers and filters rows and takes
+    /// results over.
+    fn seconds_on_card(&self, method: Method, rate: f64) -> f64 {
+        let [depth, n_rows, width] = self.shape;
+        let filtered = if method == Method::Fbp { self.updates as f64 / depth.max(1) as f64 } else { 0.0 };
+        let values = filtered + (depth * n_rows * width) as f64;
+        self.seconds(rate).max(values / (VALUES_PER_SECOND * rayon::current_num_threads() as f64))
+    }
 }
 
 /// Voxel updates a second on all cores of this machine, measured once a process on this thread (some 30 ms).
 pub fn updates_per_second() -> f64 {
     static RATE: OnceLock<f64> = OnceLock::new();
     *RATE.get_or_init(|| SlabProjector::updates_per_second() * rayon::current_num_threads() as f64)
+}
+
+/// Measures this graphics device, once a process, so that forecasts are of it; some 0.1 s.
+pub fn measure_card(gpu: &Gpu) {
+    let _ = CARD_RATE.get_or_init(|| super::card::updates_per_second(gpu));
 }
 
 /// Plans the reconstruction of rows `rows` from `n_used` views of a series of shape `(views, rows, columns)`.
@@ -101,4 +131,19 @@ pub fn plan(
         }
     };
     Ok(Plan { shape: [depth, rows.len(), n_cols], peak_bytes: input + output + slab, updates })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_is_waited_for_or_the_processor_beside_it() {
+        let plan = Plan { shape: [500, 1024, 1024], peak_bytes: 0, updates: 500 * 1024 * 1024 * 131 };
+        // 69 G updates.
+        assert!((plan.seconds_on_card(Method::Sirt, 1.0e9) - 68.7).abs() < 0.1);
+        let threads = rayon::current_num_threads() as f64;
+        let (fbp, sirt) = (plan.seconds_on_card(Method::Fbp, 1e15), plan.seconds_on_card(Method::Sirt, 1e15));
+        assert!((fbp * threads - 6.6).abs() < 0.1 && (sirt * threads - 5.2).abs() < 0.1, "{fbp} {sirt}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Buffers and shaders of one reconstruction on a device.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
 use ndarray::ArrayViewMut3;
 use rayon::prelude::*;
@@ -18,6 +19,8 @@ const SECTION_BYTES: u64 = 512 << 20;
 const LANDING_BYTES: u64 = 128 << 20;
 /// Bytes of a group of rows.
 const GROUP_BYTES: u64 = size_of::<Lanes>() as u64;
+/// How long a device that says it is done may keep a result to itself.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Columns of a tile of the forward projector, voxels along each edge of one of the back projector.
 const TILE_COLUMNS: usize = 64;
 const TILE_VOXELS: usize = 8;
@@ -71,6 +74,7 @@ pub(super) struct Card<'g> {
 /// A slab on its way back.
 pub(super) struct Landing {
     number: usize,
+    submission: wgpu::SubmissionIndex,
     told: mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>,
 }
 
@@ -341,7 +345,7 @@ impl<'g> Card<'g> {
             let line = section_first as usize + (z0 + z) * section_stride as usize + x0;
             (plane * section_plane as usize + line) as u64 * GROUP_BYTES
         };
-        feed.submit_with(|encoder| {
+        let submission = feed.submit_with(|encoder| {
             for plane in 0..self.n_planes {
                 for z in 0..depth {
                     let to = ((plane * depth + z) * width) as u64 * GROUP_BYTES;
@@ -357,7 +361,7 @@ impl<'g> Card<'g> {
             });
         })
         .map_err(CardError::Lost)?;
-        Ok(Landing { number, told })
+        Ok(Landing { number, submission, told })
     }
 
     /// Waits for a slab and writes it into its rows, times `scale`.
@@ -368,16 +372,10 @@ impl<'g> Card<'g> {
         mut rows: ArrayViewMut3<'_, f32>,
     ) -> Result<(), CardError> {
         let lost = |error: &dyn std::fmt::Display| CardError::Lost(error.to_string());
-        let mapped = loop {
-            match landing.told.try_recv() {
-                Ok(mapped) => break mapped,
-                Err(mpsc::TryRecvError::Disconnected) => return Err(lost(&"a result was given up")),
-                Err(mpsc::TryRecvError::Empty) => {
-                    self.gpu.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| lost(&e))?;
-                }
-            }
-        };
-        mapped.map_err(|e| lost(&e))?;
+        // What was submitted later goes on.
+        let wait = wgpu::PollType::Wait { submission_index: Some(landing.submission), timeout: None };
+        self.gpu.device.poll(wait).map_err(|e| lost(&e))?;
+        landing.told.recv_timeout(PATIENCE).map_err(|e| lost(&e))?.map_err(|e| lost(&e))?;
         let source = &self.landings[landing.number % 2];
         let Window { depth, width, .. } = self.window;
         {
@@ -420,7 +418,7 @@ impl<'g> Card<'g> {
         })
         .map_err(CardError::Lost)?;
         self.gpu.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| lost(&e))?;
-        told.recv().map_err(|e| lost(&e))?.map_err(|e| lost(&e))?;
+        told.recv_timeout(PATIENCE).map_err(|e| lost(&e))?.map_err(|e| lost(&e))?;
         let mapped = landing.slice(..).get_mapped_range().map_err(|e| lost(&e))?;
         let groups: &[[f32; LANES]] = bytemuck::try_cast_slice(&mapped).map_err(|e| lost(&e))?;
         Ok(groups.to_vec())

@@ -111,11 +111,11 @@ impl<'a> Feed<'a> {
         Ok(())
     }
 
-    /// Submits what was added, then `more`; waits until the device has few pieces left.
+    /// Submits what was added, then `more`; waits until the device has few pieces left. Returns what it is waited for by.
     pub(super) fn submit_with(
         &mut self,
         more: impl FnOnce(&mut wgpu::CommandEncoder),
-    ) -> Result<(), CardError> {
+    ) -> Result<wgpu::SubmissionIndex, CardError> {
         self.progress.check()?;
         let submission = watched(self.gpu, || {
             if !self.told.is_empty() {
@@ -135,19 +135,24 @@ impl<'a> Feed<'a> {
             self.gpu.queue.submit([encoder.finish()])
         })
         .map_err(CardError::Lost)?;
-        self.under_way.push_back(Piece { submission, updates: self.updates, since: Instant::now() });
+        let under_way = submission.clone();
+        self.under_way.push_back(Piece {
+            submission: under_way,
+            updates: self.updates,
+            since: Instant::now(),
+        });
         self.told.clear();
         self.dispatches.clear();
         self.updates = 0.0;
         while self.under_way.len() > AHEAD {
             self.wait_for_oldest()?;
         }
-        Ok(())
+        Ok(submission)
     }
 
     /// Submits what was added.
     pub(super) fn submit(&mut self) -> Result<(), CardError> {
-        self.submit_with(|_| ())
+        self.submit_with(|_| ()).map(drop)
     }
 
     fn wait_for_oldest(&mut self) -> Result<(), CardError> {

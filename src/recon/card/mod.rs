@@ -15,6 +15,8 @@ mod device;
 mod feed;
 mod place;
 
+use std::time::{Duration, Instant};
+
 use ndarray::{ArrayViewMut3, Axis};
 
 use super::ReconstructParams;
@@ -88,8 +90,9 @@ impl<'v> Slabs<'_, 'v> {
         number: usize,
         rows: ArrayViewMut3<'v, f32>,
     ) -> Result<(), CardError> {
+        let landing = self.card.land(feed, number)?;
         self.take()?;
-        self.before = Some((self.card.land(feed, number)?, rows));
+        self.before = Some((landing, rows));
         Ok(())
     }
 }
@@ -184,7 +187,7 @@ pub(super) fn sirt(
             input.fill(progress, &slab_rows, &order, &mut plane, || (), copy)?;
             card.send(&card.measured, index, &plane)?;
         }
-        feed.submit_with(|encoder| encoder.clear_buffer(&card.section, 0, None))?;
+        let _ = feed.submit_with(|encoder| encoder.clear_buffer(&card.section, 0, None))?;
         for _ in 0..sweeps {
             for group in &groups {
                 feed.add(&card.along_rays(&card.compare, group.first, group.n))?;
@@ -231,6 +234,44 @@ fn weigh<'a>(
         feed.add(&card.over_voxels(&card.weigh, [group.first, group.n], group.weights_at, relaxation))?;
     }
     feed.submit()
+}
+
+/// Updates a second of both directions on this device, by a short trial; none where it fails.
+pub(super) fn updates_per_second(gpu: &Gpu) -> Option<f64> {
+    const TRIAL: Duration = Duration::from_millis(20);
+    let angles: Vec<f64> = (0..30).map(|i| -60.0 + 4.0 * f64::from(i)).collect();
+    let geometry = ParallelGeometry::new(&angles, 256);
+    let window = Window { z0: 0, x0: 0, depth: 1, width: 1 };
+    let footprint = Footprint::Matched;
+    let wants = Wants { geometry: &geometry, footprint, window, n_slabs: 4, subsets: 0, room: u64::MAX };
+    let card = Card::new(gpu, &wants).ok()?;
+    let progress = Progress::new();
+    let mut feed = Feed::new(gpu, &progress, &card.params);
+    let mut times = 1;
+    loop {
+        // The first time warms up.
+        let begun = Instant::now();
+        let mut updates = 0.0;
+        for _ in 0..times {
+            let works = [
+                card.along_rays(&card.project, 0, angles.len()),
+                card.over_voxels(&card.smear, [0, angles.len()], 0, 0.0),
+            ];
+            for work in works {
+                updates += f64::from(work.tiles) * work.updates;
+                feed.add(&work).ok()?;
+            }
+        }
+        feed.submit().ok()?;
+        if !gpu.wait() {
+            return None;
+        }
+        let took = begun.elapsed();
+        if times > 1 && took > TRIAL {
+            return Some(updates / took.as_secs_f64());
+        }
+        times *= 2;
+    }
 }
 
 fn fill_ones(plane: &mut LanePlane) {

@@ -6,7 +6,7 @@ use super::*;
 use crate::base::MemoryBudget;
 use crate::gpu::DeviceChoice;
 use crate::kernels::projector::{back_project, project};
-use crate::recon::{Mask, Method, ReconError, Sample, reconstruct_rows, reconstruct_rows_on};
+use crate::recon::{Mask, Method, ReconError, Sample, plan, reconstruct_rows, reconstruct_rows_on};
 use crate::volume::{Alignment, TiltSeries, ViewShift};
 
 /// A device to compute on, a software driver included; `None`, with a word about it, where there is none.
@@ -173,9 +173,12 @@ fn shift(alignment: &mut Alignment) {
 
 /// Device and processor agree to 1e-3 of range, the bar of the reconstruction.
 fn check(gpu: &Gpu, scan: &(TiltSeries, Alignment), params: &ReconstructParams) {
+    check_within(gpu, scan, params, 4 << 30);
+}
+
+fn check_within(gpu: &Gpu, scan: &(TiltSeries, Alignment), params: &ReconstructParams, bytes: u64) {
     let (series, alignment) = scan;
-    let (rows, budget, progress) =
-        (params.rows(series.n_rows()), MemoryBudget::from_gib(4.0), Progress::new());
+    let (rows, budget, progress) = (params.rows(series.n_rows()), MemoryBudget { bytes }, Progress::new());
     let (expected, report) =
         reconstruct_rows(&progress, series, alignment, params, budget, rows.clone()).unwrap();
     assert_eq!(report.device, None, "the processor made it");
@@ -274,7 +277,12 @@ fn several_slabs_in_a_row_are_all_right() {
     let result = (20 * 20 * LANES * size_of::<f32>()) as u64;
     // Two results come back at a time.
     assert_eq!([0, 7, 8, 11].map(|n| n_planes(n * result)), [2, 2, 4, 4], "fewer where memory is short");
-    check(gpu, &scan, &sirt(2));
+    // With no room left two planes at a time: three slabs, the last of which is half empty.
+    let n_views = scan.1.views.len();
+    for params in [sirt(2), ReconstructParams::default()] {
+        let plan = plan(scan.0.data.dim(), n_views, &scan.0.angles_deg, &params, 0..70).unwrap();
+        check_within(gpu, &scan, &params, plan.peak_bytes);
+    }
 }
 
 #[test]
@@ -302,6 +310,13 @@ fn a_cancel_is_answered_and_nothing_is_made() {
     assert!(matches!(result, Err(ReconError::Cancelled(_))), "{result:?}");
     // Half a second is the bar; a software driver on a machine that does other things may take longer.
     assert!(waited.as_secs_f64() < 2.0, "{waited:?}");
+}
+
+#[test]
+fn a_device_is_measured_by_a_short_trial() {
+    let Some(gpu) = device() else { return };
+    let rate = updates_per_second(gpu).unwrap();
+    assert!((1.0e6..1.0e14).contains(&rate), "{rate}");
 }
 
 #[test]
