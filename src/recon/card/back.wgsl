@@ -52,30 +52,65 @@ struct Sums {
     b: vec4<f32>,
 }
 
+// The two columns of a view that a voxel sees.
+struct Tap {
+    at: i32,
+    near: f32,
+    far: f32,
+    column: i32,
+}
+
+// What voxel i along x, j along z sees of a view, whose first column lies at `origin`. Beside the columns lies a margin of zeros.
+fn tap(view: u32, i: f32, j: f32, n: i32, origin: u32) -> Tap {
+    let way = views[view].seen;
+    let place = way.exact.x + i * way.exact.y + j * way.exact.z;
+    let whole = floor(place);
+    let rest = (place - whole) + (way.rest.x + i * way.rest.y + j * way.rest.z);
+    let more = floor(rest);
+    let column = clamp(i32(whole + more), -2, n);
+    let t = rest - more;
+    let peak = way.exact.w;
+    let slope = peak * peak;
+    return Tap(i32(origin) + column * 4, max(peak - t * slope, 0.0), max(peak - (1.0 - t) * slope, 0.0), column);
+}
+
+fn is_seen(column: i32, n: i32) -> bool {
+    return column >= -1 && column < n;
+}
+
 fn over_views(z: u32, x: u32, quad: u32, plane: u32) -> Sums {
     var sums = Sums(vec4<f32>(), vec4<f32>());
     let n = i32(params.n_cols);
     let second = i32(params.sino_plane * 4u);
+    let stride = params.sino_stride * 4u;
+    let first = params.first_view;
+    let end = first + params.n_views;
     let i = f32(x);
     let j = f32(z);
-    for (var view = params.first_view; view < params.first_view + params.n_views; view++) {
-        let way = views[view].seen;
-        let place = way.exact.x + i * way.exact.y + j * way.exact.z;
-        let whole = floor(place);
-        let rest = (place - whole) + (way.rest.x + i * way.rest.y + j * way.rest.z);
-        let more = floor(rest);
-        let column = i32(whole + more);
-        if column < -1 || column >= n {
+    var line = (plane * params.sino_plane + first * params.sino_stride + MARGIN) * 4u + quad;
+    // Two views at a time, so that the loads of both are under way; the last of an odd number is its own second.
+    for (var view = first; view < end; view += 2u) {
+        let is_pair = view + 1u < end;
+        let one = tap(view, i, j, n, line);
+        var two = tap(view + u32(is_pair), i, j, n, line + select(0u, stride, is_pair));
+        line += 2u * stride;
+        if !is_seen(one.column, n) && !is_seen(two.column, n) {
             continue;
         }
-        let t = rest - more;
-        let slope = way.exact.w * way.exact.w;
-        let near = max(way.exact.w - t * slope, 0.0);
-        let far = max(way.exact.w - (1.0 - t) * slope, 0.0);
-        let line = i32((plane * params.sino_plane + view * params.sino_stride + MARGIN) * 4u + quad);
-        let at = line + column * 4;
-        sums.a += near * sino[at] + far * sino[at + 4];
-        sums.b += near * sino[at + second] + far * sino[at + second + 4];
+        two.near = select(0.0, two.near, is_pair);
+        two.far = select(0.0, two.far, is_pair);
+        let one_near = sino[one.at];
+        let one_far = sino[one.at + 4];
+        let one_near_b = sino[one.at + second];
+        let one_far_b = sino[one.at + second + 4];
+        let two_near = sino[two.at];
+        let two_far = sino[two.at + 4];
+        let two_near_b = sino[two.at + second];
+        let two_far_b = sino[two.at + second + 4];
+        sums.a += one.near * one_near + one.far * one_far;
+        sums.b += one.near * one_near_b + one.far * one_far_b;
+        sums.a += two.near * two_near + two.far * two_far;
+        sums.b += two.near * two_near_b + two.far * two_far_b;
     }
     return sums;
 }
