@@ -8,6 +8,7 @@ pub mod fft3;
 pub mod filter;
 pub mod flood;
 pub mod lanes;
+pub mod lens;
 pub mod max_flow;
 pub mod overlap;
 pub mod projector;

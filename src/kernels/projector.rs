@@ -10,6 +10,7 @@
 //! Cost: depth · width · views interpolations a row. Memory: one slab of sixteen rows of the section
 //! and of the projections beside input and output. Results do not depend on the number of threads.
 
+mod bands;
 mod geometry;
 mod simd;
 
@@ -24,6 +25,7 @@ use crate::base::{Cancelled, Progress};
 use geometry::Prepared;
 use simd::{BackBand, ForwardViews};
 
+pub use bands::{BandProjector, Bands};
 pub use geometry::ParallelGeometry;
 pub use simd::Footprint;
 

@@ -34,6 +34,9 @@ thickness or by a slab as mask (found from the thinnest ice of the field where i
 between the cells is thinner than they are), and use a hundred sweeps of SIRT or more (the default), CGLS or total variation. \
 Where all is embedded in ice, its absorption as minimum brings the values of a cell closer still.
 
+Where a cell is deeper than the depth of field, CGLS can project through the lens (`--zone-nm`): what lies out of focus in a \
+view is blurred by the transfer function of its distance, and so is found sharp. Energy is that of the scan, else 520 eV.
+
 On a graphics card, where there is one, filtered back-projection and SIRT are made there, with the same footprint: within a \
 thousandth of the range of what the processor makes. `--device cpu` gives the same bits everywhere; CGLS and total \
 variation are always the processor's. The record of the result names the card.
@@ -154,6 +157,25 @@ Fatemi (1992) by FISTA (Beck and Teboulle 2009).",
             ParamKind::Choice(&[choice("equal", "All rays alike"), choice("photons", "By photons")]),
             "What each ray counts in CGLS: by photons is exp(-absorbance), the inverse variance of their noise",
         )
+        .only_with("method", &["cgls"])
+        .advanced(),
+        Param::new(
+            "zone_nm",
+            "Outermost zone",
+            ParamKind::Float { min: 5.0, max: 500.0 },
+            "Width of the outermost zone of the objective: CGLS then takes into account that what is out of focus is seen blurred, with all rows in memory at once. Left empty, all is taken to be in focus",
+        )
+        .unit("nm")
+        .optional()
+        .only_with("method", &["cgls"])
+        .advanced(),
+        Param::new(
+            "focus_um",
+            "Focus",
+            ParamKind::Float { min: -100.0, max: 100.0 },
+            "How far along the beam from the rotation axis the microscope was focused, away from the viewer at 0°; counts where the outermost zone is given",
+        )
+        .unit("µm")
         .only_with("method", &["cgls"])
         .advanced(),
         Param::new(

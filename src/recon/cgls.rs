@@ -22,7 +22,7 @@ use crate::kernels::lanes::{LANES, LanePlane, Lanes};
 use crate::kernels::projector::{Footprint, SlabProjector};
 
 /// How long each ray runs through the domain, one line of columns per view.
-fn ray_lengths(
+pub(super) fn ray_lengths(
     progress: &Progress,
     projector: &SlabProjector,
     domain: &Domain,
@@ -54,11 +54,11 @@ pub(super) struct Solver<'a> {
 }
 
 /// Steps without a better prediction after which the search ends.
-const PATIENCE: u32 = 2;
+pub(super) const PATIENCE: u32 = 2;
 /// Every so many views one is left out of the sample.
-const LEFT_OUT: usize = 8;
+pub(super) const LEFT_OUT: usize = 8;
 
-fn is_left_out(every: Option<usize>, view: usize) -> bool {
+pub(super) fn is_left_out(every: Option<usize>, view: usize) -> bool {
     every.is_some_and(|every| view % every == every / 2)
 }
 
@@ -250,7 +250,7 @@ pub(super) fn cgls(
 }
 
 /// The residual that counts as noise, as a share of its variance: the unknowns take up the rest.
-const DISCREPANCY: f64 = 0.9;
+pub(super) const DISCREPANCY: f64 = 0.9;
 
 impl Solver<'_> {
     /// The number of steps that is best for the sample: one view of eight is left out, and steps end where the others

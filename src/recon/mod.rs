@@ -10,10 +10,12 @@ mod aligned;
 pub mod calibrate;
 mod card;
 mod cgls;
+mod depth;
 mod domain;
 mod dual;
 mod fbp;
 mod input;
+mod lens;
 mod mask;
 mod noise;
 mod params;
@@ -32,10 +34,15 @@ use serde::Serialize;
 
 use crate::base::{Cancelled, MemoryBudget, MemoryError, Progress, Unit};
 use crate::gpu::Gpu;
+use crate::kernels::lens::Lens;
 use crate::volume::{Alignment, TiltSeries, Volume};
+
+/// Photon energy where it is not known, in eV.
+const USUAL_EV: f64 = 520.0;
 
 pub use aligned::{ViewResidual, aligned_series, reproject, residuals};
 pub use calibrate::{CalibrateParams, Calibration, calibrate};
+pub use depth::Depth;
 pub use dual::{Aligned, Dual, DualParams, dual_axis};
 pub use input::used_views;
 pub use params::{Half, Mask, Method, ReconstructParams, Sample, Weighting};
@@ -126,6 +133,9 @@ pub struct Report {
     /// The mask: [middle, thickness] of a slab or [radius] of a capillary, in voxels of the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mask_voxels: Option<Vec<f64>>,
+    /// How depth of field was taken into account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depth: Option<Depth>,
     /// How far the values can be trusted.
     pub lac: Validity,
     /// Name of the graphics device that made it; none where the processor did.
@@ -206,6 +216,7 @@ pub fn reconstruct_rows_on(
             .then_some(params.subsets(limited).min(input.n_views()) as u32),
         noise: None,
         mask_voxels: None,
+        depth: None,
         lac: validity(params, &input.angles_deg, series.pixel_um.is_some()),
         device: None,
         note: None,
@@ -227,8 +238,15 @@ pub fn reconstruct_rows_on(
         let mut volume = data.view_mut();
         match params.method {
             Method::Cgls => {
-                let (steps, noise) =
-                    cgls::cgls(progress, &input, params, &domain, sweeps, per_voxel, volume)?;
+                let optics = optics(params, series, &domain, &input)?;
+                report.depth = optics.as_ref().map(depth::Optics::report);
+                let (steps, noise) = match &optics {
+                    None => cgls::cgls(progress, &input, params, &domain, sweeps, per_voxel, volume)?,
+                    Some(optics) => {
+                        let limits = depth::Limits { most: sweeps, budget, per_voxel };
+                        depth::cgls(progress, &input, params, &domain, optics, limits, volume)?
+                    }
+                };
                 (report.iterations, report.noise) = (Some(steps), Some(noise));
             }
             Method::Tv => {
@@ -249,6 +267,25 @@ pub fn reconstruct_rows_on(
     let mut volume = Volume::new(data, voxel_um.map(|v| [v; 3]), unit);
     volume.origin_um = origin_um(series, params, rows.start, depth);
     Ok((volume, report))
+}
+
+/// What the lens does, where it is to be taken into account.
+fn optics(
+    params: &ReconstructParams,
+    series: &TiltSeries,
+    domain: &domain::Domain,
+    input: &input::Input<'_>,
+) -> Result<Option<depth::Optics>, ReconError> {
+    let Some(zone_nm) = params.zone_nm else { return Ok(None) };
+    let pixel_um = series.pixel_um.filter(|um| *um > 0.0).ok_or_else(|| {
+        ReconError::Volume(
+            "depth of field needs the pixel size, which is unknown: give it (--pixel-size), or leave zone_nm empty"
+                .to_owned(),
+        )
+    })?;
+    let lens = Lens::new(zone_nm, series.energy_ev.filter(|ev| *ev > 0.0).unwrap_or(USUAL_EV));
+    let voxel_um = pixel_um * f64::from(params.bin);
+    Ok(Some(depth::Optics::new(lens, params.focus_um, voxel_um, domain, input)))
 }
 
 /// Tries the device that is given; whether it has done all. The report says so, or why not.

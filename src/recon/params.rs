@@ -96,6 +96,11 @@ pub struct ReconstructParams {
     pub nonnegative: bool,
     /// What each ray counts in CGLS.
     pub weights: Weighting,
+    /// Width of the outermost zone of the objective in nm, 5 to 500: CGLS then takes into account that what is out of focus is
+    /// seen blurred; nothing is blurred where not given.
+    pub zone_nm: Option<f64>,
+    /// How far along the beam from the rotation axis the microscope was focused, in µm.
+    pub focus_um: f64,
     /// Weight of total variation in multiples of the noise found in the views, 0.01 to 100.
     pub strength: f64,
     /// Least absorption inside the sample in 1/µm (1/voxel where the pixel size is unknown), for SIRT and total variation; 0 or
@@ -135,6 +140,8 @@ impl Default for ReconstructParams {
             relaxation: 1.0,
             nonnegative: true,
             weights: Weighting::Equal,
+            zone_nm: None,
+            focus_um: 0.0,
             strength: 1.0,
             minimum: None,
             mask: Mask::None,
@@ -206,6 +213,9 @@ impl ReconstructParams {
         check(offset.abs() <= 1.0e5, "mask_offset", offset.to_string(), "±100000")?;
         let step = self.relaxation;
         check(step > 0.0 && step < 2.0, "relaxation", step.to_string(), "0 to 2, both excluded")?;
+        let zone = self.zone_nm.unwrap_or(40.0);
+        check((5.0..=500.0).contains(&zone), "zone_nm", zone.to_string(), "5..=500")?;
+        check(self.focus_um.abs() <= 100.0, "focus_um", self.focus_um.to_string(), "±100")?;
         check((1..=16).contains(&self.bin), "bin", self.bin.to_string(), "1..=16")?;
         let thickness = self.thickness.unwrap_or(1);
         check((1..=65_536).contains(&thickness), "thickness", thickness.to_string(), "1..=65536")?;

@@ -12,6 +12,8 @@ use crate::kernels::projector::SlabProjector;
 
 /// What one proximal map of total variation costs at a voxel, in updates.
 const DENOISING: u64 = 40;
+/// What an update costs where each distance from focus is blurred by itself, in plain ones.
+const THROUGH_A_LENS: u64 = 18;
 /// Steps of CGLS that a scan usually needs.
 const USUAL_STEPS: u64 = 12;
 /// Values that a thread filters or puts in place a second, about.
@@ -114,6 +116,11 @@ pub fn plan(
             // Ray and voxel weights of a subset are found with a second section.
             let slab = match method {
                 Method::Tv => planes(6, 2),
+                // The size of the halo and the number of bands follow from the lens; admitted again when they are known.
+                Method::Cgls if params.zone_nm.is_some() => {
+                    let halo = 2 * LANES;
+                    super::depth::bytes(rows.len() + 2 * halo, n_cols + 2 * halo, n_used, [deep, wide], 10)
+                }
                 Method::Sirt if params.mask == Mask::None || params.mask_size.is_some() => planes(2, 2),
                 _ => planes(4, 5),
             };
@@ -122,6 +129,10 @@ pub fn plan(
                 Method::Tv => {
                     let denoising = DENOISING * (deep * wide * subsets) as u64;
                     super::tv::slabs(&rows).len() as u64 * LANES as u64 * sweeps * (sweep + denoising)
+                }
+                Method::Cgls if params.zone_nm.is_some() => {
+                    let rows = n_slabs_rows + 2 * LANES as u64 + 4 * super::depth::MOST_HALO as u64;
+                    rows * sweeps.min(USUAL_STEPS) * sweep * THROUGH_A_LENS
                 }
                 // Of the sample, and of all rows until the noise comes in.
                 Method::Cgls => (n_slabs_rows + LANES as u64) * sweeps.min(USUAL_STEPS) * sweep,

@@ -66,15 +66,15 @@ pub(super) struct Prepared {
     pub(super) depth: usize,
     pub(super) width: usize,
     centre_u: f64,
-    centre_z: f64,
-    centre_x: f64,
+    pub(super) centre_z: f64,
+    pub(super) centre_x: f64,
 }
 
 /// One view of a prepared geometry.
 #[derive(Debug, Clone)]
 pub(super) struct View {
     pub(super) cos: f64,
-    sin: f64,
+    pub(super) sin: f64,
     shift: f64,
     /// Rays step along z, one sample a line; otherwise along x. The steeper axis is taken.
     pub(super) along_z: bool,
