@@ -4,7 +4,7 @@ use ndarray::{Array2, Array3, Axis};
 use rayon::prelude::*;
 
 use super::background::median;
-use super::normalize::FrameMean;
+use super::params::FrameMean;
 use crate::volume::AnyArray;
 use crate::volume::any::Voxel;
 use crate::with_array;

@@ -3,15 +3,14 @@
 mod background;
 mod fields;
 mod flats;
-pub mod normalize;
+mod normalize;
 mod optics;
 mod pairs;
+mod params;
 mod stripes;
 mod wavelet;
 
 pub use flats::FlatFit;
-pub use normalize::{
-    FitFlats, FrameMean, Intensity, NormalizeParams, NormalizeReport, PrepError, StripeMethod,
-    learning_frames, normalize,
-};
+pub use normalize::{learning_frames, normalize};
 pub use optics::{DeconvolveParams, Lens, OpticsError, deconvolve};
+pub use params::{FitFlats, FrameMean, Intensity, NormalizeParams, NormalizeReport, PrepError, StripeMethod};
