@@ -72,6 +72,13 @@ impl Level {
         [shift_px[0] / self.bin as f64, (shift_px[1] + self.middle_px) / self.bin as f64]
     }
 
+    /// Every `step`th view alone.
+    pub(super) fn every(&self, step: usize) -> Self {
+        let angles_deg = self.angles_deg.iter().step_by(step).copied().collect();
+        let views = self.views.slice(ndarray::s![..;step, .., ..]).to_owned();
+        Self { views, angles_deg, filter: self.filter.clone(), ..*self }
+    }
+
     /// The same views read turned by `rotation_deg` about the middle: `turned(p) = view(R (p - c) + c)`.
     pub(super) fn turned(&self, progress: &Progress, rotation_deg: f64) -> Result<Self, Cancelled> {
         let (sin, cos) = rotation_deg.to_radians().sin_cos();

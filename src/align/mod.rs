@@ -65,7 +65,7 @@ pub struct AlignParams {
     pub bead_px: Option<f64>,
     /// Side of the patches in pixels, 16 to 4096; unset: a fifth of the shorter side of the views.
     pub patch_px: Option<usize>,
-    /// Whether the direction of the rotation axis in the plane of the views is looked for, at full rotation without beads.
+    /// Whether the direction of the rotation axis in the plane of the views is looked for, without beads.
     pub direction: bool,
 }
 
@@ -330,12 +330,21 @@ fn align_all(
         levels.push(Level::new(progress, series, bin)?);
         progress.advance(1);
     }
+    let common = if params.direction { common_direction(progress, &levels)? } else { 0.0 };
+    let mut start = start;
+    if common != 0.0 {
+        for level in &mut levels {
+            *level = level.turned(progress, common)?;
+        }
+        start = start.map(|shifts| direction::turned(&shifts, common));
+    }
     let found = match params.method {
         Method::Axis => axis_only(progress, &levels)?,
         _ => every_view(progress, &levels, start, params.cycles)?,
     };
-    let (rotation_deg, (shifts, method, score, _)) =
+    let (more, (shifts, method, score, _)) =
         if params.direction { with_direction(progress, &levels, found, params)? } else { (0.0, found) };
+    let rotation_deg = common + more;
     let (sin, cos) = rotation_deg.to_radians().sin_cos();
     let views = shifts.iter().zip(&series.angles_deg).enumerate();
     // Shifts of views that were read turned, in views as they are: `R shift`.
@@ -460,7 +469,21 @@ fn every_view(
     Ok((shifts, method, score, trust))
 }
 
-/// Looks for the direction of the axis and aligns views that are read turned by it, if it is surely not 0.
+/// The direction of the axis at limited tilt where it is surely not 0, in degrees; else 0.
+fn common_direction(progress: &Progress, levels: &[Level]) -> Result<f64, AlignError> {
+    let Some(finest) = levels.last().filter(|level| !level.full_rotation) else { return Ok(0.0) };
+    let shifts = profiles::start(progress, finest)?;
+    let found = direction::by_common_line(progress, levels, &shifts)?;
+    Ok(found.filter(|[angle, error]| is_turned(finest, *angle, *error)).map_or(0.0, |[angle, _]| angle))
+}
+
+/// Whether a direction is surely not 0 and makes a difference at the edges.
+fn is_turned(level: &Level, angle_deg: f64, error_deg: f64) -> bool {
+    let edge_px = 0.5 * (level.n_cols().max(level.n_rows()) * level.bin) as f64;
+    (angle_deg.to_radians() * edge_px).abs() >= LEAST_TURN_PX && angle_deg.abs() >= SURE * error_deg
+}
+
+/// Looks for the direction of the axis at full rotation and aligns views that are read turned by it, if it is surely not 0.
 fn with_direction(
     progress: &Progress,
     levels: &[Level],
@@ -469,8 +492,7 @@ fn with_direction(
 ) -> Result<(f64, Found), AlignError> {
     let Some([first, error]) = direction::find(progress, levels, &found.0)? else { return Ok((0.0, found)) };
     let Some(finest) = levels.last() else { return Ok((0.0, found)) };
-    let edge_px = 0.5 * (finest.n_cols().max(finest.n_rows()) * finest.bin) as f64;
-    if (first.to_radians() * edge_px).abs() < LEAST_TURN_PX || first.abs() < SURE * error {
+    if !is_turned(finest, first, error) {
         return Ok((0.0, found));
     }
     let (start, method, _, trust) = &found;

@@ -43,12 +43,12 @@ fn edge_level(view: ArrayView2<'_, f32>) -> f32 {
 }
 
 /// Soft window of half width `half` around `centre`: the weight of pixel `i`.
-fn inside(i: usize, centre: f64, half: f64) -> f64 {
+pub(super) fn inside(i: usize, centre: f64, half: f64) -> f64 {
     (half + 0.5 - (i as f64 - centre).abs()).clamp(0.0, 1.0)
 }
 
 /// Half width of the widest window that stays in the field for every view.
-fn reach(n: usize, shifts: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn reach(n: usize, shifts: impl Iterator<Item = f64>) -> f64 {
     let most = shifts.map(f64::abs).fold(0.0, f64::max);
     (n as f64 / 2.0 - 1.0 - most).max(n as f64 / 4.0)
 }
@@ -118,7 +118,7 @@ fn balance_y(level: &Level, here: &mut [[f64; 2]], round: usize) {
     here.iter_mut().for_each(|s| s[0] -= middle);
 }
 
-fn smoothed(values: &Array1<f64>, sigma: f64) -> Array1<f64> {
+pub(super) fn smoothed(values: &Array1<f64>, sigma: f64) -> Array1<f64> {
     let n = values.len() as isize;
     let r = (3.0 * sigma).ceil() as isize;
     let taps: Vec<f64> = (-r..=r).map(|i| (-0.5 * (i as f64 / sigma).powi(2)).exp()).collect();
@@ -132,7 +132,7 @@ fn smoothed(values: &Array1<f64>, sigma: f64) -> Array1<f64> {
 }
 
 /// `out(y) = profile(y + shift)`, linear; it is smooth already.
-fn moved_profile(profile: &Array1<f64>, shift: f64) -> Array1<f64> {
+pub(super) fn moved_profile(profile: &Array1<f64>, shift: f64) -> Array1<f64> {
     let last = profile.len() as f64 - 1.0;
     (0..profile.len())
         .map(|y| {

@@ -167,6 +167,19 @@ fn the_direction_of_the_axis_is_found_at_full_rotation() {
 }
 
 #[test]
+fn the_direction_of_the_axis_is_found_at_limited_tilt() {
+    let angles: Vec<f64> = (0..61).map(|i| -60.0 + 2.0 * f64::from(i)).collect();
+    let shifts = displaced(61, 0.8);
+    for turn in [1.2, -0.8] {
+        let found = run(&turned_series(angles.clone(), &shifts, 72, turn), Method::Auto);
+        let is = found.views[0].rotation_deg;
+        assert!((is - turn).abs() < 0.1, "{turn}: {is}");
+    }
+    let straight = run(&series(angles, &shifts, 72), Method::Auto);
+    assert!(straight.views[0].rotation_deg.abs() < 0.1, "{}", straight.views[0].rotation_deg);
+}
+
+#[test]
 fn an_alignment_that_is_given_keeps_its_rotation_and_its_excluded_views() {
     let shifts = displaced(45, 1.0);
     let series = turned_series(full(45), &shifts, 56, 2.0);

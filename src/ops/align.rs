@@ -19,7 +19,8 @@ Rows give the shift along the rotation axis, the centre of mass the start across
 reconstructed from half of the views and reprojected at the angles of the others; each view is moved to where it \
 fits best. Nothing is accepted that does not raise the score, the mean correlation of held-out views with their \
 reprojection. At full rotation the direction of the axis is where no view seems turned beside its reprojection; it is \
-kept where it is surely not 0. At limited tilt only beads tell it. There views are first placed by comparing \
+kept where it is surely not 0. At limited tilt it is where the views, summed across it, give the same profile whatever \
+the tilt; a sample that goes on beyond the field does not tell it, beads do. There views are first placed by comparing \
 neighbours, then one after the other against what the nearest views show. The result is one shift along y and x per view, in unbinned pixels, and one \
 rotation if there is any; nothing is resampled.
 
@@ -95,7 +96,7 @@ Sources: Dengler (1989), doi:10.1016/0304-3991(89)90009-0; Mastronarde (2007), d
             "direction",
             "Find the direction of the axis",
             ParamKind::Bool,
-            "Look for the direction of the rotation axis in the plane of the views, up to 6°, at full rotation; beads tell it by themselves",
+            "Look for the direction of the rotation axis in the plane of the views, up to 6°; beads tell it by themselves",
         )
         .advanced(),
     ],
