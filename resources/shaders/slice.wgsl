@@ -17,7 +17,7 @@ struct Slice {
     size: vec4<f32>,
     // Value = stored * x + y; z: window low, w: 1 / (window high - low).
     value: vec4<f32>,
-    // x: opacity, y: 1 for additive, z: 1 for linear, w: 1 for an sRGB target.
+    // x: opacity, y: 1 for additive, z: 1 for linear, 2 for cubic, w: 1 for an sRGB target.
     style: vec4<f32>,
     // Highlight: x low, y high, z strength (0: none), w: slab mode 0 mean, 1 max, 2 min.
     highlight: vec4<f32>,
@@ -25,6 +25,8 @@ struct Slice {
     // Labels: x fill opacity, y contour in pixels, z contour opacity.
     label: vec4<f32>,
     background: vec4<f32>,
+    // Pixels that are drawn: x 0 all, 1 left of y, 2 right of y, 3 even and 4 odd squares of y pixels.
+    mask: vec4<f32>,
 };
 
 @group(0) @binding(0) var<uniform> u: Slice;
@@ -38,17 +40,20 @@ struct Corner {
     @location(0) uv: vec2<f32>,
     // What steers branches comes this way: software drivers compile a shader anew, and keep it, for every
     // set of uniforms that a branch or a loop depends on alone.
-    // x: 1 for an sRGB target, y: 1 for linear, z: samples of the slab, w: slab mode.
+    // x: 1 for an sRGB target, y: 1 for linear, 2 for cubic, z: samples of the slab, w: slab mode.
     @location(1) @interpolate(flat) steer: vec4<f32>,
     // x: contour in pixels, y: strength of the highlight.
     @location(2) @interpolate(flat) edge: vec2<f32>,
+    // x: which pixels are drawn, y: a length in pixels.
+    @location(3) @interpolate(flat) mask: vec2<f32>,
 };
 
 @vertex
 fn corner(@builtin(vertex_index) i: u32) -> Corner {
     let p = vec2<f32>(f32((i << 1u) & 2u), f32(i & 2u));
     return Corner(vec4<f32>(p.x * 2.0 - 1.0, 1.0 - p.y * 2.0, 0.0, 1.0), p,
-        vec4<f32>(u.style.w, u.style.z, u.dw.w, u.highlight.w), vec2<f32>(u.label.y, u.highlight.z));
+        vec4<f32>(u.style.w, u.style.z, u.dw.w, u.highlight.w), vec2<f32>(u.label.y, u.highlight.z),
+        u.mask.xy);
 }
 
 fn to_target(v: Corner, rgb: vec3<f32>, alpha: f32, is_additive: f32) -> vec4<f32> {
@@ -74,11 +79,57 @@ fn is_outside(p: vec3<f32>) -> bool {
     return any(p < u.low.xyz) || any(p >= u.high.xyz);
 }
 
+// Whether a pixel belongs to this layer where two are compared.
+fn is_drawn(v: Corner, px: vec2<f32>) -> bool {
+    if (v.mask.x < 0.5) {
+        return true;
+    }
+    if (v.mask.x < 2.5) {
+        return (px.x < v.mask.y) == (v.mask.x < 1.5);
+    }
+    let square = floor(px / v.mask.y);
+    let is_odd = fract((square.x + square.y) * 0.5) > 0.25;
+    return is_odd == (v.mask.x > 3.5);
+}
+
+// Weights of four neighbours at a fraction: cubic after Catmull and Rom. Keep in sync with cpu.rs.
+fn weights(f: f32) -> vec4<f32> {
+    let f2 = f * f;
+    let f3 = f2 * f;
+    return 0.5 * vec4<f32>(-f3 + 2.0 * f2 - f, 3.0 * f3 - 5.0 * f2 + 2.0, -3.0 * f3 + 4.0 * f2 + f, f3 - f2);
+}
+
+fn cubic_at(q: vec3<f32>) -> f32 {
+    let last = vec3<i32>(textureDimensions(image)) - 1;
+    let base = floor(q);
+    let i = vec3<i32>(base);
+    let f = q - base;
+    let wx = weights(f.x);
+    let wy = weights(f.y);
+    let wz = weights(f.z);
+    var sum = 0.0;
+    for (var z = 0; z < 4; z++) {
+        // A slice along the voxels lies on their centres: one plane of four counts.
+        if (wz[z] == 0.0) { continue; }
+        for (var y = 0; y < 4; y++) {
+            if (wy[y] == 0.0) { continue; }
+            for (var x = 0; x < 4; x++) {
+                if (wx[x] == 0.0) { continue; }
+                let at = clamp(i + vec3<i32>(x - 1, y - 1, z - 1), vec3<i32>(0), last);
+                sum += wx[x] * wy[y] * wz[z] * textureLoad(image, at, 0).r;
+            }
+        }
+    }
+    return sum;
+}
+
 fn value_at(v: Corner, p: vec3<f32>) -> f32 {
     let q = p - u.shift.xyz;
     let n = vec3<f32>(textureDimensions(image));
     var stored = 0.0;
-    if (v.steer.y > 0.5) {
+    if (v.steer.y > 1.5) {
+        stored = cubic_at(q);
+    } else if (v.steer.y > 0.5) {
         stored = textureSampleLevel(image, linear, (q + 0.5) / n, 0.0).r;
     } else {
         let i = vec3<i32>(clamp(floor(q + 0.5), vec3<f32>(0.0), n - 1.0));
@@ -90,6 +141,9 @@ fn value_at(v: Corner, p: vec3<f32>) -> f32 {
 @fragment
 fn image_layer(v: Corner) -> @location(0) vec4<f32> {
     let px = pixel(v);
+    if (!is_drawn(v, px)) {
+        return vec4<f32>(0.0);
+    }
     var p = u.origin.xyz + u.du.xyz * px.x + u.dv.xyz * px.y;
     let n = i32(v.steer.z);
     let mode = v.steer.w;

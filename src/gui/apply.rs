@@ -197,6 +197,20 @@ impl App {
                 }
             }
             C::Crosshair => view.show_crosshair = !view.show_crosshair,
+            C::Slab => {
+                let kind = slice_under_pointer(view);
+                view.slices.next_slab(kind);
+            }
+            C::ThickerSlab => view.slices.step_thickness(true),
+            C::ThinnerSlab => view.slices.step_thickness(false),
+            C::Compare => {
+                let kind = slice_under_pointer(view);
+                if super::views::look::second(self.session.project(), view).is_some() {
+                    view.slices.next_comparison(kind);
+                } else {
+                    self.messages.push(Level::Warning, "Comparing needs a second volume: add one as a layer");
+                }
+            }
             C::ResetCamera => self.reset_camera(),
             C::ResetLayout => {
                 self.view.maximised = None;
@@ -375,6 +389,12 @@ impl App {
         let settings = Settings { theme, ..self.session.settings().clone() };
         self.session.apply(Command::SetSettings(Box::new(settings)));
     }
+}
+
+/// The slice under the pointer, else the one that has all the room, else XY.
+fn slice_under_pointer(view: &state::ViewState) -> ViewKind {
+    let kind = view.hover.as_ref().map(|hover| hover.view).or(view.maximised);
+    kind.filter(|kind| *kind != ViewKind::Volume).unwrap_or(ViewKind::Xy)
 }
 
 /// Chooses the class so many rows below in the list.

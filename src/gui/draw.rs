@@ -11,12 +11,13 @@ use super::frame::Cx;
 use super::panels::layers::map_of;
 use super::state::{self, ViewKind};
 use super::theme;
+use super::views::look::{self, CompareMode};
 use super::views::slice_view::Geometry;
 use crate::gpu::Gpu;
 use crate::project::{Layer, LayerId, Project};
 use crate::render::scene::{
-    Blend, Highlight, ImageLayer, Interpolation, LabelColors, LabelLayer, Plane, SliceLayer, SliceScene,
-    VolumeLabels, VolumeScene,
+    Blend, Highlight, ImageLayer, Interpolation, LabelColors, LabelLayer, PixelMask, Plane, SliceLayer,
+    SliceScene, VolumeLabels, VolumeScene,
 };
 use crate::render::{ColorMap, Renderer, ViewStatus};
 use crate::volume::{ClassTable, Mark};
@@ -73,11 +74,15 @@ impl Drawer {
         let marked = marked_layer(project, cx.view);
         let marks = marked.and_then(|layer| Some((layer.revision, cx.derived.marks(layer)?)));
         let prediction = cx.session.live().prediction.as_ref();
+        // A layer that is only compared with is drawn without being seen elsewhere.
+        let compared = look::second(project, cx.view).filter(|_| !cx.view.slices.compared.is_empty());
+        let compared = compared.map(|layer| layer.id);
         let mut sent = BTreeMap::new();
         let known = &self.sent;
         let changed = std::mem::take(&mut self.changed);
         self.with(|renderer| {
-            for layer in project.layers.iter().filter(|layer| layer.display.visible) {
+            let is_drawn = |layer: &&Layer| layer.display.visible || Some(layer.id) == compared;
+            for layer in project.layers.iter().filter(is_drawn) {
                 let id = layer.id.0;
                 if let Some(volume) = layer.volume() {
                     renderer.set_volume(id, layer.revision, volume);
@@ -161,15 +166,57 @@ fn pixels(points: f32, scale: f64) -> u32 {
 
 /// The scene of a slice view: what the window and a saved picture both draw.
 pub(crate) fn slice_scene(plane: Plane, geometry: &Geometry, scale: f64, cx: &mut Cx<'_>) -> SliceScene {
+    let kind = kind_of(plane);
+    let size_px = [pixels(geometry.rect.width(), scale), pixels(geometry.rect.height(), scale)];
+    let mut layers = slice_layers(cx);
+    if let Some((mode, other)) = look::comparison(kind, cx.session.project(), cx.view) {
+        compare(&mut layers, mode, other, (size_px[0], scale), cx);
+    }
     SliceScene {
         plane,
         center_um: geometry.center_um,
         um_per_px: geometry.um_per_pt / scale,
-        size_px: [pixels(geometry.rect.width(), scale), pixels(geometry.rect.height(), scale)],
-        layers: slice_layers(cx),
-        slab: None,
+        size_px,
+        layers,
+        slab: cx.view.slices.slab(kind),
         background: theme::DARK.canvas.to_normalized_gamma_f32(),
     }
+}
+
+fn kind_of(plane: Plane) -> ViewKind {
+    match plane {
+        Plane::Xy => ViewKind::Xy,
+        Plane::Xz => ViewKind::Xz,
+        Plane::Yz => ViewKind::Yz,
+        Plane::Oblique { .. } => ViewKind::Oblique,
+    }
+}
+
+/// Leaves two volumes, opaque and each in its own window and colours, and shares the picture between them.
+fn compare(
+    layers: &mut Vec<SliceLayer>,
+    mode: CompareMode,
+    other: LayerId,
+    (width, scale): (u32, f64),
+    cx: &Cx<'_>,
+) {
+    let project = cx.session.project();
+    let main = state::main_volume(project, cx.view).map(|layer| layer.id);
+    let mask = look::mask(mode, &cx.view.slices, width, scale);
+    let shown = |id: Option<LayerId>, mask| {
+        let layer = project.layer(id?)?;
+        let image = image_layer(layer, state::world_from_voxel(layer)?, main, cx);
+        Some(SliceLayer::Image(ImageLayer { opacity: 1.0, blend: Blend::Over, mask, ..image }))
+    };
+    layers.retain(|layer| matches!(layer, SliceLayer::Labels(_)));
+    let first = shown(main, mask);
+    let second = shown(Some(other), mask.map(PixelMask::complement));
+    let images = match (mode, cx.view.slices.shows_second) {
+        (CompareMode::Flicker, false) => [first, None],
+        (CompareMode::Flicker, true) => [None, second],
+        _ => [first, second],
+    };
+    layers.splice(0..0, images.into_iter().flatten());
 }
 
 fn slice_layers(cx: &mut Cx<'_>) -> Vec<SliceLayer> {
@@ -251,7 +298,11 @@ fn image_layer(layer: &Layer, world_from_voxel: DAffine3, main: Option<LayerId>,
         color_map: map_of(display),
         opacity: display.opacity,
         blend: if display.additive { Blend::Additive } else { Blend::Over },
-        interpolation: if display.smooth { Interpolation::Linear } else { Interpolation::Nearest },
+        interpolation: match (display.smooth, display.cubic) {
+            (false, _) => Interpolation::Nearest,
+            (true, false) => Interpolation::Linear,
+            (true, true) => Interpolation::Cubic,
+        },
         highlight: cx.view.lit.filter(|_| Some(layer.id) == main).map(|range| Highlight {
             range,
             rgb: [accent[0], accent[1], accent[2]],

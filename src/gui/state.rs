@@ -464,6 +464,8 @@ pub(crate) struct ViewState {
     pub(crate) tilt: Tilt,
     /// The oblique slice is seen in the place of the volume.
     pub(crate) show_oblique: bool,
+    /// Slabs and comparisons of the slice views.
+    pub(crate) slices: super::views::look::SliceLook,
     /// The slice in which the line of the oblique slice is being turned.
     pub(crate) turning: Option<ViewKind>,
     /// The key overlay is open.
@@ -526,6 +528,7 @@ impl Default for ViewState {
             maximised: None,
             tilt: Tilt::default(),
             show_oblique: false,
+            slices: super::views::look::SliceLook::default(),
             turning: None,
             key_overlay: false,
             jobs_open: false,

@@ -12,6 +12,7 @@ mod instances;
 pub mod noise;
 mod objects;
 pub mod review;
+pub mod ruler;
 pub mod spectrum;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use glam::DAffine3;
 
 use super::Project;
+use super::annotation::{Annotation, first_problem};
 use super::layer::{Content, Display, LabelLayer, Landmark, Layer, LayerId};
 use crate::volume::labels::BrickDelta;
 use crate::volume::{Alignment, BeadTracks, Class, ViewShift};
@@ -64,6 +65,8 @@ pub enum Edit {
     RemoveClass(u16),
     /// Replaces the list of landmarks.
     SetLandmarks(Vec<Landmark>),
+    /// Replaces the list of annotations.
+    SetAnnotations(Vec<Annotation>),
     /// Replaces the shifts of an alignment layer.
     SetAlignmentViews {
         /// The layer.
@@ -121,6 +124,14 @@ pub enum EditError {
     /// A placement that no volume can have.
     #[error("the placement holds a number that is not finite or turns the volume into a plane")]
     Placement,
+    /// An annotation that cannot be measured.
+    #[error("annotation “{name}”: {problem}")]
+    Annotation {
+        /// Its name.
+        name: String,
+        /// Why not.
+        problem: String,
+    },
 }
 
 impl Edit {
@@ -132,6 +143,9 @@ impl Edit {
                 delta.iter().chain(marks).map(|(_, brick)| 32 + brick.heap_bytes() as u64).sum::<u64>() + 64
             }
             Self::SetLandmarks(landmarks) => 160 * landmarks.len() as u64 + 64,
+            Self::SetAnnotations(list) => {
+                list.iter().map(|one| 192 + 24 * one.points_um.len() as u64).sum::<u64>() + 64
+            }
             Self::SetAlignmentViews { views, .. } => size_of_val(views.as_slice()) as u64 + 64,
             Self::SetAlignment { alignment, .. } => {
                 let points = alignment.beads.as_ref().map_or(0, BeadTracks::n_points);
@@ -222,6 +236,10 @@ impl Project {
             Edit::SetLandmarks(landmarks) => {
                 Ok(Edit::SetLandmarks(std::mem::replace(&mut self.landmarks, landmarks)))
             }
+            Edit::SetAnnotations(list) => match first_problem(&list) {
+                Some((name, problem)) => Err(EditError::Annotation { name, problem }),
+                None => Ok(Edit::SetAnnotations(std::mem::replace(&mut self.annotations, list))),
+            },
             Edit::SetAlignmentViews { layer, views } => self.set_alignment(layer, views),
             Edit::SetAlignment { layer, alignment } => self.replace_alignment(layer, alignment),
             Edit::RenameProject(name) => Ok(Edit::RenameProject(std::mem::replace(&mut self.name, name))),

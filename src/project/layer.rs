@@ -171,6 +171,8 @@ pub struct Display {
     pub additive: bool,
     /// Values are interpolated between voxels.
     pub smooth: bool,
+    /// They are so by a cubic instead of linearly.
+    pub cubic: bool,
 }
 
 impl Default for Display {
@@ -182,6 +184,7 @@ impl Default for Display {
             colormap: "gray".to_owned(),
             additive: false,
             smooth: true,
+            cubic: false,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Panels only ever see `&Project`. The one way to change it is an [`Edit`], and applying one
 //! gives the edit that takes it back.
 
+mod annotation;
 mod arrays;
 mod bricks;
 pub mod edit;
@@ -17,6 +18,7 @@ mod stored;
 #[cfg(test)]
 mod undo_tests;
 
+pub use annotation::Annotation;
 pub use edit::{Edit, EditError};
 pub use history::{History, HistoryError};
 pub use layer::{Content, Display, LabelLayer, Landmark, Layer, LayerId, MissingContent};
@@ -38,6 +40,8 @@ pub struct Project {
     pub classes: ClassTable,
     /// Pairs of points for placing one layer on another.
     pub landmarks: Vec<Landmark>,
+    /// Rulers that were laid into it, oldest first.
+    pub annotations: Vec<Annotation>,
     /// The next id that a new layer gets.
     pub(crate) next_id: u64,
     /// The last revision that was given.
@@ -51,6 +55,7 @@ impl Default for Project {
             layers: Vec::new(),
             classes: ClassTable::default(),
             landmarks: Vec::new(),
+            annotations: Vec::new(),
             next_id: 1,
             next_revision: 0,
         }
@@ -80,7 +85,10 @@ impl Project {
 
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
-        self.layers.is_empty() && self.classes.classes.is_empty() && self.landmarks.is_empty()
+        self.layers.is_empty()
+            && self.classes.classes.is_empty()
+            && self.landmarks.is_empty()
+            && self.annotations.is_empty()
     }
 
     /// A name that no layer has yet: `wanted`, or "`wanted` 2" and so on.

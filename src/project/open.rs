@@ -204,6 +204,7 @@ fn empty_project(path: &Path) -> StoredProject {
         layers: Vec::new(),
         classes: crate::volume::ClassTable::default(),
         landmarks: Vec::new(),
+        annotations: Vec::new(),
         arrays_from: Vec::new(),
         origin: None,
         extra: serde_json::Map::new(),
@@ -250,6 +251,7 @@ impl Opening {
             name: stored.name.clone(),
             classes: stored.classes.clone(),
             landmarks: stored.landmarks.clone(),
+            annotations: super::annotation::usable(&stored.annotations, &mut self.problems),
             ..Project::default()
         };
         for layer in stored.layers.iter().cloned() {

@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::annotation::Annotation;
 use super::arrays::Arrays;
 use super::journal::Journal;
 use super::layer::{Content, Landmark, Layer, LayerId};
@@ -48,6 +49,8 @@ pub(super) struct StoredProject {
     pub(super) classes: ClassTable,
     #[serde(default)]
     pub(super) landmarks: Vec<Landmark>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) annotations: Vec<Annotation>,
     /// Other project folders whose arrays are used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) arrays_from: Vec<PathBuf>,
@@ -412,6 +415,7 @@ impl SaveWork {
             layers: layers.collect(),
             classes: project.classes.clone(),
             landmarks: project.landmarks.clone(),
+            annotations: project.annotations.clone(),
             arrays_from: if self.copy_from.is_some() { Vec::new() } else { self.arrays_from.clone() },
             origin: self.origin.clone(),
             extra: self.extra.clone(),

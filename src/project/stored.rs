@@ -8,6 +8,7 @@ use glam::DAffine3;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::annotation::Annotation;
 use super::arrays::{Arrays, key_of};
 use super::bricks;
 use super::edit::Edit;
@@ -434,6 +435,9 @@ enum StoredEdit {
     SetLandmarks {
         landmarks: Vec<Landmark>,
     },
+    SetAnnotations {
+        annotations: Vec<Annotation>,
+    },
     SetAlignmentViews {
         layer: LayerId,
         views: Vec<ViewShift>,
@@ -477,6 +481,7 @@ impl StoredEdit {
             Edit::SetClass(class) => Self::SetClass { class: class.clone() },
             Edit::RemoveClass(id) => Self::RemoveClass { id: *id },
             Edit::SetLandmarks(landmarks) => Self::SetLandmarks { landmarks: landmarks.clone() },
+            Edit::SetAnnotations(list) => Self::SetAnnotations { annotations: list.clone() },
             Edit::SetAlignmentViews { layer, views } => {
                 Self::SetAlignmentViews { layer: *layer, views: views.clone() }
             }
@@ -511,6 +516,7 @@ impl StoredEdit {
             Self::SetClass { class } => Edit::SetClass(class),
             Self::RemoveClass { id } => Edit::RemoveClass(id),
             Self::SetLandmarks { landmarks } => Edit::SetLandmarks(landmarks),
+            Self::SetAnnotations { annotations } => Edit::SetAnnotations(annotations),
             Self::SetAlignmentViews { layer, views } => Edit::SetAlignmentViews { layer, views },
             Self::SetAlignment { layer, alignment } => Edit::SetAlignment { layer, alignment },
             Self::RenameProject { name } => Edit::RenameProject(name),

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::{Content, Display, Edit, History, LabelLayer, Layer, LayerId, Project};
+use super::{Annotation, Content, Display, Edit, History, LabelLayer, Layer, LayerId, Project};
+use crate::measure::ruler::RulerKind;
 use crate::ops::Provenance;
 use crate::volume::labels::Brick;
 use crate::volume::{Class, Labels};
@@ -19,6 +20,23 @@ fn label_layer(name: String) -> Box<Layer> {
     let labels = LabelLayer::new(Labels::new(SHAPE), Some([0.04; 3]), [0.0; 3]);
     let provenance = Provenance::new("painted", serde_json::Value::Null, Vec::new(), Vec::new());
     Box::new(Layer::new(name, Content::Labels(labels), provenance))
+}
+
+/// A list of annotations, now and then one with too few points or an id twice.
+fn annotations() -> impl Strategy<Value = Vec<Annotation>> {
+    let kind = prop_oneof![Just(RulerKind::Distance), Just(RulerKind::Angle), Just(RulerKind::Area)];
+    let one = (0..9u64, kind, proptest::collection::vec([-5.0f64..5.0, -5.0..5.0, -5.0..5.0], 2..5));
+    let one = one.prop_map(|(id, kind, points_um)| Annotation {
+        id,
+        name: format!("a{id}"),
+        kind,
+        points_um,
+        right: [1.0, 0.0, 0.0],
+        down: [0.0, 0.0, 1.0],
+        width_px: 1,
+        visible: id % 2 == 0,
+    });
+    proptest::collection::vec(one, 0..3)
 }
 
 /// An edit that fits most documents; some name layers that are gone, as stale requests do.
@@ -44,6 +62,7 @@ fn any_edit() -> impl Strategy<Value = Edit> {
         (0..4u16, "[a-z]{1,4}").prop_map(|(id, name)| Edit::SetClass(class(id, name))),
         (0..4u16).prop_map(Edit::RemoveClass),
         "[a-z]{1,6}".prop_map(Edit::RenameProject),
+        annotations().prop_map(Edit::SetAnnotations),
     ];
     prop_oneof![
         6 => simple.clone(),
@@ -67,7 +86,8 @@ fn seen(project: &Project) -> String {
             )
         })
         .collect();
-    format!("{} {layers:?} {:?} {:?}", project.name, project.classes, project.landmarks)
+    let (classes, landmarks, annotations) = (&project.classes, &project.landmarks, &project.annotations);
+    format!("{} {layers:?} {classes:?} {landmarks:?} {annotations:?}", project.name)
 }
 
 #[test]

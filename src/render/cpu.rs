@@ -63,6 +63,40 @@ fn linear(volume: &Volume<f32>, p: DVec3) -> f64 {
     plane(z0) * (1.0 - fz) + plane(z1) * fz
 }
 
+/// Weights of four neighbours, one before to two behind, at a fraction from 0 to 1: cubic after Catmull and Rom.
+///
+/// They add up to 1, are exact at the centres and for straight lines. Keep in sync with `weights` in slice.wgsl.
+fn cubic_weights(f: f64) -> [f64; 4] {
+    let (f2, f3) = (f * f, f * f * f);
+    [
+        0.5 * (-f3 + 2.0 * f2 - f),
+        0.5 * (3.0 * f3 - 5.0 * f2 + 2.0),
+        0.5 * (-3.0 * f3 + 4.0 * f2 + f),
+        0.5 * (f3 - f2),
+    ]
+}
+
+/// Value cubic through voxel centres, ends continued.
+fn cubic(volume: &Volume<f32>, p: DVec3) -> f64 {
+    let [nz, ny, nx] = volume.shape();
+    let values = volume.values();
+    let taps = |v: f64, n: usize| {
+        let base = v.floor();
+        let weights = cubic_weights(v - base);
+        let last = n as f64 - 1.0;
+        std::array::from_fn::<_, 4, _>(|i| ((base + i as f64 - 1.0).clamp(0.0, last) as usize, weights[i]))
+    };
+    let (zs, ys, xs) = (taps(p.z, nz), taps(p.y, ny), taps(p.x, nx));
+    let mut sum = 0.0;
+    for (z, wz) in zs {
+        for (y, wy) in ys {
+            let row = &values[(z * ny + y) * nx..][..nx];
+            sum += wz * wy * xs.iter().map(|(x, wx)| drawn(row[*x]) * wx).sum::<f64>();
+        }
+    }
+    sum
+}
+
 /// Id at a place, 0 outside.
 fn id_at(labels: &Labels, p: DVec3) -> u16 {
     let [x, y, z] = (p + 0.5).floor().to_array();
@@ -163,11 +197,15 @@ fn image_color(
     mode: SlabMode,
     px: DVec2,
 ) -> [f64; 4] {
+    if layer.mask.is_some_and(|mask| !mask.shows(px.x, px.y)) {
+        return [0.0; 4];
+    }
     let start = setup.at(px.x, px.y);
     let samples = (0..setup.n_samples).map(|i| start + setup.dw * f64::from(i));
     let values = samples.filter(|p| is_inside(*p, volume.shape())).map(|p| match layer.interpolation {
         Interpolation::Nearest => nearest(volume, p),
         Interpolation::Linear => linear(volume, p),
+        Interpolation::Cubic => cubic(volume, p),
     });
     let (mut count, mut value) = (0u32, 0.0f64);
     for sample in values {

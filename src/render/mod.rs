@@ -17,6 +17,8 @@ pub mod renderer;
 pub mod scene;
 mod setup;
 mod slice;
+#[cfg(test)]
+mod slice_tests;
 mod stores;
 mod texture;
 pub mod transfer;
@@ -26,7 +28,7 @@ pub use colormap::ColorMap;
 pub use refine::{Refinement, Work};
 pub use renderer::{Renderer, ViewStatus};
 pub use scene::{
-    Blend, Highlight, ImageLayer, Interpolation, LabelColors, LabelLayer, LayerId, Plane, SlabMode,
-    SliceLayer, SliceScene, ViewId, VolumeLabels, VolumeMode, VolumeScene,
+    Blend, Highlight, ImageLayer, Interpolation, LabelColors, LabelLayer, LayerId, PixelMask, Plane,
+    SlabMode, SliceLayer, SliceScene, ViewId, VolumeLabels, VolumeMode, VolumeScene,
 };
 pub use transfer::{TransferFunction, TransferPreset};

@@ -85,6 +85,58 @@ pub enum Interpolation {
     Nearest,
     /// Linear between voxel centres.
     Linear,
+    /// Cubic through voxel centres (Catmull and Rom): smooth and sharp; may go a little beyond the values around.
+    Cubic,
+}
+
+/// The pixels of a picture that a layer is drawn in, where two layers are compared side by side.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PixelMask {
+    /// Left of a column of the picture, in pixels from its left edge.
+    LeftOf(f32),
+    /// That column and right of it.
+    RightOf(f32),
+    /// The light squares of a checkerboard with squares of this many pixels, counted from the upper left corner.
+    EvenSquares(f32),
+    /// The dark squares.
+    OddSquares(f32),
+}
+
+impl PixelMask {
+    /// The other pixels.
+    #[must_use]
+    pub fn complement(self) -> Self {
+        match self {
+            Self::LeftOf(x) => Self::RightOf(x),
+            Self::RightOf(x) => Self::LeftOf(x),
+            Self::EvenSquares(edge) => Self::OddSquares(edge),
+            Self::OddSquares(edge) => Self::EvenSquares(edge),
+        }
+    }
+
+    /// Whether a pixel, given by its centre, is drawn.
+    pub fn shows(self, x: f64, y: f64) -> bool {
+        let is_odd = |edge: f32| {
+            let edge = f64::from(edge.max(1.0));
+            ((x / edge).floor() + (y / edge).floor()).rem_euclid(2.0) > 0.5
+        };
+        match self {
+            Self::LeftOf(at) => x < f64::from(at),
+            Self::RightOf(at) => x >= f64::from(at),
+            Self::EvenSquares(edge) => !is_odd(edge),
+            Self::OddSquares(edge) => is_odd(edge),
+        }
+    }
+
+    /// Number of the kind, as the shader has it, and its length in pixels.
+    pub(crate) fn code(self) -> [f32; 2] {
+        match self {
+            Self::LeftOf(at) => [1.0, at],
+            Self::RightOf(at) => [2.0, at],
+            Self::EvenSquares(edge) => [3.0, edge.max(1.0)],
+            Self::OddSquares(edge) => [4.0, edge.max(1.0)],
+        }
+    }
 }
 
 /// Values in a range lit up, as brushed on a histogram.
@@ -130,6 +182,8 @@ pub struct ImageLayer {
     pub interpolation: Interpolation,
     /// A range of values that lights up.
     pub highlight: Option<Highlight>,
+    /// The pixels that it is drawn in; `None` for all.
+    pub mask: Option<PixelMask>,
 }
 
 impl ImageLayer {
@@ -144,6 +198,7 @@ impl ImageLayer {
             blend: Blend::Over,
             interpolation: Interpolation::Nearest,
             highlight: None,
+            mask: None,
         }
     }
 }

@@ -6,8 +6,8 @@ use super::scene::{Blend, ImageLayer, Interpolation, LabelLayer, SlabMode, Slice
 use super::setup::{SliceSetup, aligned_axis, texel_from_voxel};
 use super::texture::Scale;
 
-/// Uniform of slice.wgsl, 14 vectors. Keep in sync with `Slice` there.
-pub(crate) type SliceUniform = [[f32; 4]; 14];
+/// Uniform of slice.wgsl, 15 vectors. Keep in sync with `Slice` there.
+pub(crate) type SliceUniform = [[f32; 4]; 15];
 
 pub(crate) fn vec4(v: DVec3, w: f32) -> [f32; 4] {
     [v.x as f32, v.y as f32, v.z as f32, w]
@@ -95,7 +95,11 @@ pub(crate) fn image_uniform(
     u[9] = [
         layer.opacity.clamp(0.0, 1.0),
         flag(layer.blend == Blend::Additive),
-        flag(layer.interpolation == Interpolation::Linear),
+        match layer.interpolation {
+            Interpolation::Nearest => 0.0,
+            Interpolation::Linear => 1.0,
+            Interpolation::Cubic => 2.0,
+        },
         flag(is_srgb),
     ];
     let mode = match scene.slab {
@@ -108,6 +112,9 @@ pub(crate) fn image_uniform(
         let [r, g, b] = highlight.rgb;
         u[10] = [highlight.range[0], highlight.range[1], highlight.strength.clamp(0.0, 1.0), mode];
         u[11] = [r, g, b, 1.0];
+    }
+    if let Some([kind, length]) = layer.mask.map(super::scene::PixelMask::code) {
+        u[14] = [kind, length, 0.0, 0.0];
     }
     u
 }

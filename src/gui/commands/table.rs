@@ -581,6 +581,42 @@ pub(crate) static COMMANDS: &[Entry] = {
         )
         .when(|f| f.volume),
         entry(
+            C::Slab,
+            G::View,
+            icons::STACK,
+            "Slab projection",
+            &[key(Key::Z)],
+            "Mean, maximum, minimum over a thickness, or the plane again, in the view under the pointer",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::ThickerSlab,
+            G::View,
+            icons::STACK,
+            "Thicker slab",
+            &[alt(Key::CloseBracket)],
+            "The next round thickness of slabs",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::ThinnerSlab,
+            G::View,
+            icons::STACK,
+            "Thinner slab",
+            &[alt(Key::OpenBracket)],
+            "The round thickness of slabs before",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::Compare,
+            G::View,
+            icons::CIRCLE_HALF,
+            "Compare two layers",
+            &[key(Key::Backslash)],
+            "Curtain, checkerboard, flicker, or all layers again, in the view under the pointer",
+        )
+        .when(|f| f.volume),
+        entry(
             C::ResetCamera,
             G::View,
             icons::CUBE,

@@ -228,12 +228,27 @@ fn settings(ui: &mut egui::Ui, layer: &Layer, cx: &mut Cx<'_>) {
             {
                 set(layer, "Blend", cx, |display| display.additive = additive);
             }
-            let mut smooth = layer.display.smooth;
-            if widgets::switch(ui, &mut smooth, "Smooth", "Interpolates between voxels").changed() {
-                set(layer, "Interpolation", cx, |display| display.smooth = smooth);
-            }
         });
+        interpolation(ui, layer, cx);
     });
+}
+
+/// What is shown between voxel centres.
+fn interpolation(ui: &mut egui::Ui, layer: &Layer, cx: &mut Cx<'_>) {
+    let before = (layer.display.smooth, layer.display.smooth && layer.display.cubic);
+    let mut chosen = before;
+    widgets::segmented(
+        ui,
+        &mut chosen,
+        &[
+            ((false, false), "Nearest", "Voxels as squares: what was measured"),
+            ((true, false), "Linear", "Linear between voxel centres"),
+            ((true, true), "Cubic", "Smooth and sharp; may go a little beyond the values around"),
+        ],
+    );
+    if chosen != before {
+        set(layer, "Interpolation", cx, |display| (display.smooth, display.cubic) = chosen);
+    }
 }
 
 fn window(ui: &mut egui::Ui, layer: &Layer, cx: &mut Cx<'_>) {

@@ -5,6 +5,7 @@ mod crosshair;
 pub(crate) mod dock;
 mod gestures;
 mod input;
+pub(crate) mod look;
 mod oblique;
 mod overlay;
 mod scale_bar;

@@ -7,7 +7,7 @@ use super::super::draw::Drawer;
 use super::super::frame::Cx;
 use super::super::state::{self, Hover, Request, Stroke, Tool, ViewKind};
 use super::super::tools::{brush::Stamp, landmark};
-use super::{crosshair, gestures, input, oblique, overlay, scale_bar, snap};
+use super::{crosshair, gestures, input, look, oblique, overlay, scale_bar, snap};
 use crate::gui::theme;
 use crate::project::{Display, Edit};
 use crate::render::scene::Plane;
@@ -81,6 +81,7 @@ pub(crate) fn show(
     // What the input has changed is drawn in this frame, not in the next.
     let geometry = self::geometry(rect, kind, plane, cx);
     ui.painter().rect_filled(rect, 0, t.canvas);
+    look::tick(ui, kind, cx);
     if let Some(drawer) = drawer {
         drawer.slice(ui, kind, plane, &geometry, cx);
     }
@@ -88,6 +89,7 @@ pub(crate) fn show(
     let unit = state::length_unit(state::main_volume(cx.session.project(), cx.view));
     scale_bar::paint(&painter, rect, geometry.um_per_pt, unit, t);
     overlay::level_badge(&painter, rect, cx, t);
+    look::paint(&painter, kind, rect, cx, t);
     if let Some(picture) = cx.view.picture.as_mut().filter(|picture| picture.view == kind) {
         picture.rect = Some(rect);
         return;
@@ -142,6 +144,9 @@ fn handle(ui: &egui::Ui, response: &Response, kind: ViewKind, geometry: &Geometr
     let space = ui.input(|i| i.key_down(Key::Space)) && !ui.ctx().text_edit_focused();
     if response.dragged_by(PointerButton::Middle) || (space && response.dragged_by(PointerButton::Primary)) {
         cx.view.center_um -= geometry.drag(response.drag_delta());
+        return;
+    }
+    if look::drag(ui, response, kind, geometry.rect, cx) {
         return;
     }
     if oblique::turn(ui, response, kind, geometry, cx) {

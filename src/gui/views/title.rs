@@ -32,8 +32,8 @@ pub(crate) fn show(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
     );
     let text = match kind {
         ViewKind::Volume => String::new(),
-        ViewKind::Oblique => super::oblique::lie(cx),
-        ViewKind::Xy | ViewKind::Yz | ViewKind::Xz => place(kind, cx),
+        ViewKind::Oblique => super::oblique::lie(cx) + &super::look::title(kind, cx),
+        ViewKind::Xy | ViewKind::Yz | ViewKind::Xz => place(kind, cx) + &super::look::title(kind, cx),
     };
     ui.painter().with_clip_rect(bar).text(
         egui::pos2(label.right() + 10.0, y),
@@ -44,6 +44,10 @@ pub(crate) fn show(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
     );
     response
         .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, format!("View {}", kind.label())));
+    if !text.is_empty() {
+        let says = ui.interact(bar, response.id.with("place"), Sense::hover());
+        says.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, text.clone()));
+    }
     if response.double_clicked() {
         toggle(kind, cx);
     }
@@ -100,7 +104,8 @@ fn place(kind: ViewKind, cx: &Cx<'_>) -> String {
 /// Which layers are seen: a short way to the eyes of the layer list.
 fn layer_menu(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
     let name = format!("Layers of {}", kind.label());
-    let button = widgets::icon_sized(ui, icons::STACK, &name, "Which layers are seen", false, 22.0);
+    let button =
+        widgets::icon_sized(ui, icons::STACK, &name, "Which layers are seen, slab, comparison", false, 22.0);
     egui::Popup::menu(&button)
         .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
         .accessible_name(name)
@@ -119,6 +124,7 @@ fn layer_menu(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
             ui.separator();
             ui.checkbox(&mut cx.view.show_crosshair, "Crosshair");
             ui.checkbox(&mut cx.view.show_labels, "Labels");
+            super::look::menu(ui, kind, cx);
         });
 }
 
