@@ -1,24 +1,28 @@
-//! Pictures without a window: slices and the cell in 3-D.
+//! Pictures and films without a window: slices, montages and the cell in 3-D.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use image::RgbaImage;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Subcommand;
 use super::files::{output_arg, path};
 use super::options::UsageError;
 use super::segment::{read_labels, read_volume};
 use super::shell::Shell;
-use crate::base::WorldFromVoxel;
-use crate::io;
+use crate::base::{Progress, Unit, WorldFromVoxel};
+use crate::gpu::{DeviceChoice, Gpu};
+use crate::io::{self, FilmKind, IoError};
 use crate::ops::LabelData;
+use crate::render::camera::BoxUm;
 use crate::render::colormap::ColorMap;
-use crate::render::cpu::{self, Sources};
-use crate::render::overlay::draw_scale_bar;
+use crate::render::cpu::Sources;
+use crate::render::figure::{self, Artist, DrawError, Extras, Ink, Mark, MontageGrid, Scene};
+use crate::render::film::{Film, Motion, keyframes_of};
 use crate::render::scene::{
     ImageLayer, Interpolation, LabelColors, LabelLayer, Plane, SliceLayer, SliceScene, VolumeLabels,
     VolumeMode, VolumeScene, bounds_um,
@@ -31,8 +35,8 @@ pub(super) fn subcommands() -> Vec<Subcommand> {
 }
 
 fn command() -> Command {
-    Command::new("render")
-        .about("Draw a picture of a volume, with labels on top; works without a GPU")
+    let command = Command::new("render")
+        .about("Draw a picture or a film of a volume, with labels on top; works without a GPU")
         .arg(
             Arg::new("files")
                 .value_name("FILE")
@@ -41,51 +45,87 @@ fn command() -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("A volume, then labels if wanted"),
         )
-        .arg(output_arg("PICTURE.png", "The picture"))
+        .arg(output_arg(
+            "PICTURE",
+            "The picture (.png, .svg) or film (.mp4, .gif, a folder of PNG files without extension)",
+        ))
+        .arg(option("view", "VIEW", "Which view").value_parser(["xy", "xz", "yz", "3d"]).default_value("xy"))
+        .arg(option("size", "WxH", "Size in pixels").default_value("1280x1024"))
         .arg(
-            Arg::new("view")
-                .long("view")
-                .value_parser(["xy", "xz", "yz", "3d"])
-                .default_value("xy")
-                .help("Which view"),
+            option("slice", "N", "Which slice, from 0 [default: the middle]")
+                .value_parser(value_parser!(usize)),
         )
         .arg(
-            Arg::new("size").long("size").value_name("WxH").default_value("1280x1024").help("Size in pixels"),
+            option(
+                "window",
+                "LOW:HIGH",
+                "Values that are black and white, in the volume's unit [default: by the histogram]",
+            )
+            .allow_hyphen_values(true),
         )
         .arg(
-            Arg::new("slice")
-                .long("slice")
-                .value_name("N")
-                .value_parser(value_parser!(usize))
-                .help("Which slice, from 0 [default: the middle]"),
+            option("mode", "MODE", "How the 3d view is drawn")
+                .value_parser(["composite", "mip", "iso", "minip", "mean", "labels"])
+                .default_value("composite"),
         )
         .arg(
-            Arg::new("window")
-                .long("window")
-                .value_name("LOW:HIGH")
-                .allow_hyphen_values(true)
-                .help("Values that are black and white, in the volume's unit [default: by the histogram]"),
+            option("iso", "VALUE", "Value of the isosurface [default: 0.3]").value_parser(value_parser!(f32)),
         )
         .arg(
-            Arg::new("mode")
-                .long("mode")
-                .value_parser(["composite", "mip", "iso"])
-                .default_value("composite")
-                .help("How the 3d view is drawn"),
+            option("colors", "MAP", "Colours of slices and projections")
+                .value_parser(["grey", "grey-inverted", "viridis", "magma", "cividis", "batlow"])
+                .default_value("grey"),
+        );
+    command.args(figure_args()).args(film_args())
+}
+
+fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).help(help)
+}
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+fn figure_args() -> Vec<Arg> {
+    let slices = |name, help| option(name, "N", help).value_parser(value_parser!(usize)).requires("montage");
+    vec![
+        switch(
+            "scale-bar",
+            "With a scale bar, as it is without this option; it fails where the voxel size is unknown",
         )
-        .arg(
-            Arg::new("iso")
-                .long("iso")
-                .value_name("VALUE")
-                .value_parser(value_parser!(f32))
-                .help("Value of the isosurface [default: 0.3]"),
-        )
-        .arg(
-            Arg::new("no-scale-bar")
-                .long("no-scale-bar")
-                .action(clap::ArgAction::SetTrue)
-                .help("Leave the scale bar out"),
-        )
+        .conflicts_with("no-scale-bar"),
+        switch("no-scale-bar", "Leave the scale bar out"),
+        switch("color-bar", "With a colour bar"),
+        option("title", "TEXT", "A title at the upper left"),
+        switch("legend", "With names and colours of the classes that are seen"),
+        option("ink", "INK", "Lettering light, dark, or by what lies beneath")
+            .value_parser(["auto", "white", "black"])
+            .default_value("auto"),
+        switch("transparent", "Nothing behind the data"),
+        option("montage", "RxC", "Slices side by side: rows and columns"),
+        slices("first", "First slice of the montage, from 0 [default: 0]"),
+        slices("last", "Last slice of the montage [default: the last one]"),
+        slices("step", "Slices from one tile to the next [default: evenly spread]"),
+    ]
+}
+
+fn film_args() -> Vec<Arg> {
+    vec![
+        option("turntable", "SECONDS", "A film: the cell turns about its upright axis")
+            .value_parser(value_parser!(f64))
+            .conflicts_with_all(["keyframes", "montage"]),
+        option("turns", "N", "Turns of the turntable, below 0 to the left")
+            .value_parser(value_parser!(f64))
+            .allow_hyphen_values(true)
+            .default_value("1"),
+        option("keyframes", "FILE.json", "A film from keyframe to keyframe, see docs/command-line.md")
+            .value_parser(value_parser!(PathBuf))
+            .conflicts_with("montage"),
+        option("fps", "N", "Frames per second of a film")
+            .value_parser(value_parser!(f64))
+            .default_value("25"),
+    ]
 }
 
 fn pair<T: std::str::FromStr>(text: &str, separator: char) -> Option<[T; 2]> {
@@ -93,11 +133,17 @@ fn pair<T: std::str::FromStr>(text: &str, separator: char) -> Option<[T; 2]> {
     Some([a.trim().parse().ok()?, b.trim().parse().ok()?])
 }
 
+fn text<'a>(matches: &'a ArgMatches, name: &str) -> &'a str {
+    matches.get_one::<String>(name).map_or("", String::as_str)
+}
+
 /// Largest picture, pixels along a side.
 const MAX_SIDE: u32 = 16_384;
+/// Most tiles of a montage along a side.
+const MAX_TILES: u32 = 64;
 
 fn size_px(matches: &ArgMatches) -> anyhow::Result<[u32; 2]> {
-    let text = matches.get_one::<String>("size").map_or("", String::as_str);
+    let text = text(matches, "size");
     pair(text, 'x').filter(|size: &[u32; 2]| size.iter().all(|n| (1..=MAX_SIDE).contains(n))).ok_or_else(
         || {
             UsageError(format!("--size is {text}, it must be like 1280x1024, each side up to {MAX_SIDE}"))
@@ -149,57 +195,84 @@ fn world_of_labels(labels: &LabelData) -> glam::DAffine3 {
     WorldFromVoxel::from_spacing(labels.voxel_um.unwrap_or([1.0; 3]), labels.origin_um).0
 }
 
-fn draw_slice(
-    shell: &Shell,
+fn color_map(matches: &ArgMatches) -> ColorMap {
+    match text(matches, "colors") {
+        "grey-inverted" => ColorMap::GreyInverted,
+        "viridis" => ColorMap::Viridis,
+        "magma" => ColorMap::Magma,
+        "cividis" => ColorMap::Cividis,
+        "batlow" => ColorMap::Batlow,
+        _ => ColorMap::Grey,
+    }
+}
+
+/// The plane of a slice view and its axis in z, y, x; `None` for the volume.
+fn plane(matches: &ArgMatches) -> Option<(Plane, usize)> {
+    match text(matches, "view") {
+        "3d" => None,
+        "xz" => Some((Plane::Xz, 1)),
+        "yz" => Some((Plane::Yz, 2)),
+        _ => Some((Plane::Xy, 0)),
+    }
+}
+
+/// Position of a slice along its axis, µm.
+fn position_um(volume: &Volume<f32>, axis: usize, slice: usize) -> f64 {
+    let mut middle = volume.shape().map(|n| (n as f64 - 1.0) / 2.0);
+    middle[axis] = slice as f64;
+    let world = volume.world_from_voxel().world_from_zyx(middle);
+    [world.z, world.y, world.x][axis]
+}
+
+/// A slice that exists.
+fn checked_slice(name: &str, slice: usize, n: usize) -> anyhow::Result<usize> {
+    if slice < n {
+        return Ok(slice);
+    }
+    Err(UsageError(format!("--{name} is {slice}, the slices are 0 to {}", n.saturating_sub(1))).into())
+}
+
+fn slice_scene(
     matches: &ArgMatches,
     content: &Content,
-    plane: Plane,
+    (plane, axis): (Plane, usize),
     size: [u32; 2],
-) -> anyhow::Result<(RgbaImage, f64)> {
+) -> anyhow::Result<SliceScene> {
     let volume = &content.volume;
     let world = volume.world_from_voxel();
     let mut scene = SliceScene::fitted(plane, bounds_um(world.0, volume.shape()), size);
-    let axis = match plane {
-        Plane::Xy => 0,
-        Plane::Xz => 1,
-        Plane::Yz | Plane::Oblique { .. } => 2,
-    };
     let n = volume.shape()[axis];
-    let slice = matches.get_one::<usize>("slice").copied().unwrap_or(n / 2);
-    if slice >= n {
-        return Err(
-            UsageError(format!("--slice is {slice}, the slices are 0 to {}", n.saturating_sub(1))).into()
-        );
-    }
+    let slice = checked_slice("slice", matches.get_one::<usize>("slice").copied().unwrap_or(n / 2), n)?;
     let mut middle = volume.shape().map(|n| (n as f64 - 1.0) / 2.0);
     middle[axis] = slice as f64;
     scene.center_um = world.world_from_zyx(middle);
     let mut image = ImageLayer::new(VOLUME, world.0, window(matches, volume)?);
     image.interpolation = Interpolation::Linear;
+    image.color_map = color_map(matches);
     scene.layers.push(SliceLayer::Image(image));
     if let Some(labels) = &content.labels {
         let colors = LabelColors::from_classes(&labels.classes);
         scene.layers.push(SliceLayer::Labels(LabelLayer::new(LABELS, world_of_labels(labels), colors)));
     }
-    let picture = shell.with_progress(|progress| cpu::slice(progress, &content.sources, &scene))?;
-    Ok((picture, scene.um_per_px))
+    Ok(scene)
 }
 
-fn draw_volume(
-    shell: &Shell,
-    matches: &ArgMatches,
-    content: &Content,
-    size: [u32; 2],
-) -> anyhow::Result<(RgbaImage, f64)> {
+fn volume_scene(matches: &ArgMatches, content: &Content, size: [u32; 2]) -> anyhow::Result<VolumeScene> {
     let volume = &content.volume;
     let mut scene = VolumeScene::new(VOLUME, volume.world_from_voxel().0, volume.shape(), size);
-    scene.mode = match matches.get_one::<String>("mode").map(String::as_str) {
-        Some("mip") => VolumeMode::Mip,
-        Some("iso") => VolumeMode::Iso,
+    scene.mode = match text(matches, "mode") {
+        "mip" => VolumeMode::Mip,
+        "minip" => VolumeMode::MinIp,
+        "mean" => VolumeMode::Mean,
+        "iso" => VolumeMode::Iso,
+        "labels" if content.labels.is_none() => {
+            return Err(UsageError("--mode labels draws labels: name a label file too".to_owned()).into());
+        }
+        "labels" => VolumeMode::Labels,
         _ => VolumeMode::Composite,
     };
     scene.window = window(matches, volume)?;
-    scene.color_map = ColorMap::Grey;
+    scene.color_map = color_map(matches);
     if let Some(value) = matches.get_one::<f32>("iso") {
         scene.iso_value = *value;
     }
@@ -212,32 +285,257 @@ fn draw_volume(
             strength: 0.8,
         });
     }
-    let picture = shell.with_progress(|progress| cpu::volume(progress, &content.sources, &scene))?;
-    Ok((picture, scene.camera.um_per_px(f64::from(size[1]))))
+    Ok(scene)
+}
+
+/// What stands beside the picture.
+fn extras(shell: &Shell, matches: &ArgMatches, content: &Content) -> anyhow::Result<Extras> {
+    let known = content.volume.voxel_um.is_some();
+    if !known {
+        anyhow::ensure!(
+            !matches.get_flag("scale-bar"),
+            "the voxel size is unknown, so there can be no scale bar; give the volume a voxel size first"
+        );
+        shell.note("The voxel size is unknown, so the picture has no scale bar");
+    }
+    let legend = match &content.labels {
+        Some(labels) if matches.get_flag("legend") => {
+            let present = labels.labels.ids();
+            let seen = labels.classes.classes.iter().filter(|c| c.visible && present.contains(&c.id));
+            seen.map(|class| (class.name.clone(), class.color)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let unit = content.volume.unit;
+    let name = match unit {
+        Unit::PerUm | Unit::PerVoxel => "LAC",
+        Unit::Absorbance => "Absorbance",
+        Unit::Counts => "Counts",
+        Unit::Transmission => "Transmission",
+        _ => "Value",
+    };
+    Ok(Extras {
+        scale_bar: known && !matches.get_flag("no-scale-bar"),
+        color_bar: matches.get_flag("color-bar"),
+        value_label: match unit {
+            Unit::PerUm | Unit::PerVoxel => format!("{name} ({})", unit.shown()),
+            _ => name.to_owned(),
+        },
+        title: matches.get_one::<String>("title").cloned(),
+        legend,
+        ink: match text(matches, "ink") {
+            "white" => Ink::White,
+            "black" => Ink::Black,
+            _ => Ink::Auto,
+        },
+    })
+}
+
+/// A device to draw on: for pictures where it is asked for, for films also where a graphics card is there.
+fn device(shell: &Shell, is_film: bool) -> Option<Gpu> {
+    match shell.device() {
+        DeviceChoice::Cpu => None,
+        DeviceChoice::Auto if !is_film => None,
+        DeviceChoice::Auto => Gpu::to_compute_on(DeviceChoice::Auto).ok().flatten().cloned(),
+        DeviceChoice::Gpu => match Gpu::headless(DeviceChoice::Gpu) {
+            Ok(gpu) => Some(gpu),
+            Err(error) => {
+                shell.note(&format!("Drawn on the processor: {error}"));
+                None
+            }
+        },
+    }
+}
+
+/// How the film moves; `None` for a picture.
+fn motion(matches: &ArgMatches) -> anyhow::Result<Option<Motion>> {
+    if let Some(seconds) = matches.get_one::<f64>("turntable") {
+        if plane(matches).is_some() {
+            let text = "--turntable turns the volume: add --view 3d, or move slices by --keyframes";
+            return Err(UsageError(text.to_owned()).into());
+        }
+        let turns = matches.get_one::<f64>("turns").copied().unwrap_or(1.0);
+        return Ok(Some(Motion::Turntable { seconds: *seconds, turns }));
+    }
+    let Some(file) = matches.get_one::<PathBuf>("keyframes") else { return Ok(None) };
+    let keyframes = keyframes_of(&io::read_text(file)?).with_context(|| file.display().to_string())?;
+    Ok(Some(Motion::Keyframes(keyframes)))
+}
+
+/// Refuses an output that does not suit what is drawn, before anything is read.
+fn check_output(file: &Path, matches: &ArgMatches, is_film: bool) -> anyhow::Result<()> {
+    let has = |wanted: &[&str]| {
+        file.extension().is_some_and(|e| wanted.iter().any(|ending| e.eq_ignore_ascii_case(ending)))
+    };
+    let problem = if is_film {
+        match FilmKind::of(file) {
+            None => Some("films are written as .mp4, as .gif or into a folder without extension".to_owned()),
+            Some(kind) if kind != FilmKind::Pngs && matches.get_flag("transparent") => {
+                Some("--transparent films are written into a folder of PNG files".to_owned())
+            }
+            Some(_) => None,
+        }
+    } else if has(&["mp4", "gif"]) {
+        Some("a film needs --turntable SECONDS or --keyframes FILE.json".to_owned())
+    } else if has(&["png", "svg"]) {
+        None
+    } else {
+        Some("pictures are written as .png or .svg".to_owned())
+    };
+    match problem {
+        Some(problem) => Err(UsageError(problem).into()),
+        None => Ok(io::check_writable(file)?),
+    }
 }
 
 fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let size = size_px(matches)?;
     let file = path(matches, "output")?;
-    if !file.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
-        return Err(UsageError("pictures are written as .png".to_owned()).into());
-    }
-    io::check_writable(file)?;
+    let motion = motion(matches)?;
+    check_output(file, matches, motion.is_some())?;
     let content = read(shell, matches)?;
-    let view = matches.get_one::<String>("view").map_or("xy", String::as_str);
-    let (mut picture, um_per_px) = match view {
-        "3d" => draw_volume(shell, matches, &content, size)?,
-        "xz" => draw_slice(shell, matches, &content, Plane::Xz, size)?,
-        "yz" => draw_slice(shell, matches, &content, Plane::Yz, size)?,
-        _ => draw_slice(shell, matches, &content, Plane::Xy, size)?,
+    let extras = extras(shell, matches, &content)?;
+    let mut artist = Artist::new(content.sources.clone(), device(shell, motion.is_some()));
+    let mut scene = match plane(matches) {
+        None => Scene::Volume(volume_scene(matches, &content, size)?),
+        Some(plane) => Scene::Slice(slice_scene(matches, &content, plane, size)?),
     };
-    let known = content.volume.voxel_um.is_some();
-    let bar_um =
-        (known && !matches.get_flag("no-scale-bar")).then(|| draw_scale_bar(&mut picture, um_per_px));
-    if !known {
-        shell.note("The voxel size is unknown, so the picture has no scale bar");
+    if matches.get_flag("transparent") {
+        scene.set_background([0.0; 4]);
     }
-    io::write_picture(file, &picture)?;
-    shell.finish(&json!({ "output": file, "size_px": size, "um_per_px": known.then_some(um_per_px), "scale_bar_um": bar_um }));
+    let mut details = match motion {
+        Some(motion) => film(shell, matches, file, &mut artist, &scene, motion, &extras)?,
+        None if matches.contains_id("montage") => {
+            montage(shell, matches, file, &mut artist, &content, &scene, &extras)?
+        }
+        None => {
+            let (picture, marks) =
+                shell.with_progress(|progress| figure::figure(progress, &mut artist, &scene, &extras))?;
+            write_figure(file, picture, &marks, &extras)?;
+            let known = content.volume.voxel_um.is_some();
+            json!({ "size_px": size, "um_per_px": known.then(|| scene.um_per_px()), "scale_bar_um": extras.scale_bar_um(&scene) })
+        }
+    };
+    let mut result = json!({ "output": file });
+    if let (Some(result), Some(details)) = (result.as_object_mut(), details.as_object_mut()) {
+        result.append(details);
+    }
+    shell.finish(&result);
     Ok(())
+}
+
+fn write_figure(file: &Path, mut picture: RgbaImage, marks: &[Mark], extras: &Extras) -> anyhow::Result<()> {
+    if file.extension().is_some_and(|e| e.eq_ignore_ascii_case("svg")) {
+        let title = extras.title.as_deref().unwrap_or("Waterwindow");
+        let text = figure::svg(&picture, marks, title).map_err(anyhow::Error::msg)?;
+        io::write_text(file, &text)?;
+    } else {
+        figure::paint(&mut picture, marks);
+        io::write_picture(file, &picture)?;
+    }
+    Ok(())
+}
+
+fn film(
+    shell: &Shell,
+    matches: &ArgMatches,
+    file: &Path,
+    artist: &mut Artist,
+    scene: &Scene,
+    motion: Motion,
+    extras: &Extras,
+) -> anyhow::Result<Value> {
+    let fps = matches.get_one::<f64>("fps").copied().unwrap_or(25.0);
+    let film = Film::new(scene.clone(), motion, fps).map_err(|error| UsageError(error.to_string()))?;
+    let size = scene.size_px();
+    if let Some(kind) = FilmKind::of(file) {
+        kind.check(size, fps).map_err(UsageError)?;
+    }
+    shell.with_progress(|progress| write_film(progress, file, artist, &film, extras))?;
+    let n = film.n_frames();
+    Ok(json!({ "size_px": size, "frames": n, "fps": fps, "seconds": n as f64 / fps }))
+}
+
+/// Draws and writes a film frame by frame.
+fn write_film(
+    progress: &Progress,
+    file: &Path,
+    artist: &mut Artist,
+    film: &Film,
+    extras: &Extras,
+) -> Result<(), IoError> {
+    progress.phase("Drawing frames", film.n_frames() as u64);
+    io::write_film(file, film.scene().size_px(), film.fps(), film.n_frames(), |i| {
+        let picture = figure::film_frame(&progress.part(), artist, film, i, extras);
+        progress.advance(1);
+        picture.map_err(|error| match error {
+            DrawError::Cancelled(cancelled) => cancelled.into(),
+            other @ DrawError::Device(_) => {
+                IoError::Content { path: file.to_owned(), problem: other.to_string() }
+            }
+        })
+    })
+}
+
+fn montage(
+    shell: &Shell,
+    matches: &ArgMatches,
+    file: &Path,
+    artist: &mut Artist,
+    content: &Content,
+    scene: &Scene,
+    extras: &Extras,
+) -> anyhow::Result<Value> {
+    let (Some((plane, axis)), Scene::Slice(scene)) = (plane(matches), scene) else {
+        return Err(UsageError("--montage shows slices: choose --view xy, xz or yz".to_owned()).into());
+    };
+    let rows_cols = text(matches, "montage");
+    let [rows, cols] =
+        pair::<u32>(rows_cols, 'x').filter(|n| n.iter().all(|n| (1..=MAX_TILES).contains(n))).ok_or_else(
+            || UsageError(format!("--montage is {rows_cols}, it must be like 3x4, each up to {MAX_TILES}")),
+        )?;
+    let bounds = bounds_um(content.volume.world_from_voxel().0, content.volume.shape());
+    let mut size = scene.size_px;
+    if matches.value_source("size") != Some(ValueSource::CommandLine) {
+        size[1] = suiting_height(size[0], bounds, plane, [rows, cols]);
+    }
+    let grid = MontageGrid::new(rows, cols, size);
+    let um_per_px = SliceScene::fitted(plane, bounds, grid.tile(size)).um_per_px;
+    let tile = SliceScene { size_px: grid.tile(size), um_per_px, ..scene.clone() };
+    let n = content.volume.shape()[axis];
+    let number = |name: &str| matches.get_one::<usize>(name).copied();
+    let first = checked_slice("first", number("first").unwrap_or(0), n)?;
+    let last = checked_slice("last", number("last").unwrap_or(n.saturating_sub(1)), n)?;
+    if last < first {
+        return Err(UsageError(format!("--last is {last}, it must not lie before --first {first}")).into());
+    }
+    let slices = match number("step") {
+        Some(0) => return Err(UsageError("--step is 0, it must be 1 or more".to_owned()).into()),
+        Some(step) => figure::stepped(first, last, step, grid.n_tiles()),
+        None => figure::evenly(first, last, grid.n_tiles()),
+    };
+    let (known, name) = (content.volume.voxel_um.is_some(), figure::axis_name(plane));
+    let place = |slice: usize| {
+        let position = position_um(&content.volume, axis, slice);
+        (position, if known { format!("{name} = {position:.2} µm") } else { format!("{name} = {slice}") })
+    };
+    let places: Vec<(f64, String)> = slices.iter().map(|slice| place(*slice)).collect();
+    let (picture, marks) = shell
+        .with_progress(|progress| figure::montage(progress, artist, &tile, (grid, size), &places, extras))?;
+    write_figure(file, picture, &marks, extras)?;
+    let tiles: Vec<Value> = slices
+        .iter()
+        .zip(&places)
+        .map(|(slice, (position, _))| json!({ "slice": slice, "position_um": known.then_some(position) }))
+        .collect();
+    Ok(json!({ "size_px": size, "slices": tiles }))
+}
+
+/// Height of a montage whose tiles have the shape of the slices.
+fn suiting_height(width: u32, bounds: BoxUm, plane: Plane, [rows, cols]: [u32; 2]) -> u32 {
+    let (right, down) = plane.right_down();
+    let extent = bounds.1 - bounds.0;
+    let tall = extent.dot(down.abs()) / extent.dot(right.abs()).max(1e-12);
+    let height = f64::from(width) / f64::from(cols) * tall * f64::from(rows);
+    (height.round() as u32).clamp(1, MAX_SIDE)
 }

@@ -56,7 +56,7 @@ impl Shell {
             device,
         };
         if device == DeviceChoice::Gpu {
-            shell.note("Of all commands only reconstruct (FBP and SIRT) and supervoxels compute on the graphics device; the others compute and draw on the processor");
+            shell.note("Of all commands only reconstruct (FBP and SIRT) and supervoxels compute on the graphics device and render draws on it; the others compute on the processor");
         }
         Ok(shell)
     }

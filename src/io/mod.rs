@@ -14,13 +14,17 @@ mod array;
 mod atomic;
 mod chart;
 mod error;
+mod film;
 mod format;
+mod gif;
+mod h264;
 mod hdf5;
 mod imod;
 mod info;
 mod landmarks;
 mod meshes;
 mod model;
+mod mp4;
 mod mrc;
 mod npy;
 mod picture;
@@ -39,6 +43,7 @@ pub use array::{ArrayRef, Dtype, FileVoxel};
 pub use atomic::{check_writable, write_atomically};
 pub use chart::{Chart, ChartLine, fsc_chart};
 pub use error::IoError;
+pub use film::{FilmKind, write_film};
 pub use format::{
     Header, Kind, Loaded, WriteRequest, check_array_output, read_array, read_channel, read_header,
     read_labels, read_volume, readable_formats, writable_formats, write_array,

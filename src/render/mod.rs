@@ -7,6 +7,8 @@
 pub mod camera;
 pub mod colormap;
 pub mod cpu;
+pub mod figure;
+pub mod film;
 mod grid;
 pub mod label_texture;
 mod march;

@@ -5,6 +5,8 @@
 //! over a volume costs nothing; slices take the one section they show, and only a 3-D view, an
 //! oblique plane or a slab uploads the whole, in pieces over several frames.
 
+pub(crate) mod still;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

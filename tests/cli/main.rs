@@ -5,6 +5,7 @@
 
 mod bits;
 mod convert;
+mod pictures;
 mod quality;
 mod refusals;
 mod tools;
