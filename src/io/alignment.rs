@@ -53,6 +53,40 @@ pub fn write_alignment(path: &Path, alignment: &Alignment) -> Result<(), IoError
     write_json(path, alignment)
 }
 
+/// Writes an alignment of a series of shape (views, rows, columns) in the format of the extension: .xf, .tlt or .rawtlt (tilts
+/// alone), .aln, .mod (beads alone), anything else as ALIGN.json.
+///
+/// # Errors
+/// [`IoError`] where the folder does not take it, where the format needs the shape of the series and it is not known,
+/// and for a model of beads where none were followed.
+pub fn write_any_alignment(
+    path: &Path,
+    alignment: &Alignment,
+    shape: Option<(usize, usize, usize)>,
+) -> Result<(), IoError> {
+    let is = |extension: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(extension));
+    let of_series = || {
+        let problem = "this format needs the size of the pictures: open the scan that was aligned, or write .json or .xf";
+        shape.ok_or_else(|| IoError::content(path, problem))
+    };
+    if is("xf") {
+        write_xf(path, alignment)
+    } else if is("tlt") || is("rawtlt") {
+        let tilts: Vec<f64> = alignment.views.iter().map(|view| view.angle_deg).collect();
+        super::write_angles(path, &tilts)
+    } else if is("aln") {
+        let (_, n_rows, n_cols) = of_series()?;
+        super::write_aln(path, alignment, [n_rows, n_cols])
+    } else if is("mod") {
+        match &alignment.beads {
+            Some(beads) => super::write_imod(path, beads, of_series()?),
+            None => Err(IoError::content(path, "no beads were followed, so there is no model of them")),
+        }
+    } else {
+        write_alignment(path, alignment)
+    }
+}
+
 /// Reads the transforms of an IMOD transform file for views at these angles.
 ///
 /// # Errors
@@ -131,6 +165,30 @@ mod tests {
         alignment.views[2].shift_y_px = -1.25;
         alignment.views[0].used = false;
         alignment
+    }
+
+    #[test]
+    fn the_extension_says_the_format_and_what_is_missing_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let alignment = shifted();
+        let angles: Vec<f64> = alignment.views.iter().map(|view| view.angle_deg).collect();
+        let shape = Some((angles.len(), 64, 48));
+        for name in ["a.json", "a.xf", "a.aln"] {
+            write_any_alignment(&at(name), &alignment, shape).unwrap();
+            let back = read_any_alignment(&at(name), &angles).unwrap();
+            for (found, view) in back.views.iter().zip(&alignment.views) {
+                // Text formats keep three decimals.
+                assert!((found.shift_x_px - view.shift_x_px).abs() < 2e-3, "{name}: {found:?} {view:?}");
+            }
+        }
+        write_any_alignment(&at("a.tlt"), &alignment, None).unwrap();
+        assert_eq!(std::fs::read_to_string(at("a.tlt")).unwrap().lines().count(), angles.len());
+        for (name, shape, word) in [("b.aln", None, "size of the pictures"), ("b.mod", shape, "no beads")] {
+            let error = write_any_alignment(&at(name), &alignment, shape).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+            assert!(!at(name).exists());
+        }
     }
 
     #[test]

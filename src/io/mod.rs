@@ -36,7 +36,9 @@ mod text;
 mod tiff;
 mod zarr;
 
-pub use alignment::{read_alignment, read_any_alignment, read_xf, write_alignment, write_xf};
+pub use alignment::{
+    read_alignment, read_any_alignment, read_xf, write_alignment, write_any_alignment, write_xf,
+};
 pub use angles::{AngleSource, read_angles, write_angles};
 pub use aretomo::{read_aln, write_aln};
 pub use array::{ArrayRef, Dtype, FileVoxel};

@@ -147,6 +147,19 @@ impl Session {
         self.events.push(Event::JobChanged(id));
     }
 
+    /// Views, rows and columns of the scan that an alignment belongs to; `None` where it is not there.
+    fn series_shape(&self, alignment: &Layer) -> Option<(usize, usize, usize)> {
+        let names = &alignment.provenance.inputs;
+        self.project.from_top().find_map(|layer| match &layer.content {
+            Content::Scan(scan) if names.contains(&layer.name) => {
+                let [views, rows, cols] = scan.projections.shape();
+                Some((views, rows, cols))
+            }
+            Content::Series(series) if names.contains(&layer.name) => Some(series.data.dim()),
+            _ => None,
+        })
+    }
+
     /// Writes a layer in the format of the extension.
     pub(super) fn export(&mut self, what: ExportKind, layer: LayerId, path: PathBuf) {
         let Some(layer) = self.project.layer(layer).cloned() else {
@@ -154,9 +167,10 @@ impl Session {
         };
         let classes = self.project.classes.clone();
         let beside = (what == ExportKind::Report).then(|| self.beside(&layer));
+        let series_shape = self.series_shape(&layer);
         self.file_job(format!("Export {}", layer.name), move |progress| {
             let notes = match what {
-                ExportKind::Layer => export_layer(progress, &layer, &classes, &path)?,
+                ExportKind::Layer => export_layer(progress, &layer, &classes, &path, series_shape)?,
                 ExportKind::Meshes(format) => export_meshes(progress, &layer, &classes, &path, format)?,
                 ExportKind::Table => export_table(&layer, &path)?,
                 ExportKind::Report => export_report(&layer, beside.unwrap_or_default(), &path)?,
@@ -314,6 +328,7 @@ fn export_layer(
     layer: &Layer,
     classes: &ClassTable,
     path: &Path,
+    series_shape: Option<(usize, usize, usize)>,
 ) -> Result<Vec<String>, JobError> {
     let written = match &layer.content {
         Content::Volume(volume) => io::write_array(path, &WriteRequest::volume(volume), progress),
@@ -324,7 +339,8 @@ fn export_layer(
             io::write_array(path, &request, progress)
         }
         Content::Alignment(alignment) => {
-            return io::write_alignment(path, alignment).map(|()| Vec::new()).map_err(failed);
+            let written = io::write_any_alignment(path, alignment, series_shape);
+            return written.map(|()| Vec::new()).map_err(failed);
         }
         other => return Err(failed(format!("a {} is not written as an array", other.words()))),
     };

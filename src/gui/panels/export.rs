@@ -38,7 +38,10 @@ pub(crate) fn layer_form(layer: &Layer) -> Dialog {
         Content::Labels(_) => {
             ("The ending says the format: .mrc, .tif, .npy, or .zarr for OME-Zarr labels", ".mrc")
         }
-        Content::Alignment(_) => ("A JSON file with the shift of every view", ".json"),
+        Content::Alignment(_) => (
+            "The ending says the format: .json, .xf, .tlt (tilts alone), .aln, or .mod (beads alone)",
+            ".json",
+        ),
         Content::Other(Data::Classifier(_)) => {
             ("A JSON file for Predict, here or on the command line", ".json")
         }
