@@ -28,6 +28,18 @@ struct March {
     size: vec4<f32>,
     // Width and height of the whole picture in pixels.
     picture: vec4<f32>,
+    // x: how much the farthest point fades, y: darkness of hollows, z: of shadows.
+    look: vec4<f32>,
+    // x: nearest distance in µm, y: 1 / (farthest - nearest), z: shortest edge of a texel in µm.
+    depth: vec4<f32>,
+    // What stays has dot(xyz, p) + w >= 0.
+    cuts: array<vec4<f32>, 3>,
+    // Right, down and forward of the camera, 1 µm long, in texels.
+    basis: array<vec4<f32>, 3>,
+    // x: number of channels.
+    more: vec4<f32>,
+    // Of each channel: rows of the affine map channel texel from volume texel; x, y, z, w as of `value`; colour and extinction.
+    channels: array<vec4<f32>, 10>,
 };
 
 const MODE_COMPOSITE: i32 = 0;
@@ -49,21 +61,23 @@ const MAX_STEPS: i32 = 16384;
 @group(0) @binding(5) var ids: texture_3d<u32>;
 @group(0) @binding(6) var label_colors: texture_2d<f32>;
 @group(0) @binding(7) var colors: texture_2d<f32>;
+@group(0) @binding(8) var channel_0: texture_3d<f32>;
+@group(0) @binding(9) var channel_1: texture_3d<f32>;
 
 struct Corner {
     @builtin(position) position: vec4<f32>,
     @location(0) uv: vec2<f32>,
     // What steers branches comes this way: software drivers compile a shader anew, and keep it, for every
     // set of uniforms that a branch or a loop depends on alone.
-    // x: mode, y: 1 where labels are there, z: strength of shading.
-    @location(1) @interpolate(flat) steer: vec3<f32>,
+    // x: mode, y: 1 where labels are there, z: strength of shading, w: number of channels.
+    @location(1) @interpolate(flat) steer: vec4<f32>,
 };
 
 @vertex
 fn corner(@builtin(vertex_index) i: u32) -> Corner {
     let p = vec2<f32>(f32((i << 1u) & 2u), f32(i & 2u));
     return Corner(vec4<f32>(p.x * 2.0 - 1.0, 1.0 - p.y * 2.0, 0.0, 1.0), p,
-        vec3<f32>(u.style.x, u.label.x, u.style.y));
+        vec4<f32>(u.style.x, u.label.x, u.style.y, u.more.x));
 }
 
 fn value_at(p: vec3<f32>) -> f32 {
@@ -155,6 +169,25 @@ fn mapped(value: f32) -> vec4<f32> {
     return vec4<f32>(textureSampleLevel(colors, linear, vec2<f32>((t * 255.0 + 0.5) / 256.0, 0.5), 0.0).rgb, 1.0);
 }
 
+// How much a channel glows at a place, 0 to 1.
+fn glow(c: i32, p: vec3<f32>) -> f32 {
+    let h = vec4<f32>(p, 1.0);
+    let k = c * 5;
+    let q = vec3<f32>(dot(u.channels[k], h), dot(u.channels[k + 1], h), dot(u.channels[k + 2], h));
+    var n = vec3<f32>(textureDimensions(channel_0));
+    if (c == 1) { n = vec3<f32>(textureDimensions(channel_1)); }
+    if (any(q < vec3<f32>(-0.5)) || any(q > n - 0.5)) { return 0.0; }
+    let at = (q + 0.5) / n;
+    var stored = 0.0;
+    if (c == 1) {
+        stored = textureSampleLevel(channel_1, linear, at, 0.0).r;
+    } else {
+        stored = textureSampleLevel(channel_0, linear, at, 0.0).r;
+    }
+    let value = u.channels[k + 3];
+    return clamp((stored * value.x + value.y - value.z) * value.w, 0.0, 1.0);
+}
+
 fn noise(px: vec2<f32>) -> f32 {
     var h = u32(px.x) * 0x9E3779B1u ^ u32(px.y) * 0x85EBCA77u;
     h = (h ^ (h >> 15u)) * 0x2C1B3C6Du;
@@ -168,12 +201,68 @@ fn march(v: Corner) -> @location(0) vec4<f32> {
     return trace(px, v.steer);
 }
 
+// Colour that fades into the background with distance.
+fn faded(rgb: vec3<f32>, t: f32) -> vec3<f32> {
+    let far = clamp((t - u.depth.x) * u.depth.y, 0.0, 1.0);
+    return mix(rgb, u.background.rgb, u.look.x * far);
+}
+
+// Texels from a direction in camera axes, µm.
+fn in_texels(v: vec3<f32>) -> vec3<f32> {
+    return u.basis[0].xyz * v.x + u.basis[1].xyz * v.y + u.basis[2].xyz * v.z;
+}
+
+fn is_solid(p: vec3<f32>, mode: i32) -> bool {
+    for (var i = 0; i < 3; i++) {
+        if (dot(u.cuts[i].xyz, p) + u.cuts[i].w < 0.0) { return false; }
+    }
+    if (any(p < u.low.xyz) || any(p > u.high.xyz)) { return false; }
+    if (mode == MODE_LABELS) {
+        let id = label_at(p);
+        return id != 0u && label_color(id).a * u.label.y > 0.5;
+    }
+    return value_at(p) >= u.iso.w;
+}
+
+// What is left of the light at a place of a surface: hollows see less of it, and what stands between takes it away.
+fn light_left(p: vec3<f32>, normal: vec3<f32>, mode: i32) -> f32 {
+    var n = normal;
+    if (n.z > 0.0) { n = -n; }
+    var left = 1.0;
+    if (u.look.y > 0.0) {
+        var hidden = 0.0;
+        for (var i = 0; i < 8; i++) {
+            let corner = vec3<f32>(f32(i & 1) * 2.0 - 1.0, f32((i >> 1) & 1) * 2.0 - 1.0, f32(i >> 2) * 2.0 - 1.0);
+            let direction = normalize(corner * 0.57735 + n * 1.05);
+            for (var j = 0; j < 3; j++) {
+                let reach = u.depth.z * (2.0 + 3.0 * f32(j) + 1.5 * f32(j * j));
+                if (is_solid(p + in_texels(direction * reach), mode)) {
+                    hidden += 1.0 - 0.25 * f32(j);
+                    break;
+                }
+            }
+        }
+        left *= 1.0 - u.look.y * 0.9 * hidden / 8.0;
+    }
+    if (u.look.z > 0.0) {
+        let toward = in_texels(LIGHT * u.depth.z);
+        for (var j = 0; j < 40; j++) {
+            if (is_solid(p + toward * (2.0 + 1.5 * f32(j)), mode)) {
+                // Softer the farther what takes the light away.
+                left *= 1.0 - u.look.z * 0.6 * (1.0 - f32(j) / 40.0);
+                break;
+            }
+        }
+    }
+    return left;
+}
+
 fn over_background(acc: vec4<f32>) -> vec4<f32> {
     let back = vec4<f32>(u.background.rgb * u.background.a, u.background.a);
     return acc + (1.0 - acc.a) * back;
 }
 
-fn trace(px_in_tile: vec2<f32>, steer: vec3<f32>) -> vec4<f32> {
+fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>) -> vec4<f32> {
     let px = px_in_tile + u.size.zw;
     let s = vec2<f32>(px.x / u.picture.x, px.y / u.picture.y) * 2.0 - 1.0;
     let o = u.origin[0].xyz + u.origin[1].xyz * s.x + u.origin[2].xyz * s.y;
@@ -185,8 +274,19 @@ fn trace(px_in_tile: vec2<f32>, steer: vec3<f32>) -> vec4<f32> {
     let tb = (u.high.xyz - o) * inv;
     let near = min(ta, tb);
     let far = max(ta, tb);
-    let enter = max(max(near.x, near.y), max(near.z, 0.0));
-    let leave = min(far.x, min(far.y, far.z));
+    var enter = max(max(near.x, near.y), max(near.z, 0.0));
+    var leave = min(far.x, min(far.y, far.z));
+    for (var i = 0; i < 3; i++) {
+        let at = dot(u.cuts[i].xyz, o) + u.cuts[i].w;
+        let rises = dot(u.cuts[i].xyz, d);
+        if (rises > 0.0) {
+            enter = max(enter, -at / rises);
+        } else if (rises < 0.0) {
+            leave = min(leave, -at / rises);
+        } else if (at < 0.0) {
+            leave = enter;
+        }
+    }
     if (leave <= enter) {
         return over_background(vec4<f32>(0.0));
     }
@@ -234,7 +334,13 @@ fn trace(px_in_tile: vec2<f32>, steer: vec3<f32>) -> vec4<f32> {
                         let m = 0.5 * (lo + hi);
                         if (label_at(o + d * m) == id) { hi = m; } else { lo = m; }
                     }
-                    let rgb = lit(color.rgb, label_normal(o + d * hi, id), u.style.y);
+                    var rgb = color.rgb;
+                    // Cut open: the face is flat.
+                    if (t - dt > enter || label_at(o + d * enter) != id) {
+                        let normal = label_normal(o + d * hi, id);
+                        rgb = lit(rgb, normal, u.style.y) * light_left(o + d * hi, normal, mode);
+                    }
+                    rgb = faded(rgb, t);
                     acc += (1.0 - acc.a) * alpha * vec4<f32>(rgb, 1.0);
                     if (acc.a > 0.995) { break; }
                 }
@@ -265,20 +371,26 @@ fn trace(px_in_tile: vec2<f32>, steer: vec3<f32>) -> vec4<f32> {
                         rgb = lit(rgb, g / size, u.style.y * size / (size + u.transfer.z));
                     }
                 }
-                acc += (1.0 - acc.a) * alpha * vec4<f32>(rgb, 1.0);
-                if (acc.a > 0.995) { break; }
+                acc += (1.0 - acc.a) * alpha * vec4<f32>(faded(rgb, t), 1.0);
             }
+            for (var c = 0; c < i32(steer.w); c++) {
+                let light = u.channels[c * 5 + 4];
+                let a = 1.0 - exp(-glow(c, p) * light.w * dt);
+                acc += (1.0 - acc.a) * a * vec4<f32>(faded(light.rgb, t), 1.0);
+            }
+            if (acc.a > 0.995) { break; }
         } else if (mode == MODE_ISO) {
             if (value >= u.iso.w) {
                 var lo = max(t - dt, enter);
+                if (value_at(o + d * lo) >= u.iso.w) {
+                    // Cut open: the face shows the values.
+                    acc = vec4<f32>(faded(mapped(value_at(o + d * lo)).rgb, lo), 1.0);
+                    break;
+                }
                 var hi = t;
-                if (value_at(o + d * lo) < u.iso.w) {
-                    for (var j = 0; j < 6; j++) {
-                        let m = 0.5 * (lo + hi);
-                        if (value_at(o + d * m) >= u.iso.w) { hi = m; } else { lo = m; }
-                    }
-                } else {
-                    hi = lo;
+                for (var j = 0; j < 6; j++) {
+                    let m = 0.5 * (lo + hi);
+                    if (value_at(o + d * m) >= u.iso.w) { hi = m; } else { lo = m; }
                 }
                 let at = o + d * hi;
                 let g = gradient_at(at);
@@ -287,7 +399,9 @@ fn trace(px_in_tile: vec2<f32>, steer: vec3<f32>) -> vec4<f32> {
                     let color = label_color(label_at(at + normalize(d) * 0.5));
                     rgb = mix(rgb, color.rgb, u.label.y * color.a);
                 }
-                acc = vec4<f32>(lit(rgb, g / max(length(g), 1e-12), u.style.y), 1.0);
+                let normal = g / max(length(g), 1e-12);
+                rgb = lit(rgb, normal, u.style.y) * light_left(at, normal, mode);
+                acc = vec4<f32>(faded(rgb, hi), 1.0);
                 break;
             }
         } else {

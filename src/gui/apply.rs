@@ -7,6 +7,7 @@ use super::messages::Level;
 use super::state::{AfterSave, Dialog, OpenWhat, Request, Tool, ViewKind};
 use super::{panels, state, tools};
 use crate::project::Edit;
+use crate::render::StandardView;
 use crate::session::{Command, LiveRequest, Settings, Theme, Verdict};
 
 impl App {
@@ -212,6 +213,12 @@ impl App {
                 }
             }
             C::ResetCamera => self.reset_camera(),
+            C::LookFront => view.camera.look_from(StandardView::Front),
+            C::LookBack => view.camera.look_from(StandardView::Back),
+            C::LookLeft => view.camera.look_from(StandardView::Left),
+            C::LookRight => view.camera.look_from(StandardView::Right),
+            C::LookTop => view.camera.look_from(StandardView::Top),
+            C::LookBottom => view.camera.look_from(StandardView::Bottom),
             C::ResetLayout => {
                 self.view.maximised = None;
                 self.dock = super::views::dock::Dock::default();

@@ -16,11 +16,12 @@ use super::views::slice_view::Geometry;
 use crate::gpu::Gpu;
 use crate::project::{Layer, LayerId, Project};
 use crate::render::scene::{
-    Blend, Highlight, ImageLayer, Interpolation, LabelColors, LabelLayer, PixelMask, Plane, SliceLayer,
-    SliceScene, VolumeLabels, VolumeScene,
+    Blend, Highlight, ImageLayer, Interpolation, LabelColors, LabelLayer, MOST_CHANNELS, PixelMask, Plane,
+    SliceLayer, SliceScene, VolumeChannel, VolumeLabels, VolumeScene,
 };
 use crate::render::{ColorMap, Renderer, ViewStatus};
-use crate::volume::{ClassTable, Mark};
+use crate::session::Session;
+use crate::volume::{ClassTable, Labels, Mark};
 
 /// Key of the predicted labels in the renderer; layers count up from 1.
 const PREDICTION: u64 = u64::MAX;
@@ -323,12 +324,11 @@ pub(crate) fn volume_scene(rect: egui::Rect, scale: f64, cx: &mut Cx<'_>) -> Opt
     let colors = cx.derived.colors(&project.classes);
     let look = &cx.view.look;
     scene.camera = cx.view.camera;
-    scene.mode = look.mode;
-    scene.transfer = look.transfer.clone();
+    look.apply(&mut scene, cx.view.cursor_um);
     scene.window = layer.display.window;
     scene.color_map = map_of(&layer.display);
-    scene.iso_value = look.iso;
     scene.background = theme::DARK.canvas.to_normalized_gamma_f32();
+    scene.channels = channels(project, layer);
     if look.labels && cx.view.show_labels {
         // While there is a prediction it is what one wants to see, not the strokes that it was made from.
         let predicted = world_from_prediction(project, cx).map(|map| (PREDICTION, map));
@@ -344,6 +344,37 @@ pub(crate) fn volume_scene(rect: egui::Rect, scale: f64, cx: &mut Cx<'_>) -> Opt
         scene.mode = crate::render::VolumeMode::Composite;
     }
     Some(scene)
+}
+
+/// The volumes laid over the main one that add their light: fluorescence glows in the haze.
+fn channels(project: &Project, main: &Layer) -> Vec<VolumeChannel> {
+    let seen = project.from_top().filter(|layer| layer.id != main.id && layer.display.visible);
+    seen.filter(|layer| layer.volume().is_some() && layer.display.additive)
+        .filter_map(|layer| {
+            let world_from_voxel = state::world_from_voxel(layer)?;
+            let (low, high) = state::layer_bounds(layer)?;
+            let [r, g, b, _] = map_of(&layer.display).at(1.0).map(|c| c as f32);
+            // Through the whole of it what glows fully hides what lies behind.
+            let density_per_um = 16.0 * layer.display.opacity / (high - low).length().max(1e-6) as f32;
+            let window = layer.display.window;
+            Some(VolumeChannel {
+                volume: layer.id.0,
+                world_from_voxel,
+                window,
+                rgb: [r, g, b],
+                density_per_um,
+            })
+        })
+        .take(MOST_CHANNELS)
+        .collect()
+}
+
+/// The labels that the renderer has under a key.
+pub(crate) fn labels_of_key(session: &Session, key: u64) -> Option<Labels> {
+    if key == PREDICTION {
+        return session.live().prediction.as_ref().map(|prediction| prediction.labels.clone());
+    }
+    session.project().layer(LayerId(key))?.labels().map(|labels| labels.labels.clone())
 }
 
 /// The labels that tint the volume: the topmost that are seen and not empty.

@@ -13,6 +13,7 @@ mod draw;
 mod frame;
 mod icons;
 mod keymap;
+mod look;
 mod messages;
 mod palette;
 mod panels;

@@ -8,12 +8,12 @@ use glam::DVec3;
 use serde_json::Value;
 
 use super::commands::CommandId;
+use super::look::VolumeLook;
 use crate::base::Unit;
 use crate::ops::Stage;
 use crate::project::{Content, Layer, LayerId, Project};
 use crate::render::camera::{BoxUm, OrbitCamera};
-use crate::render::scene::{Plane, VolumeMode, bounds_um};
-use crate::render::transfer::{TransferFunction, TransferPreset};
+use crate::render::scene::{Plane, bounds_um};
 use crate::session::Command;
 
 /// What a drag in a slice does.
@@ -287,33 +287,6 @@ pub(crate) enum OpenWhat {
     Demo(&'static str),
     /// A project folder, or unsaved work of an earlier session.
     Project(std::path::PathBuf),
-}
-
-/// How the 3D view is drawn.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct VolumeLook {
-    /// Haze, projection or surface.
-    pub(crate) mode: VolumeMode,
-    /// The preset that the curve started from.
-    pub(crate) preset: TransferPreset,
-    /// The curve.
-    pub(crate) transfer: TransferFunction,
-    /// Threshold of the surface, in the volume's unit.
-    pub(crate) iso: f32,
-    /// Labels tint the volume.
-    pub(crate) labels: bool,
-}
-
-impl Default for VolumeLook {
-    fn default() -> Self {
-        Self {
-            mode: VolumeMode::Composite,
-            preset: TransferPreset::default(),
-            transfer: TransferFunction::default(),
-            iso: 0.3,
-            labels: true,
-        }
-    }
 }
 
 /// What the histogram's handles change.

@@ -198,7 +198,7 @@ Fatemi (1992) by FISTA (Beck and Teboulle 2009).",
             "subsets",
             "Subsets",
             ParamKind::Int { min: 1, max: 64 },
-            "Groups of views after each of which SIRT and total variation update the volume; more converge faster. Left empty: 5, for SIRT at limited tilt 10",
+            "Groups of views after each of which SIRT and total variation update the volume; more converge faster. Left empty: 10 for SIRT, else 5",
         )
         .optional()
         .only_with("method", &["sirt", "tv"])

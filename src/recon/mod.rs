@@ -213,7 +213,7 @@ pub fn reconstruct_rows_on(
         method: params.method,
         iterations: (params.method != Method::Fbp).then_some(sweeps),
         subsets: matches!(params.method, Method::Sirt | Method::Tv)
-            .then_some(params.subsets(limited).min(input.n_views()) as u32),
+            .then_some(params.subsets().min(input.n_views()) as u32),
         noise: None,
         mask_voxels: None,
         depth: None,

@@ -176,8 +176,8 @@ impl ReconstructParams {
     }
 
     /// Groups of views of an iterative method.
-    pub fn subsets(&self, limited_tilt: bool) -> usize {
-        let default = if limited_tilt && self.method == Method::Sirt { 10 } else { 5 };
+    pub fn subsets(&self) -> usize {
+        let default = if self.method == Method::Sirt { 10 } else { 5 };
         self.subsets.unwrap_or(default) as usize
     }
 

@@ -106,7 +106,7 @@ pub fn plan(
         method => {
             let (tilt, full) = super::input::tilt_range(angles_deg);
             let (deep, wide) = section_size(depth, n_cols, beyond, tilt, full, params.thickness.is_none());
-            let (sweeps, subsets) = (u64::from(params.sweeps(!full)), params.subsets(!full).min(n_used));
+            let (sweeps, subsets) = (u64::from(params.sweeps(!full)), params.subsets().min(n_used));
             let weights = f32s(n_used * n_cols + subsets * deep * wide);
             let planes = |sections: u64, sinograms: u64| {
                 sections * LanePlane::bytes(deep, wide)

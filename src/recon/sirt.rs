@@ -60,7 +60,7 @@ pub(super) fn sirt(
     mut volume: ArrayViewMut3<'_, f32>,
 ) -> Result<(), ReconError> {
     progress.phase("SIRT", input.n_slabs() as u64 * u64::from(sweeps));
-    let subsets = subsets(progress, input, domain, params.subsets(!input.tilt_range().1), params.relaxation)?;
+    let subsets = subsets(progress, input, domain, params.subsets(), params.relaxation)?;
     let mut measured: Vec<LanePlane> = subsets.iter().map(|s| s.projector.new_sinogram()).collect();
     let mut residuals = measured.clone();
     let mut section = LanePlane::section(domain.deep, domain.wide);

@@ -217,7 +217,7 @@ pub(super) fn tv(
     let wanted = input.rows.clone();
     let slabs = slabs(&wanted);
     progress.phase("Total variation", slabs.len() as u64 * u64::from(sweeps));
-    let subsets = subsets(progress, input, domain, params.subsets(false), 1.0)?;
+    let subsets = subsets(progress, input, domain, params.subsets(), 1.0)?;
     let (spread, sigma) = gradient_noise(progress, input, domain, &subsets)?;
     // The views that see a voxel are the curvature of the data term.
     let t = params.strength * UNIT_STRENGTH * spread / input.n_views() as f64;

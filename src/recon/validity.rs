@@ -60,7 +60,7 @@ pub fn validity(params: &ReconstructParams, angles_deg: &[f64], has_pixel_size: 
         return new(Trust::Approximate, "a filter that damps low frequencies as short SIRT does".to_owned());
     }
     if params.method == Method::Sirt {
-        let sweeps = params.sweeps(!full).saturating_mul(params.subsets(!full) as u32);
+        let sweeps = params.sweeps(!full).saturating_mul(params.subsets() as u32);
         if sweeps < ENOUGH_SWEEPS {
             let reason =
                 format!("{sweeps} sweeps of SIRT (those of subsets counted singly), below {ENOUGH_SWEEPS}");
@@ -95,7 +95,7 @@ mod tests {
         let level = |params: &ReconstructParams, angles: &[f64]| validity(params, angles, true).level;
         assert_eq!(level(&with(Method::Fbp, None), &full), Trust::Quantitative);
         assert_eq!(level(&with(Method::Fbp, None), &grid), Trust::NotQuantitative);
-        assert_eq!(level(&with(Method::Sirt, Some(10)), &full), Trust::NotQuantitative);
+        assert_eq!(level(&with(Method::Sirt, Some(5)), &full), Trust::NotQuantitative);
         // The defaults make enough sweeps.
         assert_eq!(level(&with(Method::Sirt, None), &full), Trust::Quantitative);
         for method in [Method::Sirt, Method::Cgls, Method::Tv] {

@@ -14,8 +14,8 @@ use rayon::prelude::*;
 use super::grid::{self, MinMaxGrid};
 use super::march::shading_gradient;
 use super::scene::{
-    Blend, ImageLayer, Interpolation, LabelLayer, LayerId, SlabMode, SliceLayer, SliceScene, VolumeMode,
-    VolumeScene,
+    Blend, ImageLayer, Interpolation, LabelLayer, LayerId, SlabMode, SliceLayer, SliceScene, VolumeChannel,
+    VolumeMode, VolumeScene,
 };
 use super::setup::{MarchSetup, SliceSetup};
 use super::slice::inverse_width;
@@ -280,9 +280,11 @@ pub fn volume(progress: &Progress, sources: &Sources, scene: &VolumeScene) -> Re
 }
 
 /// World point, µm, that is seen at a place of a 3-D view (`uv` 0 to 1 from the upper left corner):
-/// where half of what is seen lies in front, the surface, or the extreme value; `None` for the background.
+/// where half of what is seen lies in front (or the densest place of a haze that hides less), the surface, or the extreme
+/// value; `None` for the background.
 pub fn pick(sources: &Sources, scene: &VolumeScene, uv: DVec2) -> Option<DVec3> {
-    let caster = Caster::new(sources, scene)?;
+    // One ray is quicker through all there is than finding out what is empty.
+    let caster = Caster::with_leaps(sources, scene, false)?;
     let (sx, sy) = (uv.x * 2.0 - 1.0, uv.y * 2.0 - 1.0);
     let (_, hit_um) = caster.trace(sx, sy);
     let (origin, direction) = caster.setup.ray(sx, sy);
@@ -300,10 +302,17 @@ struct Caster<'a> {
     leaps: Vec<u8>,
     leap_dims: [usize; 3],
     edge: f64,
+    /// Channels that are drawn, their volumes, and their voxels from those of the volume.
+    channels: Vec<(VolumeChannel, &'a Volume<f32>, DAffine3)>,
 }
 
 impl<'a> Caster<'a> {
     fn new(sources: &'a Sources, scene: &'a VolumeScene) -> Option<Self> {
+        Self::with_leaps(sources, scene, true)
+    }
+
+    /// With or without what is known of empty bricks.
+    fn with_leaps(sources: &'a Sources, scene: &'a VolumeScene, leaps: bool) -> Option<Self> {
         let layer = scene.labels.as_ref();
         let labels = layer.and_then(|layer| sources.labels.get(&layer.labels));
         let table = scene.transfer.table();
@@ -320,11 +329,36 @@ impl<'a> Caster<'a> {
                 leaps: vec![0],
                 leap_dims: [1; 3],
                 edge: 1e9,
+                channels: Vec::new(),
             });
         }
         let volume: &Volume<f32> = sources.volumes.get(&scene.volume?).filter(|v| v.n_voxels() > 0)?;
         let setup = MarchSetup::new(scene, scene.world_from_voxel, volume.shape(), [1; 3]);
         let [nz, ny, nx] = volume.shape();
+        let channels: Vec<_> = scene
+            .drawn_channels()
+            .iter()
+            .zip(setup.channel_from_texel)
+            .filter_map(|(channel, map)| {
+                let volume = sources.volumes.get(&channel.volume).filter(|v| v.n_voxels() > 0)?;
+                Some((*channel, volume.as_ref(), map))
+            })
+            .collect();
+        // Where the volume is clear a channel may glow.
+        if !leaps || !channels.is_empty() {
+            return Some(Self {
+                scene,
+                volume: Some(volume),
+                labels,
+                setup,
+                world_from_voxel: scene.world_from_voxel,
+                table,
+                leaps: vec![0],
+                leap_dims: [1; 3],
+                edge: 1e9,
+                channels,
+            });
+        }
         let mut ranges = MinMaxGrid::new([nz, ny, nx]);
         ranges.add_planes(0, nz, |z, y, _, take| take(&volume.values()[(z * ny + y) * nx..][..nx]));
         let leaps = match scene.mode {
@@ -343,6 +377,7 @@ impl<'a> Caster<'a> {
             leaps,
             leap_dims: ranges.dims(),
             edge: grid::EDGE as f64,
+            channels,
         })
     }
 
@@ -418,7 +453,7 @@ impl<'a> Caster<'a> {
             k += 1.0;
             let at = |t: f64| origin + direction * t;
             let is_over = match self.scene.mode {
-                VolumeMode::Labels => self.label_step(&mut ray, at, (t - dt).max(enter), t),
+                VolumeMode::Labels => self.label_step(&mut ray, at, (t - dt, enter), t),
                 VolumeMode::Composite => self.haze_step(&mut ray, p, t),
                 VolumeMode::Iso => self.iso_step(&mut ray, at, (t - dt).max(enter), t, direction),
                 VolumeMode::Mip | VolumeMode::MinIp | VolumeMode::Mean => {
@@ -442,11 +477,68 @@ impl<'a> Caster<'a> {
             _ => None,
         };
         if let Some(value) = value {
-            let t = (value - low) * f64::from(inverse_width(self.scene.window));
-            let [r, g, b, _] = self.scene.color_map.at(t);
-            ray.color = [r, g, b, 1.0];
+            ray.color = self.mapped(value);
         }
-        (ray.color, ray.hit_um)
+        (ray.color, ray.hit_um.or(ray.densest_um))
+    }
+
+    /// Colour of a value in the window, opaque.
+    fn mapped(&self, value: f64) -> [f64; 4] {
+        let t = (value - f64::from(self.scene.window[0])) * f64::from(inverse_width(self.scene.window));
+        let [r, g, b, _] = self.scene.color_map.at(t);
+        [r, g, b, 1.0]
+    }
+
+    /// Colour that fades into the background with distance.
+    fn faded(&self, rgb: [f64; 3], t: f64) -> [f64; 3] {
+        let [near, far] = self.setup.depth_um;
+        let share = ((t - near) / (far - near).max(1e-12)).clamp(0.0, 1.0);
+        let background = self.scene.background.map(f64::from);
+        mixed(rgb, background, f64::from(self.scene.depth_cue.clamp(0.0, 1.0)) * share)
+    }
+
+    fn is_solid(&self, p: DVec3) -> bool {
+        let setup = &self.setup;
+        let is_cut = setup.cuts.iter().any(|cut| cut.truncate().dot(p) + cut.w < 0.0);
+        if is_cut || p.cmplt(setup.low).any() || p.cmpgt(setup.high).any() {
+            return false;
+        }
+        if self.scene.mode == VolumeMode::Labels {
+            let id = self.label(p);
+            return id != 0 && self.label_color(id)[3] * self.label_strength() > 0.5;
+        }
+        self.value(p) >= f64::from(self.scene.iso_value)
+    }
+
+    /// What is left of the light at a place of a surface: hollows see less of it, and what stands between takes it away.
+    /// Keep in sync with `light_left` in volume.wgsl.
+    fn light_left(&self, p: DVec3, normal: DVec3) -> f64 {
+        let n = if normal.z > 0.0 { -normal } else { normal };
+        let (basis, voxel_um) = (self.setup.basis, self.setup.voxel_um);
+        let mut left = 1.0;
+        let occlusion = f64::from(self.scene.occlusion.clamp(0.0, 1.0));
+        if occlusion > 0.0 {
+            let mut hidden = 0.0;
+            for i in 0..8 {
+                let side = |bit: i32| f64::from(i >> bit & 1) * 2.0 - 1.0;
+                let corner = DVec3::new(side(0), side(1), side(2));
+                let direction = (corner * 0.57735 + n * 1.05).normalize();
+                let nearest = (0..3).map(f64::from).find(|j| {
+                    let reach = voxel_um * (2.0 + 3.0 * j + 1.5 * j * j);
+                    self.is_solid(p + basis * (direction * reach))
+                });
+                hidden += nearest.map_or(0.0, |j| 1.0 - 0.25 * j);
+            }
+            left *= 1.0 - occlusion * 0.9 * hidden / 8.0;
+        }
+        let shadow = f64::from(self.scene.shadow.clamp(0.0, 1.0));
+        if shadow > 0.0 {
+            let toward = basis * (LIGHT * voxel_um);
+            let between = (0..40).map(f64::from).find(|j| self.is_solid(p + toward * (2.0 + 1.5 * j)));
+            // Softer the farther what takes the light away.
+            left *= between.map_or(1.0, |j| 1.0 - shadow * 0.6 * (1.0 - j / 40.0));
+        }
+        left
     }
 
     fn projection_step(&self, ray: &mut RayState, p: DVec3, t: f64) {
@@ -483,11 +575,22 @@ impl<'a> Caster<'a> {
         let entry = self.table.index(self.value(p) as f32);
         let [r, g, b, extinction] = self.between(ray.last_entry.unwrap_or(entry), entry);
         ray.last_entry = Some(entry);
-        let mut alpha = 1.0 - (-extinction * self.setup.dt_um).exp();
-        if alpha <= 0.0 {
-            return false;
+        let alpha = 1.0 - (-extinction * self.setup.dt_um).exp();
+        if alpha > 0.0 {
+            self.haze_sample(ray, p, t, [r, g, b], alpha);
         }
-        let mut rgb = [r, g, b];
+        for (channel, volume, map) in &self.channels {
+            let alpha = 1.0 - (-glow(channel, volume, map.transform_point3(p)) * self.setup.dt_um).exp();
+            if alpha > 0.0 {
+                ray.add(self.faded(channel.rgb.map(f64::from), t), alpha, t);
+            }
+        }
+        ray.color[3] > 0.995
+    }
+
+    /// Adds what the volume itself shows at a place.
+    fn haze_sample(&self, ray: &mut RayState, p: DVec3, t: f64, rgb: [f64; 3], mut alpha: f64) {
+        let mut rgb = rgb;
         let id = self.label(p);
         if id != 0 {
             let color = self.label_color(id);
@@ -504,7 +607,7 @@ impl<'a> Caster<'a> {
                 rgb = lit(rgb, g / size, shading * size / (size + shading_gradient(&self.table)));
             }
         }
-        ray.add(rgb, alpha, t)
+        ray.add(self.faded(rgb, t), alpha, t);
     }
 
     fn iso_step(
@@ -520,13 +623,16 @@ impl<'a> Caster<'a> {
             return false;
         }
         let (mut lo, mut hi) = (before, t);
-        if self.value(at(lo)) < threshold {
-            for _ in 0..24 {
-                let middle = 0.5 * (lo + hi);
-                if self.value(at(middle)) >= threshold { hi = middle } else { lo = middle }
-            }
-        } else {
-            hi = lo;
+        if self.value(at(lo)) >= threshold {
+            // Cut open: the face shows the values.
+            let [r, g, b, _] = self.mapped(self.value(at(lo)));
+            ray.hit_um = Some(lo);
+            ray.color = premultiplied(self.faded([r, g, b], lo), 1.0, 1.0);
+            return true;
+        }
+        for _ in 0..24 {
+            let middle = 0.5 * (lo + hi);
+            if self.value(at(middle)) >= threshold { hi = middle } else { lo = middle }
         }
         let g = self.gradient(at(hi));
         let mut rgb = self.scene.iso_rgb.map(f64::from);
@@ -535,12 +641,20 @@ impl<'a> Caster<'a> {
             rgb = mixed(rgb, color, self.label_strength() * color[3]);
         }
         let shading = f64::from(self.scene.shading.clamp(0.0, 1.0));
+        let normal = g / g.length().max(1e-12);
+        let left = self.light_left(at(hi), normal);
         ray.hit_um = Some(hi);
-        ray.color = premultiplied(lit(rgb, g / g.length().max(1e-12), shading), 1.0, 1.0);
+        ray.color = premultiplied(self.faded(lit(rgb, normal, shading).map(|c| c * left), hi), 1.0, 1.0);
         true
     }
 
-    fn label_step(&self, ray: &mut RayState, at: impl Fn(f64) -> DVec3, before: f64, t: f64) -> bool {
+    fn label_step(
+        &self,
+        ray: &mut RayState,
+        at: impl Fn(f64) -> DVec3,
+        (before, enter): (f64, f64),
+        t: f64,
+    ) -> bool {
         let id = self.label(at(t));
         let is_new = id != ray.last_id && id != 0;
         ray.last_id = id;
@@ -549,14 +663,20 @@ impl<'a> Caster<'a> {
         if !is_new || alpha <= 0.0 {
             return false;
         }
-        let (mut lo, mut hi) = (before, t);
+        let (mut lo, mut hi) = (before.max(enter), t);
         for _ in 0..5 {
             let middle = 0.5 * (lo + hi);
             if self.label(at(middle)) == id { hi = middle } else { lo = middle }
         }
         let shading = f64::from(self.scene.shading.clamp(0.0, 1.0));
-        let rgb = lit([color[0], color[1], color[2]], self.label_normal(at(hi), id), shading);
-        ray.add(rgb, alpha, hi)
+        let mut rgb = [color[0], color[1], color[2]];
+        // Cut open: the face is flat.
+        if before > enter || self.label(at(enter)) != id {
+            let normal = self.label_normal(at(hi), id);
+            let left = self.light_left(at(hi), normal);
+            rgb = lit(rgb, normal, shading).map(|c| c * left);
+        }
+        ray.add(self.faded(rgb, t), alpha, hi)
     }
 
     fn share(&self, p: DVec3, id: u16) -> f64 {
@@ -578,11 +698,23 @@ impl<'a> Caster<'a> {
     }
 }
 
+/// Extinction of a channel at a place of its volume, 1/µm.
+fn glow(channel: &VolumeChannel, volume: &Volume<f32>, p: DVec3) -> f64 {
+    let [nz, ny, nx] = volume.shape().map(|n| n as f64 - 0.5);
+    if p.cmplt(DVec3::splat(-0.5)).any() || p.cmpgt(DVec3::new(nx, ny, nz)).any() {
+        return 0.0;
+    }
+    let share = (linear(volume, p) - f64::from(channel.window[0])) * f64::from(inverse_width(channel.window));
+    share.clamp(0.0, 1.0) * f64::from(channel.density_per_um.max(0.0))
+}
+
 /// What a ray has gathered.
 #[derive(Debug, Default)]
 struct RayState {
     color: [f64; 4],
     hit_um: Option<f64>,
+    /// Where a haze adds most.
+    densest_um: Option<f64>,
     last_entry: Option<usize>,
     last_id: u16,
     best: f64,
@@ -593,6 +725,10 @@ struct RayState {
 impl RayState {
     /// Adds a sample behind what is there; true once nothing behind can be seen.
     fn add(&mut self, rgb: [f64; 3], alpha: f64, t: f64) -> bool {
+        let adds = alpha * (1.0 - self.color[3]);
+        if adds > self.best {
+            (self.best, self.densest_um) = (adds, Some(t));
+        }
         self.color = over(self.color, premultiplied(rgb, alpha, 1.0));
         if self.hit_um.is_none() && self.color[3] >= 0.5 {
             self.hit_um = Some(t);
@@ -605,9 +741,12 @@ fn mixed(rgb: [f64; 3], color: [f64; 4], share: f64) -> [f64; 3] {
     std::array::from_fn(|c| rgb[c] + (color[c] - rgb[c]) * share)
 }
 
+/// Where the light is, seen from the surface, in camera axes.
+const LIGHT: DVec3 = DVec3::new(-0.4216, -0.5059, -0.7526);
+
 /// Shaded colour; keep in sync with `lit` in volume.wgsl.
 fn lit(rgb: [f64; 3], normal: DVec3, strength: f64) -> [f64; 3] {
-    let light = DVec3::new(-0.4216, -0.5059, -0.7526);
+    let light = LIGHT;
     let n = if normal.z > 0.0 { -normal } else { normal };
     let diffuse = n.dot(light).max(0.0);
     let halfway = (light + DVec3::NEG_Z).normalize();

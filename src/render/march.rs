@@ -6,8 +6,8 @@ use super::slice::{inverse_width, vec4};
 use super::texture::Scale;
 use super::transfer::TransferTable;
 
-/// Uniform of volume.wgsl, 24 vectors. Keep in sync with `March` there.
-pub(crate) type MarchUniform = [[f32; 4]; 24];
+/// Uniform of volume.wgsl, 42 vectors. Keep in sync with `March` there.
+pub(crate) type MarchUniform = [[f32; 4]; 42];
 
 /// Number of a mode in the shader.
 fn mode_number(mode: VolumeMode) -> f32 {
@@ -26,18 +26,19 @@ pub(crate) fn shading_gradient(table: &TransferTable) -> f64 {
     f64::from(table.high - table.low) * 0.35
 }
 
-/// Numbers of a view; `edge` is the size of a brick, `tile` the size of the target and the place of
+/// Numbers of a view; `channels` are how those that are drawn are stored, `edge` is the size of a brick, `tile` the size of the target and the place of
 /// its upper left corner in the picture of `picture` pixels.
 pub(crate) fn march_uniform(
     scene: &VolumeScene,
     setup: &MarchSetup,
     table: &TransferTable,
     scale: Scale,
+    channels: &[Scale],
     edge: usize,
     [tile, offset, picture]: [[u32; 2]; 3],
 ) -> MarchUniform {
     let flag = |on: bool| f32::from(u8::from(on));
-    let mut u = MarchUniform::default();
+    let mut u: MarchUniform = [[0.0; 4]; 42];
     for i in 0..3 {
         u[i] = vec4(setup.origin[i], 0.0);
         u[3 + i] = vec4(setup.direction[i], 0.0);
@@ -59,5 +60,23 @@ pub(crate) fn march_uniform(
     u[20] = scene.background;
     u[21] = [tile[0] as f32, tile[1] as f32, offset[0] as f32, offset[1] as f32];
     u[22] = [picture[0] as f32, picture[1] as f32, 0.0, 0.0];
+    let share = |value: f32| value.clamp(0.0, 1.0);
+    u[23] = [share(scene.depth_cue), share(scene.occlusion), share(scene.shadow), 0.0];
+    let [near, far] = setup.depth_um;
+    u[24] = [near as f32, (1.0 / (far - near).max(1e-12)) as f32, setup.voxel_um as f32, 0.0];
+    for i in 0..3 {
+        u[25 + i] = setup.cuts[i].as_vec4().to_array();
+        u[28 + i] = vec4(setup.basis.col(i), 0.0);
+    }
+    u[31] = [channels.len() as f32, 0.0, 0.0, 0.0];
+    let drawn = scene.drawn_channels().iter().zip(channels).zip(&setup.channel_from_texel);
+    for (((channel, scale), map), u) in drawn.zip(u[32..].chunks_exact_mut(5)) {
+        for (axis, row) in u[..3].iter_mut().enumerate() {
+            *row = vec4(map.matrix3.row(axis), map.translation[axis] as f32);
+        }
+        u[3] = [scale.mul, scale.add, channel.window[0], inverse_width(channel.window)];
+        let [r, g, b] = channel.rgb;
+        u[4] = [r, g, b, channel.density_per_um.max(0.0)];
+    }
     u
 }

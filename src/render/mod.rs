@@ -34,3 +34,6 @@ pub use scene::{
     SlabMode, SliceLayer, SliceScene, ViewId, VolumeLabels, VolumeMode, VolumeScene,
 };
 pub use transfer::{TransferFunction, TransferPreset};
+
+#[cfg(test)]
+mod parity_tests;

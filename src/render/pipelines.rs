@@ -178,6 +178,8 @@ impl Pipelines {
                 Slot::Uint3,
                 Slot::Float(d2, true),
                 Slot::Float(d2, true),
+                Slot::Float(d3, true),
+                Slot::Float(d3, true),
             ],
         );
         let blit_layout = layout(gpu, "blit", &[Slot::Float(d2, true), Slot::Sampler, Slot::Uniform]);

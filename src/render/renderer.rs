@@ -16,8 +16,8 @@ use super::march::march_uniform;
 use super::pipelines::{OFFSCREEN, Pipelines, texture_2d, texture_3d};
 use super::refine::{Refinement, Work};
 use super::scene::{
-    ImageLayer, LabelColors, LabelLayer, LayerId, SliceLayer, SliceScene, ViewId, VolumeLabels, VolumeMode,
-    VolumeScene,
+    ImageLayer, LabelColors, LabelLayer, LayerId, MOST_CHANNELS, SliceLayer, SliceScene, ViewId,
+    VolumeLabels, VolumeMode, VolumeScene,
 };
 use super::setup::MarchSetup;
 use super::slice::{Bound, Need, SliceUniform, background_uniform, image_uniform, label_uniform, need};
@@ -428,6 +428,9 @@ impl Renderer {
         if let (Some(id), false) = (scene.volume, scene.mode == VolumeMode::Labels) {
             loaded = self.upload_image(id, budget);
         }
+        for channel in scene.drawn_channels() {
+            loaded = f32::min(loaded, self.upload_image(channel.volume, budget));
+        }
         if let Some(labels) = &scene.labels {
             self.upload_labels(labels.labels);
         }
@@ -438,7 +441,9 @@ impl Renderer {
         let image = scene.volume.and_then(|id| self.images.get(&id)).map_or(0, |store| store.stamp);
         let labels =
             scene.labels.as_ref().and_then(|l| self.labels.get(&l.labels)).map_or(0, |store| store.stamp);
-        image.wrapping_mul(31).wrapping_add(labels)
+        let channels = scene.drawn_channels().iter().filter_map(|channel| self.images.get(&channel.volume));
+        let stamp = image.wrapping_mul(31).wrapping_add(labels);
+        channels.fold(stamp, |stamp, store| stamp.wrapping_mul(31).wrapping_add(store.stamp))
     }
 
     fn scene_binning(&self, scene: &VolumeScene) -> usize {
@@ -565,8 +570,18 @@ impl Renderer {
             let setup = MarchSetup::new(scene, scene.world_from_voxel, store.volume.shape(), full.factor);
             (Some(full), store.scale, setup)
         };
-        let setup = label_texels(&setup, labels.map(|texture| texture.factor));
-        let uniform = march_uniform(scene, &setup, &marching.table, scale, marching.edge, geometry);
+        let mut setup = label_texels(&setup, labels.map(|texture| texture.factor));
+        let mut channels = [&p.no_image; MOST_CHANNELS];
+        let mut scales = Vec::with_capacity(MOST_CHANNELS);
+        for (i, channel) in scene.drawn_channels().iter().enumerate() {
+            let store = self.images.get(&channel.volume)?;
+            let full = store.ready()?;
+            let map = &mut setup.channel_from_texel[i];
+            *map = super::setup::texel_from_voxel(full.factor) * *map;
+            channels[i] = &full.view;
+            scales.push(store.scale);
+        }
+        let uniform = march_uniform(scene, &setup, &marching.table, scale, &scales, marching.edge, geometry);
         let table_rows: Vec<[f32; 4]> =
             marching.table.direct.iter().chain(&marching.table.integral).copied().collect();
         let size = [transfer::TABLE_LEN as u32, 2];
@@ -582,6 +597,8 @@ impl Renderer {
                 labels.map_or(&p.no_ids, |texture| &texture.view),
                 label_colors.as_ref().unwrap_or(&p.no_table),
                 p.color_map(scene.color_map),
+                channels[0],
+                channels[1],
             ],
         ))
     }
@@ -598,6 +615,7 @@ impl Renderer {
                 v.to_bits().hash(&mut hasher);
             }
         }
+        scene.drawn_channels().len().hash(&mut hasher);
         for v in [scene.iso_value, scene.window[0]] {
             v.to_bits().hash(&mut hasher);
         }
@@ -626,6 +644,11 @@ impl Renderer {
             return Some(Marching { stamp, table, leaps, edge });
         }
         let full = self.images.get(&scene.volume?)?.ready()?;
+        if !scene.drawn_channels().is_empty() {
+            // Where the volume is clear a channel may glow.
+            let leaps = texture_3d(&self.gpu, "leaps", [1; 3], format, &[0]);
+            return Some(Marching { stamp, table, leaps, edge: full.dims.into_iter().max().unwrap_or(1) });
+        }
         let leaps = match scene.mode {
             VolumeMode::Composite => full.grid.leaps(|low, high| table.shows(low, high)),
             VolumeMode::Mip => full.grid.leaps(|_, high| high > scene.window[0]),

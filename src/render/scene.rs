@@ -372,6 +372,36 @@ pub struct VolumeLabels {
     pub strength: f32,
 }
 
+/// A plane in the world that cuts away what lies behind it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cut {
+    /// Points to the side that stays, length 1.
+    pub normal: DVec3,
+    /// `normal · p` of the points of the plane, µm.
+    pub offset_um: f64,
+}
+
+/// Cuts of one view, at most; more are left out.
+pub const MOST_CUTS: usize = 3;
+
+/// A second volume in the haze that glows by its values: a fluorescence channel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VolumeChannel {
+    /// Key of the volume.
+    pub volume: LayerId,
+    /// World µm from voxel index.
+    pub world_from_voxel: DAffine3,
+    /// Values that glow not at all and fully.
+    pub window: [f32; 2],
+    /// Colour, sRGB 0 to 1.
+    pub rgb: [f32; 3],
+    /// Extinction of what glows fully, 1/µm.
+    pub density_per_um: f32,
+}
+
+/// Channels of one view, at most; more are left out.
+pub const MOST_CHANNELS: usize = 2;
+
 /// One 3-D view.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VolumeScene {
@@ -395,10 +425,21 @@ pub struct VolumeScene {
     pub iso_rgb: [f32; 3],
     /// Strength of the shading, 0 (none) to 1.
     pub shading: f32,
+    /// How much the farthest point fades into the background, 0 (not at all) to 1; not in projections, whose colours are
+    /// values.
+    pub depth_cue: f32,
+    /// How much hollows of surfaces are darkened, 0 to 1.
+    pub occlusion: f32,
+    /// How dark the shadows on surfaces are, 0 (none) to 1.
+    pub shadow: f32,
     /// Only what lies inside this box is drawn, world µm.
     pub clip: Option<BoxUm>,
+    /// Planes that cut something away, [`MOST_CUTS`] at most. The inside of an isosurface shows its values there.
+    pub cuts: Vec<Cut>,
     /// Labels that tint the volume or are drawn as surfaces.
     pub labels: Option<VolumeLabels>,
+    /// Volumes that glow in the haze, [`MOST_CHANNELS`] at most, for [`VolumeMode::Composite`].
+    pub channels: Vec<VolumeChannel>,
     /// Distance of samples along a ray, in voxels; 0.5 is fine, 1 is quick.
     pub step_voxels: f32,
     /// Whether rays start at random fractions of a step: fine noise instead of rings.
@@ -428,13 +469,24 @@ impl VolumeScene {
             iso_value: 0.3,
             iso_rgb: [0.80, 0.74, 0.66],
             shading: 0.8,
+            depth_cue: 0.0,
+            occlusion: 0.0,
+            shadow: 0.0,
             clip: None,
+            cuts: Vec::new(),
             labels: None,
+            channels: Vec::new(),
             step_voxels: 0.5,
             jitter: true,
             background: BACKGROUND,
             size_px,
         }
+    }
+
+    /// The channels that are drawn.
+    pub(crate) fn drawn_channels(&self) -> &[VolumeChannel] {
+        let n = if self.mode == VolumeMode::Composite { self.channels.len().min(MOST_CHANNELS) } else { 0 };
+        &self.channels[..n]
     }
 
     /// Width over height.

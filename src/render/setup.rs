@@ -4,10 +4,10 @@
 //! "Texel" space counts the voxels of what is sampled (a volume, or its binned level), with
 //! centres at whole numbers, as voxel index space does.
 
-use glam::{DAffine3, DMat3, DVec3};
+use glam::{DAffine3, DMat3, DVec3, DVec4};
 
 use super::camera::Projection;
-use super::scene::{SliceScene, VolumeScene};
+use super::scene::{MOST_CHANNELS, MOST_CUTS, SliceScene, VolumeScene, bounds_um};
 
 /// Which axis of a volume a plane is perpendicular to, as index into x, y, z; `None` if oblique to all.
 pub(crate) fn aligned_axis(world_from_voxel: DAffine3, scene: &SliceScene) -> Option<usize> {
@@ -79,15 +79,25 @@ pub(crate) struct MarchSetup {
     /// World length of a direction is `sqrt(1 + (sx half_w)² + (sy half_h)²)`, or 1 with parallel rays.
     pub(crate) half: [f64; 2],
     pub(crate) is_perspective: bool,
+    /// Shortest edge of a texel, µm.
+    pub(crate) voxel_um: f64,
     /// Step along the ray in world µm.
     pub(crate) dt_um: f64,
     /// What is drawn: texel box, faces of the outer voxels cut by the clip box.
     pub(crate) low: DVec3,
     pub(crate) high: DVec3,
+    /// Planes in texel space: what stays has `xyz · p + w >= 0`.
+    pub(crate) cuts: [DVec4; MOST_CUTS],
+    /// Columns: right, down and forward of the camera, each 1 µm long, in texels.
+    pub(crate) basis: DMat3,
+    /// Distances from the eye, µm, between which things fade into the background.
+    pub(crate) depth_um: [f64; 2],
     /// Turns a gradient per texel into one per µm in camera axes (right, down, forward).
     pub(crate) camera_gradient: DMat3,
     /// Texels of the labels from texels of the volume.
     pub(crate) label_from_texel: DAffine3,
+    /// Texels of each channel from texels of the volume.
+    pub(crate) channel_from_texel: [DAffine3; MOST_CHANNELS],
 }
 
 /// Binning level: texel index from voxel index when `factor` voxels are averaged along each axis.
@@ -131,18 +141,37 @@ impl MarchSetup {
         }
         let world_from_texel = texel_from_world.inverse().matrix3;
         let voxel_um = (0..3).map(|a| world_from_texel.col(a).length()).fold(f64::INFINITY, f64::min);
+        let mut cuts = [DVec4::W; MOST_CUTS];
+        let world = texel_from_world.inverse();
+        for (cut, plane) in cuts.iter_mut().zip(&scene.cuts) {
+            let normal = world.matrix3.transpose() * plane.normal;
+            *cut = normal.extend(plane.normal.dot(world.translation) - plane.offset_um);
+        }
+        let (low_um, high_um) = bounds_um(world_from_voxel, shape_zyx);
+        let middle_um = ((low_um + high_um) * 0.5 - camera.eye_um()).dot(camera.forward());
+        let radius_um = (high_um - low_um).length() * 0.5;
         let camera_from_world = DMat3::from_cols(camera.right(), camera.down(), camera.forward()).transpose();
         let label_from_texel = scene.labels.as_ref().map_or(DAffine3::IDENTITY, |labels| {
             labels.world_from_voxel.inverse() * texel_from_world.inverse()
         });
+        let mut channel_from_texel = [DAffine3::IDENTITY; MOST_CHANNELS];
+        for (map, channel) in channel_from_texel.iter_mut().zip(scene.drawn_channels()) {
+            *map = channel.world_from_voxel.inverse() * world;
+        }
         Self {
+            channel_from_texel,
             origin,
             direction,
             half,
             is_perspective,
+            voxel_um,
             dt_um: voxel_um * f64::from(scene.step_voxels.clamp(0.05, 16.0)),
             low,
             high,
+            cuts,
+            basis: texel_from_world.matrix3
+                * DMat3::from_cols(camera.right(), camera.down(), camera.forward()),
+            depth_um: [(middle_um - radius_um).max(0.0), middle_um + radius_um],
             camera_gradient: camera_from_world * texel_from_world.matrix3.transpose(),
             label_from_texel,
         }
@@ -162,11 +191,22 @@ impl MarchSetup {
         (1.0 + (sx * self.half[0]).powi(2) + (sy * self.half[1]).powi(2)).sqrt()
     }
 
-    /// Where a ray enters and leaves the box, µm along it; nothing in front of the eye gives entry past exit.
+    /// Where a ray enters and leaves what is drawn, µm along it; nothing in front of the eye gives entry past exit.
     pub(crate) fn span(&self, origin: DVec3, direction: DVec3) -> (f64, f64) {
         let inverse = direction.recip();
         let (a, b) = ((self.low - origin) * inverse, (self.high - origin) * inverse);
-        (a.min(b).max_element().max(0.0), a.max(b).min_element())
+        let (mut enter, mut leave) = (a.min(b).max_element().max(0.0), a.max(b).min_element());
+        for cut in &self.cuts {
+            let (at, rises) = (cut.truncate().dot(origin) + cut.w, cut.truncate().dot(direction));
+            if rises > 0.0 {
+                enter = enter.max(-at / rises);
+            } else if rises < 0.0 {
+                leave = leave.min(-at / rises);
+            } else if at < 0.0 {
+                leave = enter;
+            }
+        }
+        (enter, leave)
     }
 }
 

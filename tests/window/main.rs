@@ -14,6 +14,7 @@ mod quality;
 mod slices;
 mod support;
 mod tools;
+mod volume;
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;

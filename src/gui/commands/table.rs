@@ -625,6 +625,25 @@ pub(crate) static COMMANDS: &[Entry] = {
             "Looks at the volume from the front again",
         )
         .when(|f| f.volume),
+        entry(C::LookFront, G::View, icons::CUBE, "Look from the front", &[], "As the XY slice shows it")
+            .when(|f| f.volume),
+        entry(C::LookBack, G::View, icons::CUBE, "Look from behind", &[], "The other side of the front")
+            .when(|f| f.volume),
+        entry(C::LookLeft, G::View, icons::CUBE, "Look from the left", &[], "With z running to the left")
+            .when(|f| f.volume),
+        entry(C::LookRight, G::View, icons::CUBE, "Look from the right", &[], "As the YZ slice shows it")
+            .when(|f| f.volume),
+        entry(
+            C::LookTop,
+            G::View,
+            icons::CUBE,
+            "Look from above",
+            &[],
+            "From the end of the rotation axis where y is small",
+        )
+        .when(|f| f.volume),
+        entry(C::LookBottom, G::View, icons::CUBE, "Look from below", &[], "As the XZ slice shows it")
+            .when(|f| f.volume),
         entry(
             C::ResetLayout,
             G::View,

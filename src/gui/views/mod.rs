@@ -6,6 +6,7 @@ pub(crate) mod dock;
 mod gestures;
 mod input;
 pub(crate) mod look;
+mod look_menu;
 mod oblique;
 mod overlay;
 mod scale_bar;

@@ -66,6 +66,7 @@ pub(crate) fn show(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
         }
         match kind {
             ViewKind::Volume => {
+                super::look_menu::show(ui, cx);
                 super::oblique::switch(ui, cx);
                 volume_controls(ui, cx);
             }

@@ -1,15 +1,18 @@
-//! The 3D view: turn, zoom, move; coarse while moving, fine when still.
+//! The 3D view: turn, zoom, move; coarse while moving, fine when still. A click moves the crosshair to what is seen.
+
+use std::sync::Arc;
 
 use egui::{Align2, PointerButton, Sense, Stroke, vec2};
-use glam::DVec2;
+use glam::{DVec2, DVec3};
 
-use super::super::draw::Drawer;
+use super::super::draw::{self, Drawer};
 use super::super::frame::Cx;
 use super::super::state::{self, ViewKind};
 use super::{input, scale_bar};
 use crate::base::Unit;
 use crate::gui::theme::{self, Tokens};
 use crate::render::camera::{BoxUm, OrbitCamera};
+use crate::render::cpu::{self, Sources};
 use crate::render::transfer::{TransferFunction, TransferPreset};
 
 /// The camera that a volume is first seen with: from a little above and aside.
@@ -40,11 +43,15 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>, drawer: Option<&mut Drawe
         return;
     }
     handle(ui, &response, rect, cx);
+    pick(ui, &response, rect, cx);
     ui.painter().rect_filled(rect, 0, t.canvas);
     if let Some(drawer) = drawer {
         drawer.volume(ui, rect, cx);
     }
     let painter = ui.painter().with_clip_rect(rect);
+    if cx.view.look.crosshair && cx.view.picture.is_none() {
+        crosshair(&painter, rect, cx, t);
+    }
     axes(&painter, rect, cx, t);
     if let Some(picture) = cx.view.picture.as_mut().filter(|picture| picture.view == ViewKind::Volume) {
         picture.rect = Some(rect);
@@ -80,6 +87,56 @@ fn handle(ui: &egui::Ui, response: &egui::Response, rect: egui::Rect, cx: &mut C
         && let Some(bounds) = state::main_volume(cx.session.project(), cx.view).and_then(state::layer_bounds)
     {
         cx.view.camera.fit(bounds);
+    }
+}
+
+/// A click moves the crosshair to what is seen there.
+fn pick(ui: &egui::Ui, response: &egui::Response, rect: egui::Rect, cx: &mut Cx<'_>) {
+    let Some(pos) = response.interact_pointer_pos().filter(|_| response.clicked()) else { return };
+    let scale = f64::from(ui.ctx().pixels_per_point());
+    let Some(scene) = draw::volume_scene(rect, scale, cx) else { return };
+    let mut sources = Sources::default();
+    let session = cx.session;
+    for layer in &session.project().layers {
+        let is_channel = scene.channels.iter().any(|channel| channel.volume == layer.id.0);
+        if (is_channel || scene.volume == Some(layer.id.0))
+            && let Some(volume) = layer.volume()
+        {
+            sources.volumes.insert(layer.id.0, Arc::clone(volume));
+        }
+    }
+    if let Some(key) = scene.labels.as_ref().map(|labels| labels.labels) {
+        let labels = draw::labels_of_key(session, key);
+        labels.into_iter().for_each(|labels| _ = sources.labels.insert(key, labels));
+    }
+    let at = (pos - rect.min) / rect.size();
+    if let Some(world_um) = cpu::pick(&sources, &scene, DVec2::new(f64::from(at.x), f64::from(at.y))) {
+        cx.view.cursor_um = world_um;
+    }
+}
+
+/// The crosshair: a line along each axis through it, as long as the volume.
+fn crosshair(painter: &egui::Painter, rect: egui::Rect, cx: &Cx<'_>, t: &Tokens) {
+    let Some((low, high)) = state::main_volume(cx.session.project(), cx.view).and_then(state::layer_bounds)
+    else {
+        return;
+    };
+    let aspect = f64::from(rect.width() / rect.height().max(1.0));
+    let place = |world_um: DVec3| {
+        let uv = cx.view.camera.project(world_um, aspect)?;
+        Some(rect.min + vec2(uv.x as f32 * rect.width(), uv.y as f32 * rect.height()))
+    };
+    let cursor = cx.view.cursor_um;
+    for axis in 0..3 {
+        let (mut from, mut to) = (cursor, cursor);
+        (from[axis], to[axis]) = (low[axis], high[axis]);
+        if let (Some(from), Some(to)) = (place(from), place(to)) {
+            let color = t.axes.get(axis).copied().unwrap_or(t.on_canvas);
+            painter.line_segment([from, to], Stroke::new(1.0, color.gamma_multiply(0.8)));
+        }
+    }
+    if let Some(at) = place(cursor) {
+        painter.circle_stroke(at, 4.0, Stroke::new(1.5, t.on_canvas));
     }
 }
 

@@ -148,7 +148,7 @@ pub(super) fn sirt(
     let (depth, n_rows, width) = volume.dim();
     let n_slabs = n_rows.div_ceil(LANES);
     progress.phase("SIRT", n_slabs as u64 * u64::from(sweeps));
-    let n_groups = params.subsets(!input.tilt_range().1).clamp(1, input.n_views());
+    let n_groups = params.subsets().clamp(1, input.n_views());
     let (mut order, mut groups) = (Vec::new(), Vec::new());
     for first in visiting_order(n_groups) {
         let start = order.len();
