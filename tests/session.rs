@@ -12,9 +12,10 @@ use std::process::Command as Process;
 use serde_json::{Value, json};
 use waterwindow::base::{MemoryBudget, Progress};
 use waterwindow::io;
+use waterwindow::measure::ruler::RulerKind;
 use waterwindow::ops::Provenance;
 use waterwindow::ops::chain::Chain;
-use waterwindow::project::{Content, Edit, LabelLayer, Layer, LayerId};
+use waterwindow::project::{Annotation, Content, Edit, LabelLayer, Layer, LayerId};
 use waterwindow::segment::brush::{Brush, BrushShape, stamp_stroke};
 use waterwindow::session::{
     Acceptance, Command, Event, ExportKind, Level, LiveRequest, MeshFormat, Role, ScanOptions, Session,
@@ -388,6 +389,61 @@ fn a_missing_input_leaves_its_place_and_everything_else() {
     go(&mut session, Command::NewProject);
     go(&mut session, Command::Open(path));
     assert!(session.project().volume(volume).is_some(), "it is back once its file is");
+}
+
+fn annotation(id: u64, points_um: Vec<[f64; 3]>) -> Annotation {
+    Annotation {
+        id,
+        name: format!("line {id}"),
+        kind: RulerKind::Distance,
+        points_um,
+        right: [1.0, 0.0, 0.0],
+        down: [0.0, 0.0, 1.0],
+        width_px: 3,
+        visible: true,
+    }
+}
+
+#[test]
+fn annotations_survive_a_crash_and_a_save_and_a_damaged_one_is_left_out_with_a_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    let mut session = Session::at(&home);
+    let list = vec![
+        annotation(1, vec![[0.1, 0.2, 1.0 / 3.0], [4.0, 5.0, 1e-7]]),
+        annotation(2, vec![[0.0; 3], [1.0, 0.0, 1.0]]),
+    ];
+    for n in [1, 2] {
+        let edit = Edit::SetAnnotations(list.iter().take(n).cloned().collect());
+        go(&mut session, Command::Edit { label: format!("Add {n}"), edit });
+    }
+    let bad = Edit::SetAnnotations(vec![annotation(3, vec![[f64::NAN; 3], [0.0; 3]])]);
+    let sentence = refused(&mut session, Command::Edit { label: "Add".to_owned(), edit: bad });
+    assert!(sentence.contains("line 3"), "{sentence}");
+    drop(session);
+
+    let mut session = Session::at(&home);
+    let path = session.recoverable().first().unwrap().path.clone();
+    go(&mut session, Command::Open(path));
+    assert_eq!(session.project().annotations, list, "the same bits out of the journal");
+    go(&mut session, Command::Undo);
+    assert_eq!(session.project().annotations.len(), 1);
+    go(&mut session, Command::Redo);
+    let saved = folder.path().join("cell.waterwindow");
+    go(&mut session, Command::SaveAs(saved.clone()));
+    go(&mut session, Command::NewProject);
+
+    let file = saved.join("project.json");
+    let mut stored: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    stored["annotations"][0]["points_um"] = json!([[0.0, 0.0, 0.0]]);
+    std::fs::write(&file, stored.to_string()).unwrap();
+    let events = go(&mut session, Command::Open(saved));
+    let warnings = said(&events);
+    assert!(
+        warnings.iter().any(|(_, text)| text.contains("line 1") && text.contains("left out")),
+        "{warnings:?}"
+    );
+    assert_eq!(session.project().annotations, list[1..]);
 }
 
 /// Cuts a journal anywhere: what was whole before the cut is there, and the rest does no harm.

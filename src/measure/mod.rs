@@ -6,6 +6,7 @@
 //! voxel faces overstate a sphere's surface by half. A contact is the part of that mesh beyond which
 //! the other class lies. Distances run between voxel centres. All sums are f64.
 
+pub mod axes;
 pub mod dose;
 pub mod fsc;
 mod instances;

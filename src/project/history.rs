@@ -84,6 +84,8 @@ enum Setting {
     Display(LayerId),
     Placement(LayerId),
     Class(u16),
+    /// Of a list of so many: one that is added or removed is a step of its own.
+    Annotations(usize),
 }
 
 impl Setting {
@@ -93,6 +95,7 @@ impl Setting {
             Edit::SetDisplay { layer, .. } => Some(Self::Display(*layer)),
             Edit::SetPlacement { layer, .. } => Some(Self::Placement(*layer)),
             Edit::SetClass(class) => Some(Self::Class(class.id)),
+            Edit::SetAnnotations(list) => Some(Self::Annotations(list.len())),
             _ => None,
         }
     }
