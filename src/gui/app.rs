@@ -103,6 +103,8 @@ impl App {
         let mut facts = self.facts();
         if !self.palette.is_open() && self.view.dialog.is_none() {
             super::tools::outline::keys(&ctx, &mut self.view, &mut self.queue);
+            let project = self.session.project();
+            views::annotate::keys(&ctx, project, &mut self.view, &mut self.queue);
             // Tab belongs to whatever has the focus; only where nothing has, it leads to the next place.
             facts.places &= ctx.memory(|memory| memory.focused().is_none());
             let pressed = commands::pressed(&ctx, &facts);

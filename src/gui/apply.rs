@@ -5,7 +5,9 @@ use super::commands::CommandId as C;
 use super::dialogs::{Browse, OpenForm, SystemDialog, WriteForm, WriteWhat};
 use super::messages::Level;
 use super::state::{AfterSave, Dialog, OpenWhat, Request, Tool, ViewKind};
+use super::views::reslice;
 use super::{panels, state, tools};
+use crate::measure::ruler::RulerKind;
 use crate::project::Edit;
 use crate::render::StandardView;
 use crate::session::{Command, LiveRequest, Settings, Theme, Verdict};
@@ -44,6 +46,10 @@ impl App {
             }
             Request::Outline(outline) => {
                 let done = tools::outline::apply(&mut self.session, &mut self.view, &outline);
+                self.warn(done);
+            }
+            Request::PlanePoint(at_um) => {
+                let done = reslice::point(&mut self.view, at_um);
                 self.warn(done);
             }
             Request::Object(act) => {
@@ -102,7 +108,7 @@ impl App {
                 }
             }
             C::Navigate => {
-                view.outline = None;
+                (view.outline, view.rulers.drawing) = (None, None);
                 view.tool = Tool::Navigate;
             }
             C::Brush => self.take_tool(Tool::Brush),
@@ -198,6 +204,22 @@ impl App {
                 }
             }
             C::Crosshair => view.show_crosshair = !view.show_crosshair,
+            C::MeasureDistance => self.take_ruler(RulerKind::Distance),
+            C::MeasureAngle => self.take_ruler(RulerKind::Angle),
+            C::MeasureArea => self.take_ruler(RulerKind::Area),
+            C::MeasureProfile => self.take_ruler(RulerKind::Profile),
+            C::MeasurePoint => self.measure_point(),
+            C::PlanePoints => {
+                view.plane_points.clear();
+                (view.outline, view.rulers.drawing) = (None, None);
+                view.tool = Tool::PlanePoints;
+                self.messages.push(
+                    Level::Info,
+                    "Click three points, in any slices: the oblique slice goes through them",
+                );
+            }
+            C::SliceAlong => self.align_slice(reslice::Lie::Along),
+            C::SliceAcross => self.align_slice(reslice::Lie::Across),
             C::Slab => {
                 let kind = slice_under_pointer(view);
                 view.slices.next_slab(kind);
@@ -243,7 +265,7 @@ impl App {
     }
 
     fn take_tool(&mut self, tool: Tool) {
-        self.view.outline = None;
+        (self.view.outline, self.view.rulers.drawing) = (None, None);
         self.view.tool = tool;
         self.view.stage = crate::ops::Stage::Segment;
     }
@@ -344,6 +366,8 @@ impl App {
                 self.view.exported = true;
                 self.session.apply(Command::Export { what: kind, layer, path });
             }
+            WriteWhat::Annotations => self.write_annotations(None, &path),
+            WriteWhat::Profile(id) => self.write_annotations(Some(id), &path),
             WriteWhat::Picture(kind) => {
                 // A picture is of what is seen: a view that another one hides is brought forward.
                 let view = &mut self.view;
@@ -355,6 +379,50 @@ impl App {
                 }
                 view.picture = Some(super::picture::Picture::new(kind, path));
             }
+        }
+    }
+
+    fn write_annotations(&mut self, profile: Option<u64>, path: &std::path::Path) {
+        match panels::annotations::write(&self.session, &mut self.view, profile, path) {
+            Ok(()) => {
+                self.view.exported = true;
+                self.messages.push(Level::Info, format!("Saved {}", path.display()));
+            }
+            Err(error) => self.messages.push(Level::Error, format!("The table was not saved: {error}")),
+        }
+    }
+
+    fn take_ruler(&mut self, kind: RulerKind) {
+        let view = &mut self.view;
+        (view.outline, view.rulers.drawing) = (None, None);
+        view.tool = if view.tool == Tool::Measure(kind) { Tool::Navigate } else { Tool::Measure(kind) };
+        view.stage = crate::ops::Stage::Measure;
+    }
+
+    fn align_slice(&mut self, lie: reslice::Lie) {
+        match reslice::align(self.session.project(), &mut self.view, lie) {
+            Ok(text) => self.messages.push(Level::Info, text),
+            Err(text) => self.messages.push(Level::Warning, text),
+        }
+    }
+
+    /// Sets a point of the ruler in hand at the pointer, or at the crosshair.
+    fn measure_point(&mut self) {
+        let view = &mut self.view;
+        if view.tool == Tool::PlanePoints {
+            let at_um = view.hover.as_ref().map_or(view.cursor_um, |hover| hover.world_um);
+            return self.queue.push(Request::PlanePoint(at_um));
+        }
+        let Tool::Measure(kind) = view.tool else {
+            self.messages.push(Level::Info, "Take a measuring tool first, such as Distance");
+            return;
+        };
+        let slice = slice_under_pointer(view);
+        let hover = view.hover.as_ref().filter(|hover| hover.view == slice).map(|hover| hover.world_um);
+        let Some(frame) = view.plane(slice).map(crate::render::Plane::right_down) else { return };
+        let at_um = hover.unwrap_or(view.cursor_um);
+        if let Some(drawing) = view.rulers.point(kind, slice, at_um, frame) {
+            super::rulers::add(drawing, self.session.project(), view, &mut self.queue);
         }
     }
 

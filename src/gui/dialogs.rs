@@ -105,6 +105,10 @@ pub(crate) enum WriteWhat {
     },
     /// A layer, its meshes or its table.
     Layer(LayerId, ExportKind),
+    /// All annotations, as CSV.
+    Annotations,
+    /// The values along a line profile, as CSV.
+    Profile(u64),
     /// A picture of a view.
     Picture(super::state::ViewKind),
 }

@@ -1,6 +1,7 @@
 //! Icons by name: code points of the Phosphor fonts in `resources/fonts`. Only those that are used.
 
 pub(crate) const ALIGN_CENTER_HORIZONTAL: &str = "\u{E50A}";
+pub(crate) const ANGLE: &str = "\u{E7BC}";
 pub(crate) const ARROW_COUNTER_CLOCKWISE: &str = "\u{E038}";
 pub(crate) const ARROW_DOWN: &str = "\u{E03E}";
 pub(crate) const ARROW_UP: &str = "\u{E08E}";
@@ -58,6 +59,7 @@ pub(crate) const PLAY: &str = "\u{E3D0}";
 pub(crate) const PLUS: &str = "\u{E3D4}";
 pub(crate) const POLYGON: &str = "\u{E6D0}";
 pub(crate) const QUESTION: &str = "\u{E3E8}";
+pub(crate) const RULER: &str = "\u{E6B8}";
 pub(crate) const SCAN: &str = "\u{EBB6}";
 pub(crate) const SELECTION: &str = "\u{E69A}";
 pub(crate) const SHAPES: &str = "\u{EC5E}";

@@ -19,6 +19,7 @@ mod palette;
 mod panels;
 mod picture;
 mod preview;
+mod rulers;
 mod state;
 mod status_bar;
 mod theme;

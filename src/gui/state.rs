@@ -38,12 +38,16 @@ pub(crate) enum Tool {
     Object,
     /// Sets one side of a landmark pair.
     Landmark,
+    /// Sets the points that the oblique slice goes through.
+    PlanePoints,
+    /// Lays a ruler into a slice.
+    Measure(crate::measure::ruler::RulerKind),
 }
 
 impl Tool {
     /// Whether it changes labels.
     pub(crate) fn paints(self) -> bool {
-        !matches!(self, Self::Navigate | Self::Landmark)
+        !matches!(self, Self::Navigate | Self::Landmark | Self::PlanePoints | Self::Measure(_))
     }
 
     /// Whether a disc or ball follows the pointer.
@@ -437,6 +441,10 @@ pub(crate) struct ViewState {
     pub(crate) tilt: Tilt,
     /// The oblique slice is seen in the place of the volume.
     pub(crate) show_oblique: bool,
+    /// Points that the oblique slice is to go through, so far.
+    pub(crate) plane_points: Vec<DVec3>,
+    /// Annotations that are drawn, dragged, chosen.
+    pub(crate) rulers: super::rulers::Rulers,
     /// Slabs and comparisons of the slice views.
     pub(crate) slices: super::views::look::SliceLook,
     /// The slice in which the line of the oblique slice is being turned.
@@ -501,6 +509,8 @@ impl Default for ViewState {
             maximised: None,
             tilt: Tilt::default(),
             show_oblique: false,
+            plane_points: Vec::new(),
+            rulers: super::rulers::Rulers::default(),
             slices: super::views::look::SliceLook::default(),
             turning: None,
             key_overlay: false,
@@ -562,6 +572,8 @@ pub(crate) enum Request {
     Fill(super::tools::fill::FillAt),
     /// What an outline holds.
     Outline(Outline),
+    /// A point that the oblique slice is to go through, world µm.
+    PlanePoint(DVec3),
     /// Something with an object.
     Object(super::tools::object::Act),
     /// Another class is painted.

@@ -133,9 +133,13 @@ fn readout(ui: &mut egui::Ui, bar: egui::Rect, cx: &mut Cx<'_>) {
     let value = voxel.and_then(|index| layer.volume()?.data.get(index).copied());
     let position = format!("x {:.2}   y {:.2}   z {:.2} {unit}", at.x, at.y, at.z);
     let name = state::value_name(layer);
-    let value =
-        value.map_or_else(|| format!("{name} –"), |v| format!("{name} {v:.3} {}", state::value_unit(layer)));
+    let noise = noise_at(cx, layer, at).map_or_else(String::new, |sd| format!(" ± {sd:.3}"));
+    let value = value.map_or_else(
+        || format!("{name} –"),
+        |v| format!("{name} {v:.3}{noise} {}", state::value_unit(layer)),
+    );
     let class = class_at(cx, at);
+    let said = class.as_ref().map_or_else(String::new, |(name, _)| format!(", {name}"));
     let font = egui::FontId::proportional(12.0);
     let mut x = (bar.center().x - 230.0).max(bar.left() + 330.0);
     let y = bar.center().y;
@@ -146,7 +150,7 @@ fn readout(ui: &mut egui::Ui, bar: egui::Rect, cx: &mut Cx<'_>) {
     x += 210.0;
     ui.painter().vline(x - 14.0, bar.top() + 7.0..=bar.bottom() - 7.0, Stroke::new(1.0, t.line));
     put(ui, x, &value, t.text_strong);
-    x += 150.0;
+    x += if noise.is_empty() { 150.0 } else { 196.0 };
     if let Some((name, color)) = class {
         ui.painter().vline(x - 14.0, bar.top() + 7.0..=bar.bottom() - 7.0, Stroke::new(1.0, t.line));
         ui.painter().rect_filled(
@@ -157,11 +161,25 @@ fn readout(ui: &mut egui::Ui, bar: egui::Rect, cx: &mut Cx<'_>) {
         put(ui, x + 14.0, &name, t.text);
     }
     let all = ui.interact(
-        egui::Rect::from_min_max(egui::pos2(x - 360.0, bar.top()), egui::pos2(x, bar.bottom())),
+        egui::Rect::from_min_max(
+            egui::pos2(x - if noise.is_empty() { 360.0 } else { 406.0 }, bar.top()),
+            egui::pos2(x, bar.bottom()),
+        ),
         ui.scope_id().with("readout"),
         Sense::hover(),
     );
-    all.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, format!("{position}, {value}")));
+    all.widget_info(|| {
+        egui::WidgetInfo::labeled(egui::Role::Label, true, format!("{position}, {value}{said}"))
+    });
+}
+
+/// Standard deviation of the noise at a world point, where a map of it was made for this volume.
+fn noise_at(cx: &Cx<'_>, layer: &crate::project::Layer, world_um: glam::DVec3) -> Option<f32> {
+    let map = cx.session.project().from_top().find(|other| {
+        other.provenance.op == "noise" && other.provenance.inputs.first() == Some(&layer.name)
+    })?;
+    let sd = *map.volume()?.data.get(state::voxel_at(map, world_um)?)?;
+    sd.is_finite().then_some(sd)
 }
 
 /// Name and colour of the class at a world point, from the topmost labels that have one there.

@@ -11,6 +11,7 @@
 mod common;
 mod panels;
 mod quality;
+mod rulers;
 mod slices;
 mod support;
 mod tools;

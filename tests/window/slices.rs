@@ -7,9 +7,9 @@ use ndarray::Array3;
 use waterwindow::base::Unit;
 use waterwindow::gui::App;
 use waterwindow::ops::Provenance;
-use waterwindow::project::{Content, Display, Edit, Layer};
+use waterwindow::project::{Content, Display, Edit, LabelLayer, Layer};
 use waterwindow::session::{Command, Session, Settings, Theme};
-use waterwindow::volume::Volume;
+use waterwindow::volume::{ClassTable, Labels, Volume};
 
 use crate::support::{click, has_adapter, look, settle, window};
 
@@ -162,4 +162,108 @@ fn two_layers_of_other_grids_share_a_view_by_curtain_squares_and_time() {
     look(&mut harness, "flicker");
     key_over(&mut harness, "Slice XY", Modifiers::NONE, Key::Backslash);
     assert!(harness.query_by_label_contains("flicker").is_none());
+}
+
+fn provenance(op: &'static str, inputs: &[&str]) -> Provenance {
+    let inputs = inputs.iter().map(ToString::to_string).collect();
+    Provenance::new(op, serde_json::Value::Null, inputs, Vec::new())
+}
+
+/// Adds labels with a long body from corner to corner of the XZ plane.
+fn add_body(harness: &mut Harness<'_, App>) {
+    let middle = (N as f64 - 1.0) / 2.0;
+    let array = Array3::from_shape_fn((N, N, N), |(z, y, x)| {
+        let [z, y, x] = [z, y, x].map(|i| i as f64 - middle);
+        let (along, across) = ((x + z) / 2f64.sqrt(), (x - z) / 2f64.sqrt());
+        u16::from((along / 20.0).powi(2) + (y / 9.0).powi(2) + (across / 5.0).powi(2) < 1.0)
+    });
+    let labels = LabelLayer::new(Labels::from_dense(&array), Some([0.03; 3]), [0.0; 3]);
+    let layer = Layer::new("body", Content::Labels(labels), provenance("painted", &[]));
+    let mut edits = vec![Edit::AddLayer { index: usize::MAX, layer: Box::new(layer) }];
+    edits.extend(ClassTable::from_names(["nucleus"]).classes.into_iter().map(Edit::SetClass));
+    let command = Command::Edit { label: "Open".to_owned(), edit: Edit::Batch(edits) };
+    harness.state_mut().session_mut().apply(command);
+    settle(harness);
+}
+
+#[test]
+fn the_oblique_slice_lies_along_and_across_a_cell_and_through_three_points() {
+    let mut harness = two([1280.0, 720.0], Theme::Dark);
+    add_body(&mut harness);
+    key_over(&mut harness, "Slice XY", Modifiers::ALT, Key::L);
+    harness.get_by_label("Slice Oblique");
+    assert!(harness.query_by_label_contains("45° from").is_some(), "x and z are as long");
+    look(&mut harness, "along");
+    key_over(&mut harness, "Slice XY", Modifiers::ALT, Key::C);
+    look(&mut harness, "across");
+    assert!(harness.query_by_label_contains("45° from").is_some());
+
+    key_over(&mut harness, "Slice XY", Modifiers::ALT, Key::R);
+    // Three points of one XY slice, by the pointer: the slice is that one.
+    let rect = harness.get_by_label("Slice XY").rect();
+    for at in [[0.3, 0.3], [0.7, 0.35], [0.5, 0.7]] {
+        let at = rect.min + rect.size() * egui::vec2(at[0], at[1]);
+        harness.hover_at(at);
+        harness.step();
+        harness.drag_at(at);
+        harness.step();
+        harness.drop_at(at);
+        (0..40).for_each(|_| harness.step());
+    }
+    assert!(harness.query_by_label_contains("0° from XY").is_some());
+    look(&mut harness, "three_points");
+}
+
+#[test]
+fn a_range_of_the_histogram_becomes_labels() {
+    let mut harness = two([1280.0, 720.0], Theme::Light);
+    click(&mut harness, "Range");
+    let rect = harness.get_by_label("Histogram").rect();
+    let at = |f: f32| rect.left_center() + egui::vec2(rect.width() * f, 0.0);
+    harness.hover_at(at(0.5));
+    harness.step();
+    harness.drag_at(at(0.5));
+    harness.step();
+    for i in 1..=5 {
+        harness.hover_at(at(0.5 + 0.09 * i as f32));
+        harness.step();
+    }
+    harness.drop_at(at(0.95));
+    (0..3).for_each(|_| harness.step());
+    look(&mut harness, "range_light");
+    // The lower end is dragged by its handle; the upper one stays.
+    let number = |harness: &Harness<'_, App>, name: &str| {
+        harness.get_by_label(name).accesskit_node().numeric_value().unwrap()
+    };
+    let (low, high) = (number(&harness, "Range from"), number(&harness, "Range to"));
+    assert!(low < high && low > 0.1, "{low} to {high}");
+    click(&mut harness, "Threshold to labels");
+    settle(&mut harness);
+    let project = harness.state().session().project();
+    let labels = project.from_top().find_map(|layer| layer.labels()).unwrap();
+    let volume = project.layers.iter().find(|layer| layer.name == "fine").unwrap().volume().unwrap();
+    let (low, high) = (low as f32, high as f32);
+    let wanted = volume.values().iter().filter(|v| (low..=high).contains(*v)).count();
+    let found = labels.labels.to_dense().iter().filter(|id| **id != 0).count();
+    // The field says the ends to three decimals.
+    assert!(found > 1000 && found.abs_diff(wanted) < wanted / 20, "{found} voxels, {wanted} in the range");
+    look(&mut harness, "range_labels_light");
+}
+
+#[test]
+fn the_probe_says_value_noise_and_class() {
+    let mut harness = two([1280.0, 720.0], Theme::Dark);
+    add_body(&mut harness);
+    let sd = Volume::new(Array3::from_elem((N, N, N), 0.0123f32), Some([0.03; 3]), Unit::PerUm);
+    let mut layer = Layer::new("noise", Content::Volume(sd.into()), provenance("noise", &["fine"]));
+    layer.display.visible = false;
+    let edit = Edit::AddLayer { index: 0, layer: Box::new(layer) };
+    harness.state_mut().session_mut().apply(Command::Edit { label: "Open".to_owned(), edit });
+    settle(&mut harness);
+    let at = harness.get_by_label("Slice XY").rect().center();
+    harness.hover_at(at);
+    harness.step();
+    harness.step();
+    assert!(harness.query_by_label_contains("± 0.012 1/µm, nucleus").is_some());
+    look(&mut harness, "probe");
 }

@@ -581,6 +581,33 @@ pub(crate) static COMMANDS: &[Entry] = {
         )
         .when(|f| f.volume),
         entry(
+            C::PlanePoints,
+            G::View,
+            icons::POLYGON,
+            "Oblique slice through three points",
+            &[alt(Key::R)],
+            "Click three points in any slices: the oblique slice goes through them",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::SliceAlong,
+            G::View,
+            icons::SWAP,
+            "Oblique slice along the long axis",
+            &[alt(Key::L)],
+            "Lays the slice along the object at the crosshair, or the chosen class, by its principal axes",
+        )
+        .when(|f| f.labels),
+        entry(
+            C::SliceAcross,
+            G::View,
+            icons::SWAP,
+            "Oblique slice across the long axis",
+            &[alt(Key::C)],
+            "Lays the slice across the object at the crosshair, or the chosen class, by its principal axes",
+        )
+        .when(|f| f.labels),
+        entry(
             C::Slab,
             G::View,
             icons::STACK,
@@ -672,6 +699,51 @@ pub(crate) static COMMANDS: &[Entry] = {
             "Measures volume, surface and LAC of every class",
         )
         .when(|f| f.labels),
+        entry(
+            C::MeasureDistance,
+            G::Stage,
+            icons::RULER,
+            "Distance",
+            &[shift(Key::D)],
+            "Measures a distance in a slice; it stays in the project",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::MeasureAngle,
+            G::Stage,
+            icons::ANGLE,
+            "Angle",
+            &[shift(Key::V)],
+            "Measures an angle between three points of a slice",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::MeasureArea,
+            G::Stage,
+            icons::POLYGON,
+            "Area",
+            &[shift(Key::A)],
+            "Measures an area, and mean and standard deviation of the values in it",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::MeasureProfile,
+            G::Stage,
+            icons::CHART_LINE,
+            "Line profile",
+            &[shift(Key::I)],
+            "Shows the values along a line, as wide as is wanted",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::MeasurePoint,
+            G::Stage,
+            icons::PLUS,
+            "Set measuring point",
+            &[key(Key::Semicolon)],
+            "Sets the next point of the measuring tool at the pointer, or at the crosshair",
+        )
+        .when(|f| f.volume),
         entry(
             C::Stage(Stage::Scan),
             G::Stage,

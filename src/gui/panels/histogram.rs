@@ -11,10 +11,17 @@ use super::layers::map_of;
 use crate::base::Unit;
 use crate::project::{Display, Edit, Layer};
 use crate::render::transfer::TransferPoint;
+use crate::session::Command;
 use crate::volume::Histogram;
 
 /// Room that it takes.
-pub(crate) const HEIGHT: f32 = 250.0;
+const HEIGHT: f32 = 250.0;
+
+/// Room that it takes: a chosen range has a row more.
+pub(crate) fn height(view: &state::ViewState) -> f32 {
+    let has_range = view.histogram == HistogramMode::Range && view.lit.is_some();
+    HEIGHT + if has_range { 32.0 } else { 0.0 }
+}
 
 /// Landmarks of LAC near 520 eV: what, 1/µm.
 const LANDMARKS: [(&str, f32); 3] = [("ice", 0.10), ("protein", 0.35), ("lipid", 0.60)];
@@ -72,7 +79,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
             (
                 HistogramMode::Range,
                 "Range",
-                "Drag over values: they light up in all views and can limit the brush",
+                "Drag over values: they light up in all views, become labels or limit the brush",
             ),
             (HistogramMode::Transfer, "3D", "Colour and opacity of values in the 3D view"),
         ],
@@ -99,7 +106,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         HistogramMode::Range => range(&painter, &response, &axis, cx, t),
         HistogramMode::Transfer => transfer(&painter, &response, &axis, cx, t),
     }
-    footer(ui, layer, &axis, cx);
+    footer(ui, layer, &axis, &histogram, cx);
 }
 
 /// Heights of the bins, 0 to 1.
@@ -266,13 +273,25 @@ fn window(
     handle(painter, axis, high, t.accent);
 }
 
-/// A range of values: drag to choose, click to let go.
+/// A range of values: drag to choose, drag a handle to change it, click to let go.
 fn range(painter: &egui::Painter, response: &egui::Response, axis: &Axis, cx: &mut Cx<'_>, t: &Tokens) {
+    let id = response.id.with("range");
     if let Some(pos) = response.interact_pointer_pos() {
-        if response.dragged()
+        if response.drag_started()
             && let Some(start) = response.ctx.input(|i| i.pointer.press_origin())
         {
-            let (a, b) = (axis.value(start.x), axis.value(pos.x));
+            // The end that stays: the other one where a handle is taken, else where the drag begins.
+            let near = |value: f32| (axis.x(value) - start.x).abs() < 6.0;
+            let stays = match cx.view.lit {
+                Some([low, high]) if near(low) => high,
+                Some([low, high]) if near(high) => low,
+                _ => axis.value(start.x),
+            };
+            response.ctx.data_mut(|data| data.insert_temp(id, stays));
+        }
+        let stays = response.ctx.data(|data| data.get_temp::<f32>(id));
+        if let Some(a) = stays.filter(|_| response.dragged()) {
+            let b = axis.value(pos.x);
             cx.view.lit = Some([a.min(b), a.max(b)]);
         } else if response.clicked() {
             cx.view.lit = None;
@@ -350,8 +369,66 @@ fn transfer(painter: &egui::Painter, response: &egui::Response, axis: &Axis, cx:
     }
 }
 
+/// The chosen range as numbers, the share of voxels in it, and what becomes of it.
+fn range_footer(
+    ui: &mut egui::Ui,
+    layer: &Layer,
+    [low, high]: [f32; 2],
+    histogram: &Histogram,
+    cx: &mut Cx<'_>,
+) {
+    let t = theme::of(ui);
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        let (mut a, mut b) = (f64::from(low), f64::from(high));
+        let speed = f64::from((histogram.max - histogram.min).abs() / 400.0).max(1e-6);
+        for (value, name) in [(&mut a, "Range from"), (&mut b, "Range to")] {
+            widgets::Number::new(value, -1e9..=1e9).step(3, speed).width(58.0).show(ui, name);
+        }
+        let new = [a.min(b) as f32, a.max(b) as f32];
+        if new != [low, high] {
+            cx.view.lit = Some(new);
+        }
+        let share = format!("{:.1} %", 100.0 * share_within(histogram, [low, high]));
+        let says = ui.label(egui::RichText::new(share).size(12.0).color(t.text_weak));
+        says.on_hover_text("Voxels whose value lies in the range, by the histogram");
+    });
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        let labels = widgets::Button::new("To labels").height(20.0).name("Threshold to labels");
+        if labels.show(ui).on_hover_text("A new layer of labels with the voxels in the range").clicked() {
+            cx.queue.session(Command::StartOp {
+                op: "threshold".to_owned(),
+                params: serde_json::json!({ "method": "range", "low": low, "high": high }),
+                inputs: vec![("volume".to_owned(), layer.id)],
+                name: None,
+            });
+        }
+        if widgets::Button::new("Limit brush").height(20.0).show(ui).clicked() {
+            cx.view.brush.limit = [low, high];
+            cx.view.brush.limited = true;
+        }
+        if widgets::Button::new("Clear").name("Clear range").quiet().height(20.0).show(ui).clicked() {
+            cx.view.lit = None;
+        }
+    });
+}
+
+/// Share of the counted voxels whose value lies in a range; bins that it cuts count by their part.
+fn share_within(histogram: &Histogram, [low, high]: [f32; 2]) -> f64 {
+    let width = f64::from(histogram.max - histogram.min) / histogram.counts.len().max(1) as f64;
+    let (mut within, mut all) = (0.0, 0.0);
+    for (bin, count) in histogram.counts.iter().enumerate() {
+        let left = f64::from(histogram.min) + bin as f64 * width;
+        let part = (f64::from(high).min(left + width) - f64::from(low).max(left)) / width.max(1e-30);
+        within += *count as f64 * part.clamp(0.0, 1.0);
+        all += *count as f64;
+    }
+    if all > 0.0 { within / all } else { 0.0 }
+}
+
 /// What can be done with what is set: automatic contrast, the brush's limit, colours of points.
-fn footer(ui: &mut egui::Ui, layer: &Layer, axis: &Axis, cx: &mut Cx<'_>) {
+fn footer(ui: &mut egui::Ui, layer: &Layer, axis: &Axis, histogram: &Histogram, cx: &mut Cx<'_>) {
     let t = theme::of(ui);
     match cx.view.histogram {
         HistogramMode::Window => {
@@ -380,26 +457,7 @@ fn footer(ui: &mut egui::Ui, layer: &Layer, axis: &Axis, cx: &mut Cx<'_>) {
             });
         }
         HistogramMode::Range => match cx.view.lit {
-            Some([low, high]) => {
-                ui.horizontal(|ui| {
-                    ui.label(
-                        egui::RichText::new(format!("{low:.3} to {high:.3}")).size(12.0).color(t.text_weak),
-                    );
-                    if widgets::Button::new("Limit brush").height(20.0).show(ui).clicked() {
-                        cx.view.brush.limit = [low, high];
-                        cx.view.brush.limited = true;
-                    }
-                    if widgets::Button::new("Clear")
-                        .name("Clear range")
-                        .quiet()
-                        .height(20.0)
-                        .show(ui)
-                        .clicked()
-                    {
-                        cx.view.lit = None;
-                    }
-                });
-            }
+            Some(lit) => range_footer(ui, layer, lit, histogram, cx),
             None => {
                 widgets::hint(ui, "Drag over values to light them up");
             }
@@ -407,5 +465,19 @@ fn footer(ui: &mut egui::Ui, layer: &Layer, axis: &Axis, cx: &mut Cx<'_>) {
         HistogramMode::Transfer => {
             widgets::hint(ui, "Drag points; double-click adds or removes one");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_of_a_range_counts_cut_bins_by_their_part() {
+        let counts = vec![10, 20, 30, 40];
+        let histogram = Histogram { min: 0.0, max: 4.0, counts };
+        assert!((share_within(&histogram, [0.0, 4.0]) - 1.0).abs() < 1e-12);
+        assert!((share_within(&histogram, [1.0, 2.5]) - 0.35).abs() < 1e-12);
+        assert_eq!(share_within(&histogram, [5.0, 6.0]), 0.0);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::frame::Cx;
 use super::super::widgets;
-use super::{align, correlate, export, measure, methods, quality, reconstruct, scan, segment};
+use super::{align, annotations, correlate, export, measure, methods, quality, reconstruct, scan, segment};
 use crate::ops::Stage;
 
 /// Draws it.
@@ -18,7 +18,10 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
                 Stage::Reconstruct => reconstruct::show(ui, cx),
                 Stage::Quality => quality::show(ui, cx),
                 Stage::Segment => segment::show(ui, cx),
-                Stage::Measure => measure::show(ui, cx),
+                Stage::Measure => {
+                    measure::show(ui, cx);
+                    annotations::show(ui, cx);
+                }
                 Stage::Correlate => correlate::show(ui, cx),
                 Stage::Export => export::show(ui, cx),
             }

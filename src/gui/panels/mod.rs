@@ -1,6 +1,7 @@
 //! The panels at the left and the right of the views.
 
 mod align;
+pub(crate) mod annotations;
 mod beads;
 pub(crate) mod classes;
 pub(crate) mod correlate;

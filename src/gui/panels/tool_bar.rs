@@ -36,7 +36,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         Tool::Fill => fill(ui, cx, false),
         Tool::Wand => fill(ui, cx, true),
         Tool::Object => object(ui, cx),
-        Tool::Navigate | Tool::Landmark => {}
+        Tool::Navigate | Tool::Landmark | Tool::PlanePoints | Tool::Measure(_) => {}
     }
 }
 

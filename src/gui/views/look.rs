@@ -291,7 +291,7 @@ pub(super) fn menu(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
     let session = cx.session;
     let project = session.project();
     let unit = state::length_unit(state::main_volume(project, cx.view));
-    ui.set_min_width(270.0);
+    ui.set_max_width(290.0);
     ui.separator();
     widgets::heading(ui, "Slab");
     let mut mode = cx.view.slices.slabs.get(&kind).copied();

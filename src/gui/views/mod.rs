@@ -1,5 +1,6 @@
 //! The four linked views and what is drawn over them.
 
+pub(crate) mod annotate;
 pub(crate) mod beads;
 mod crosshair;
 pub(crate) mod dock;
@@ -9,6 +10,7 @@ pub(crate) mod look;
 mod look_menu;
 mod oblique;
 mod overlay;
+pub(crate) mod reslice;
 mod scale_bar;
 pub(crate) mod scan_view;
 pub(crate) mod slice_view;

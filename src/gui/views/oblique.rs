@@ -179,6 +179,21 @@ pub(super) fn menu(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
                 ui.close();
             }
         }
+        ui.separator();
+        for (id, label) in [
+            (CommandId::PlanePoints, "Through three points"),
+            (CommandId::SliceAlong, "Along the long axis"),
+            (CommandId::SliceAcross, "Across the long axis"),
+        ] {
+            let entry = find(id);
+            ui.add_enabled_ui((entry.enabled)(&cx.facts), |ui| {
+                let choice = widgets::Button::new(label).quiet().fill_width().height(26.0);
+                if choice.show(ui).on_hover_text(entry.tooltip_with_key()).clicked() {
+                    cx.queue.run(id);
+                    ui.close();
+                }
+            });
+        }
         widgets::hint(ui, "Or drag a handle of its line in another slice");
     });
 }

@@ -7,7 +7,7 @@ use super::super::draw::Drawer;
 use super::super::frame::Cx;
 use super::super::state::{self, Hover, Request, Stroke, Tool, ViewKind};
 use super::super::tools::{brush::Stamp, landmark};
-use super::{crosshair, gestures, input, look, oblique, overlay, scale_bar, snap};
+use super::{annotate, crosshair, gestures, input, look, oblique, overlay, reslice, scale_bar, snap};
 use crate::gui::theme;
 use crate::project::{Display, Edit};
 use crate::render::scene::Plane;
@@ -90,6 +90,7 @@ pub(crate) fn show(
     scale_bar::paint(&painter, rect, geometry.um_per_pt, unit, t);
     overlay::level_badge(&painter, rect, cx, t);
     look::paint(&painter, kind, rect, cx, t);
+    annotate::paint(&painter, &geometry, kind, cx, t);
     if let Some(picture) = cx.view.picture.as_mut().filter(|picture| picture.view == kind) {
         picture.rect = Some(rect);
         return;
@@ -100,6 +101,7 @@ pub(crate) fn show(
         crosshair::paint(&painter, rect, geometry.screen(cx.view.cursor_um), axes, strength, t);
     }
     oblique::lines(&painter, kind, &geometry, strength, cx, t);
+    reslice::paint(&painter, &geometry, kind, cx, t);
     overlay::landmarks(&painter, &geometry, kind, cx, t);
     overlay::brush(&painter, &geometry, kind, cx, t);
     overlay::reviewed(&painter, &geometry, kind, cx, t);
@@ -149,6 +151,9 @@ fn handle(ui: &egui::Ui, response: &Response, kind: ViewKind, geometry: &Geometr
     if look::drag(ui, response, kind, geometry.rect, cx) {
         return;
     }
+    if annotate::drag(ui, response, kind, geometry, cx) {
+        return;
+    }
     if oblique::turn(ui, response, kind, geometry, cx) {
         return;
     }
@@ -164,6 +169,12 @@ fn handle(ui: &egui::Ui, response: &Response, kind: ViewKind, geometry: &Geometr
         Tool::Fill => gestures::fill(response, kind, geometry, cx),
         Tool::Wand => gestures::wand(ui, response, kind, geometry, cx),
         Tool::Object => gestures::object(ui, response, kind, geometry, cx),
+        Tool::PlanePoints => {
+            if let Some(pos) = response.interact_pointer_pos().filter(|_| response.clicked()) {
+                cx.queue.push(Request::PlanePoint(geometry.world(pos)));
+            }
+        }
+        Tool::Measure(ruler) => annotate::draw(ui, response, ruler, kind, geometry, cx),
         Tool::Landmark => {
             if let Some(pos) = response.interact_pointer_pos().filter(|_| response.clicked()) {
                 let world = geometry.world(pos);
