@@ -127,6 +127,7 @@ impl Drawer {
         let scene = slice_scene(plane, geometry, f64::from(ui.ctx().pixels_per_point()), cx);
         let view = view_id(kind);
         let status = self.with(|renderer| renderer.prepare_slice(view, &scene));
+        cx.view.slices.binning.insert(kind, status.map_or(1, |status| status.binning));
         repaint(ui, status);
         let callback = Paint { view, is_slice: true };
         ui.painter().add(egui_wgpu::Callback::new_paint_callback(geometry.rect, callback));

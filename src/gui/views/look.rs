@@ -64,6 +64,8 @@ pub(crate) struct SliceLook {
     pub(crate) rate_hz: f64,
     /// Flicker shows the second layer in this frame.
     pub(crate) shows_second: bool,
+    /// How many voxels along an edge became one where a view is drawn, 1 where it shows all there is.
+    pub(crate) binning: BTreeMap<ViewKind, usize>,
 }
 
 impl Default for SliceLook {
@@ -78,6 +80,7 @@ impl Default for SliceLook {
             square_pt: 64.0,
             rate_hz: 2.0,
             shows_second: false,
+            binning: BTreeMap::new(),
         }
     }
 }
@@ -127,6 +130,12 @@ impl SliceLook {
         } else {
             format!("{word} of {:.0} nm", self.thickness_nm)
         }
+    }
+
+    /// What is said where a view is coarser than its data: a volume beyond the memory of the device.
+    fn level_text(&self, kind: ViewKind) -> Option<String> {
+        let binning = self.binning.get(&kind).copied().filter(|binning| *binning > 1)?;
+        Some(format!("drawn at 1/{binning} of the resolution"))
     }
 
     /// Off, curtain, checkerboard, flicker, and off again.
@@ -242,6 +251,10 @@ pub(super) fn paint(painter: &Painter, kind: ViewKind, rect: Rect, cx: &Cx<'_>, 
     if is_picture && !slab.is_empty() {
         halo_text(painter, egui::pos2(rect.left() + 10.0, top), Align2::LEFT_TOP, &slab, t);
         top += 18.0;
+    }
+    if let Some(text) = look.level_text(kind) {
+        let place = rect.left_bottom() + vec2(10.0, -26.0);
+        halo_text(painter, place, Align2::LEFT_BOTTOM, &text, t);
     }
     let Some((mode, other)) = comparison(kind, project, cx.view) else { return };
     let name = |id: LayerId| project.layer(id).map_or("", |layer| layer.name.as_str());
@@ -392,6 +405,16 @@ mod tests {
         look.next_slab(ViewKind::Xy);
         look.next_slab(ViewKind::Xy);
         assert_eq!(look.slab(ViewKind::Xy), None);
+    }
+
+    #[test]
+    fn a_view_that_is_coarser_than_its_data_says_so() {
+        let mut look = SliceLook::default();
+        assert_eq!(look.level_text(ViewKind::Xy), None);
+        look.binning.insert(ViewKind::Xy, 1);
+        assert_eq!(look.level_text(ViewKind::Xy), None);
+        look.binning.insert(ViewKind::Xy, 4);
+        assert_eq!(look.level_text(ViewKind::Xy).unwrap(), "drawn at 1/4 of the resolution");
     }
 
     #[test]
