@@ -122,6 +122,7 @@ impl App {
         if self.view.key_overlay && ctx.input(|i| i.key_pressed(egui::Key::Escape)) {
             self.view.key_overlay = false;
         }
+        panels::film::play(&ctx, &mut self.view);
         self.draw(ui, facts);
         if self.view.key_overlay {
             let (open, preset) = keymap::show(&ctx);

@@ -368,6 +368,14 @@ impl App {
             }
             WriteWhat::Annotations => self.write_annotations(None, &path),
             WriteWhat::Profile(id) => self.write_annotations(Some(id), &path),
+            WriteWhat::Figure => {
+                let done = panels::figure::write(self.drawing(), path);
+                self.warn(done);
+            }
+            WriteWhat::Film => {
+                let done = panels::film::write(self.drawing(), path);
+                self.warn(done);
+            }
             WriteWhat::Picture(kind) => {
                 // A picture is of what is seen: a view that another one hides is brought forward.
                 let view = &mut self.view;
@@ -423,6 +431,16 @@ impl App {
         let at_um = hover.unwrap_or(view.cursor_um);
         if let Some(drawing) = view.rulers.point(kind, slice, at_um, frame) {
             super::rulers::add(drawing, self.session.project(), view, &mut self.queue);
+        }
+    }
+
+    /// What a figure or film is made of.
+    fn drawing(&mut self) -> panels::figure::Drawing<'_> {
+        panels::figure::Drawing {
+            session: &mut self.session,
+            view: &mut self.view,
+            derived: &mut self.derived,
+            gpu: self.drawer.as_ref().map(super::draw::Drawer::gpu),
         }
     }
 

@@ -111,6 +111,10 @@ pub(crate) enum WriteWhat {
     Profile(u64),
     /// A picture of a view.
     Picture(super::state::ViewKind),
+    /// The figure that is set up.
+    Figure,
+    /// The film that is set up.
+    Film,
 }
 
 /// The save dialog's fields.

@@ -4,9 +4,11 @@
 //! drawn; the callbacks only paint.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use glam::DAffine3;
 
+use super::derived::Derived;
 use super::frame::Cx;
 use super::panels::layers::map_of;
 use super::state::{self, ViewKind};
@@ -15,6 +17,8 @@ use super::views::look::{self, CompareMode};
 use super::views::slice_view::Geometry;
 use crate::gpu::Gpu;
 use crate::project::{Layer, LayerId, Project};
+use crate::render::cpu::Sources;
+use crate::render::figure::Scene;
 use crate::render::scene::{
     Blend, Highlight, ImageLayer, Interpolation, LabelColors, LabelLayer, MOST_CHANNELS, PixelMask, Plane,
     SliceLayer, SliceScene, VolumeChannel, VolumeLabels, VolumeScene,
@@ -53,6 +57,11 @@ impl Drawer {
     /// Name of the device.
     pub(crate) fn device(&self) -> &str {
         &self.device
+    }
+
+    /// The device, for pictures that are drawn beside the window.
+    pub(crate) fn gpu(&self) -> Gpu {
+        Gpu::wrap(self.state.device.clone(), self.state.queue.clone(), &self.state.adapter.get_info())
     }
 
     /// Notes which bricks of a label layer changed; `None` for all of them.
@@ -128,6 +137,7 @@ impl Drawer {
         let view = view_id(kind);
         let status = self.with(|renderer| renderer.prepare_slice(view, &scene));
         cx.view.slices.binning.insert(kind, status.map_or(1, |status| status.binning));
+        cx.view.scenes.insert(kind, Scene::Slice(scene));
         repaint(ui, status);
         let callback = Paint { view, is_slice: true };
         ui.painter().add(egui_wgpu::Callback::new_paint_callback(geometry.rect, callback));
@@ -139,9 +149,54 @@ impl Drawer {
         let Some(scene) = volume_scene(rect, scale, cx) else { return };
         let view = view_id(ViewKind::Volume);
         let status = self.with(|renderer| renderer.prepare_volume(view, &scene));
+        cx.view.scenes.insert(ViewKind::Volume, Scene::Volume(scene));
         repaint(ui, status);
         ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, Paint { view, is_slice: false }));
     }
+}
+
+/// The volumes and labels of a scene, as the renderer has them.
+pub(crate) fn sources_of(
+    scene: &Scene,
+    session: &Session,
+    view: &state::ViewState,
+    derived: &mut Derived,
+) -> Sources {
+    let (mut volumes, mut labels) = (Vec::new(), Vec::new());
+    match scene {
+        Scene::Slice(scene) => {
+            for layer in &scene.layers {
+                match layer {
+                    SliceLayer::Image(image) => volumes.push(image.volume),
+                    SliceLayer::Labels(layer) => labels.push(layer.labels),
+                }
+            }
+        }
+        Scene::Volume(scene) => {
+            volumes.extend(scene.volume);
+            labels.extend(scene.labels.as_ref().map(|layer| layer.labels));
+        }
+    }
+    let project = session.project();
+    let prediction = session.live().prediction.as_ref();
+    let mut sources = Sources::default();
+    for key in volumes {
+        let volume = if key == UNCERTAINTY {
+            prediction.map(|prediction| Arc::clone(&prediction.uncertainty))
+        } else {
+            project.layer(LayerId(key)).and_then(|layer| layer.volume().map(Arc::clone))
+        };
+        sources.volumes.extend(volume.map(|volume| (key, volume)));
+    }
+    for key in labels {
+        let shown = match key {
+            PREDICTION => prediction.map(|prediction| prediction.labels.clone()),
+            MARKS => marked_layer(project, view).and_then(|layer| derived.marks(layer).cloned()),
+            key => project.layer(LayerId(key)).and_then(|layer| Some(layer.labels()?.labels.clone())),
+        };
+        sources.labels.extend(shown.map(|labels| (key, labels)));
+    }
+    sources
 }
 
 /// Asks for another frame only while something is still coming.

@@ -457,6 +457,12 @@ pub(crate) struct ViewState {
     pub(crate) exported: bool,
     /// The column of the table of measures that sorts, and whether downwards.
     pub(crate) sort: Option<(usize, bool)>,
+    /// What each view drew last.
+    pub(crate) scenes: BTreeMap<ViewKind, crate::render::figure::Scene>,
+    /// The figure that is set up.
+    pub(crate) figure: super::panels::figure::FigureForm,
+    /// The film that is set up.
+    pub(crate) film: super::panels::film::FilmForm,
     /// The picture that is being taken.
     pub(crate) picture: Option<super::picture::Picture>,
     /// A layer's name while it is edited.
@@ -517,6 +523,9 @@ impl Default for ViewState {
             jobs_open: false,
             exported: false,
             sort: None,
+            scenes: BTreeMap::new(),
+            figure: super::panels::figure::FigureForm::default(),
+            film: super::panels::film::FilmForm::default(),
             picture: None,
             name_edit: None,
         }

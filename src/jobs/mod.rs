@@ -52,6 +52,8 @@ pub enum Lane {
     Live,
     /// Opening, saving, exporting.
     Files,
+    /// Figures and films, which saving must not wait for.
+    Pictures,
 }
 
 /// Why a job gave no result.

@@ -128,6 +128,29 @@ impl PixelMask {
         }
     }
 
+    /// The same in a picture that is `across` times as wide, drawn `factor` times as large.
+    #[must_use]
+    pub(crate) fn scaled(self, across: f64, factor: f64) -> Self {
+        let edge = |edge: f32| (f64::from(edge) * factor).round().max(1.0) as f32;
+        let at = |at: f32| (f64::from(at) * across) as f32;
+        match self {
+            Self::LeftOf(x) => Self::LeftOf(at(x)),
+            Self::RightOf(x) => Self::RightOf(at(x)),
+            Self::EvenSquares(length) => Self::EvenSquares(edge(length)),
+            Self::OddSquares(length) => Self::OddSquares(edge(length)),
+        }
+    }
+
+    /// The same in a part of the picture that begins at a column; parts begin at even multiples of squares.
+    #[must_use]
+    pub(crate) fn in_part(self, left: u32) -> Self {
+        match self {
+            Self::LeftOf(at) => Self::LeftOf(at - left as f32),
+            Self::RightOf(at) => Self::RightOf(at - left as f32),
+            squares => squares,
+        }
+    }
+
     /// Number of the kind, as the shader has it, and its length in pixels.
     pub(crate) fn code(self) -> [f32; 2] {
         match self {

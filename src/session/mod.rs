@@ -223,7 +223,9 @@ impl Session {
                 }
             }
             Command::Quit => {
-                [Lane::Work, Lane::Live].into_iter().for_each(|lane| self.jobs.cancel_lane(lane));
+                [Lane::Work, Lane::Live, Lane::Pictures]
+                    .into_iter()
+                    .for_each(|lane| self.jobs.cancel_lane(lane));
                 if !self.history.flush_journal() && self.dirty {
                     log::debug!("no journal to flush");
                 }
@@ -248,6 +250,27 @@ impl Session {
             self.events.push(Event::QuitReady);
         }
         std::mem::take(&mut self.events)
+    }
+
+    /// Writes a figure or a film as a job: `work` has everything that it needs, and leaves nothing when it is stopped.
+    pub fn write_picture(
+        &mut self,
+        label: String,
+        path: PathBuf,
+        work: impl FnOnce(&Progress) -> Result<(), crate::io::IoError> + Send + 'static,
+    ) {
+        let id = self.jobs.submit(JobSpec {
+            key: format!("{label} {}", path.display()),
+            label,
+            lane: Lane::Pictures,
+            policy: Policy::Queue,
+            work: Box::new(move |progress| match work(progress) {
+                Ok(()) => Ok(Done::Exported { path, notes: Vec::new() }),
+                Err(crate::io::IoError::Cancelled(cancelled)) => Err(cancelled.into()),
+                Err(error) => Err(JobError::Failed(error.to_string())),
+            }),
+        });
+        self.events.push(Event::JobChanged(id));
     }
 
     /// Polls until no job is left; for tests and for work without a window.

@@ -9,6 +9,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod figures;
 mod panels;
 mod quality;
 mod rulers;

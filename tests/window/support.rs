@@ -59,7 +59,12 @@ pub(crate) fn settle(harness: &mut Harness<'_, App>) {
 
 /// A session with a small demo cell and its scan.
 pub(crate) fn demo_session() -> Session {
-    let mut session = Session::new(Settings::default());
+    demo_in(Settings::default())
+}
+
+/// The same with other settings.
+pub(crate) fn demo_in(settings: Settings) -> Session {
+    let mut session = Session::new(settings);
     session.apply(Command::StartOp {
         op: "demo".to_owned(),
         params: json!({ "size": 64, "views": 60 }),

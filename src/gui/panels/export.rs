@@ -4,6 +4,7 @@ use super::super::frame::Cx;
 use super::super::state::{Dialog, ViewKind};
 use super::super::widgets::{self, Button};
 use super::super::{dialogs, icons};
+use super::{figure, film};
 use crate::ops::Data;
 use crate::project::{Content, Layer, Project};
 use crate::session::{ExportKind, MeshFormat};
@@ -71,6 +72,12 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     let session = cx.session;
     let project = session.project();
     pictures(ui, cx);
+    if cx.facts.volume {
+        widgets::divider(ui);
+        figure::show(ui, cx);
+        widgets::divider(ui);
+        film::show(ui, cx);
+    }
     let labels: Vec<&Layer> = project.from_top().filter(|l| l.labels().is_some()).collect();
     widgets::divider(ui);
     widgets::heading(ui, "Labels");

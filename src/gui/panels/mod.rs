@@ -7,6 +7,8 @@ pub(crate) mod classes;
 pub(crate) mod correlate;
 pub(crate) mod demo;
 pub(crate) mod export;
+pub(crate) mod figure;
+pub(crate) mod film;
 mod fitted;
 pub(crate) mod fourier;
 mod histogram;

@@ -9,7 +9,7 @@ use super::super::cpu::{self, Sources};
 use super::super::pipelines::OFFSCREEN;
 use super::super::renderer::Renderer;
 pub use super::super::renderer::still::DrawError;
-use super::super::scene::{SliceScene, VolumeScene};
+use super::super::scene::{SliceLayer, SliceScene, VolumeScene};
 use crate::base::Progress;
 use crate::gpu::Gpu;
 
@@ -44,8 +44,20 @@ impl Scene {
         match &mut self {
             Self::Slice(scene) => {
                 let share = |k: usize| f64::from(scene.size_px[k].max(1)) / f64::from(size_px[k].max(1));
-                scene.um_per_px *= share(0).max(share(1));
+                let [across, factor] = [share(0), share(0).max(share(1))];
+                scene.um_per_px *= factor;
                 scene.size_px = size_px;
+                for layer in &mut scene.layers {
+                    match layer {
+                        SliceLayer::Image(image) => {
+                            image.mask = image.mask.map(|mask| mask.scaled(1.0 / across, 1.0 / factor));
+                        }
+                        // Contours are as strong in print as on the screen.
+                        SliceLayer::Labels(labels) => {
+                            labels.outline_px = (f64::from(labels.outline_px) / factor) as f32;
+                        }
+                    }
+                }
             }
             Self::Volume(scene) => {
                 // The opening angle is of the height: a narrower picture steps back.

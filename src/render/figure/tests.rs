@@ -9,7 +9,9 @@ use crate::base::{Progress, Unit};
 use crate::gpu::{DeviceChoice, Gpu};
 use crate::render::cpu::Sources;
 use crate::render::renderer::Renderer;
-use crate::render::scene::{ImageLayer, Plane, SliceLayer, SliceScene, VolumeMode, VolumeScene, bounds_um};
+use crate::render::scene::{
+    ImageLayer, PixelMask, Plane, SliceLayer, SliceScene, VolumeMode, VolumeScene, bounds_um,
+};
 use crate::volume::Volume;
 
 const N: usize = 24;

@@ -9,7 +9,7 @@ use image::RgbaImage;
 
 use super::super::pipelines::OFFSCREEN;
 use super::super::refine::Work;
-use super::super::scene::{SliceScene, VolumeScene};
+use super::super::scene::{PixelMask, SliceLayer, SliceScene, VolumeScene};
 use super::{Renderer, offscreen};
 use crate::base::{Cancelled, Progress};
 
@@ -86,12 +86,30 @@ impl Renderer {
         tile: Option<u32>,
     ) -> Result<RgbaImage, DrawError> {
         progress.phase("Drawing", u64::from(scene.size_px[1]));
-        self.tiles(progress, scene.size_px, tile, |renderer, size, offset| {
+        let edge = tile.unwrap_or(TILE).min(self.gpu.info.max_texture_2d).max(1);
+        // Squares of a comparison go on from tile to tile.
+        let squares = scene.layers.iter().find_map(|layer| match layer {
+            SliceLayer::Image(image) => match image.mask {
+                Some(PixelMask::EvenSquares(length) | PixelMask::OddSquares(length)) => {
+                    Some(2 * length as u32)
+                }
+                _ => None,
+            },
+            SliceLayer::Labels(_) => None,
+        });
+        let step = squares.unwrap_or(1).clamp(1, edge);
+        self.tiles(progress, scene.size_px, Some(edge - edge % step), |renderer, size, offset| {
             let middle = glam::DVec2::new(
                 f64::from(offset[0]) + f64::from(size[0]) * 0.5,
                 f64::from(offset[1]) + f64::from(size[1]) * 0.5,
             );
-            let part = SliceScene { size_px: size, center_um: scene.world_from_px(middle), ..scene.clone() };
+            let mut part =
+                SliceScene { size_px: size, center_um: scene.world_from_px(middle), ..scene.clone() };
+            for layer in &mut part.layers {
+                if let SliceLayer::Image(image) = layer {
+                    image.mask = image.mask.map(|mask| mask.in_part(offset[0]));
+                }
+            }
             while renderer.prepare_slice(VIEW, &part).needs_repaint {
                 progress.check()?;
                 renderer.wait()?;

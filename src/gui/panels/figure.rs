@@ -1,0 +1,268 @@
+//! Figures: a view in any size, with bars and letters, as PNG or SVG.
+
+use std::path::{Path, PathBuf};
+
+use super::super::derived::Derived;
+use super::super::frame::Cx;
+use super::super::state::{self, Dialog, ViewKind, ViewState};
+use super::super::widgets::{self, Button};
+use super::super::{dialogs, draw, icons};
+use super::export::in_documents;
+use crate::base::Progress;
+use crate::gpu::Gpu;
+use crate::io::{self, IoError};
+use crate::render::figure::{self, Artist, DrawError, Extras, Ink, Scene};
+use crate::session::Session;
+
+/// Size of a figure or film.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Size {
+    /// As the view is on the screen, in physical pixels.
+    #[default]
+    Screen,
+    /// So many pixels wide and high.
+    Fixed([u32; 2]),
+}
+
+impl Size {
+    /// In pixels, for a scene.
+    pub(crate) fn of(self, scene: &Scene) -> [u32; 2] {
+        match self {
+            Self::Screen => scene.size_px(),
+            Self::Fixed(size) => size,
+        }
+    }
+
+    fn words(self) -> String {
+        match self {
+            Self::Screen => "As on the screen".to_owned(),
+            Self::Fixed([width, height]) => format!("{width} × {height}"),
+        }
+    }
+}
+
+/// Sizes of figures: screens, and columns of journals (85 mm and 174 mm at 600 dots per inch).
+const FIGURE_SIZES: [(Size, &str); 6] = [
+    (Size::Screen, ""),
+    (Size::Fixed([1280, 1024]), ""),
+    (Size::Fixed([1920, 1080]), "slide"),
+    (Size::Fixed([2008, 1606]), "one column, 600 dpi"),
+    (Size::Fixed([4110, 3288]), "two columns, 600 dpi"),
+    (Size::Fixed([8192, 6554]), "poster"),
+];
+/// Longest edge of a figure.
+const MAX_EDGE: f64 = 16_384.0;
+
+/// What is set up; the film takes view, bars and lettering from here too.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "switches that a user sets one by one")]
+pub(crate) struct FigureForm {
+    /// Which view.
+    pub(crate) view: ViewKind,
+    /// How large.
+    pub(crate) size: Size,
+    /// Nothing behind the data.
+    pub(crate) transparent: bool,
+    /// With a scale bar.
+    pub(crate) scale_bar: bool,
+    /// With a colour bar.
+    pub(crate) color_bar: bool,
+    /// With names and colours of classes.
+    pub(crate) legend: bool,
+    /// A title; none where empty.
+    pub(crate) title: String,
+    /// Light or dark lettering.
+    pub(crate) ink: Ink,
+}
+
+impl Default for FigureForm {
+    fn default() -> Self {
+        Self {
+            view: ViewKind::Volume,
+            size: Size::Screen,
+            transparent: false,
+            scale_bar: true,
+            color_bar: false,
+            legend: false,
+            title: String::new(),
+            ink: Ink::Auto,
+        }
+    }
+}
+
+/// A menu of sizes, and two numbers where the size is one's own.
+pub(crate) fn size_menu(ui: &mut egui::Ui, size: &mut Size, choices: &[(Size, &str)], name: &str, most: f64) {
+    widgets::row(ui, "Size", "Width and height in pixels", |ui, _| {
+        egui::ComboBox::from_id_salt(name)
+            .selected_text(size.words())
+            .width(ui.available_width() - 4.0)
+            .show_ui(ui, |ui| {
+                for (choice, hint) in choices {
+                    let words = choice.words();
+                    let label = if hint.is_empty() { words } else { format!("{words}, {hint}") };
+                    ui.selectable_value(size, *choice, label);
+                }
+            })
+            .response
+            .accessible_name(name);
+    });
+    let Size::Fixed(pixels) = size else { return };
+    widgets::row(ui, "Width, height", "Any size, in pixels", |ui, _| {
+        for (edge, which) in pixels.iter_mut().zip(["width", "height"]) {
+            let mut value = f64::from(*edge);
+            widgets::Number::new(&mut value, 16.0..=most).step(0, 4.0).show(ui, &format!("{name} {which}"));
+            *edge = value.round() as u32;
+        }
+    });
+}
+
+/// Draws the part of the inspector.
+pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+    widgets::heading(ui, "Figure");
+    let form = &mut cx.view.figure;
+    let views = ViewKind::ALL.map(|view| (view, view.label(), "What this view shows"));
+    widgets::segmented(ui, &mut form.view, &views);
+    ui.add_space(4.0);
+    size_menu(ui, &mut form.size, &FIGURE_SIZES, "Figure size", MAX_EDGE);
+    widgets::row(ui, "Title", "At the upper left", |ui, _| {
+        let width = ui.available_width() - 4.0;
+        dialogs::text_field(ui, &mut form.title, "Title of figure", "none", width);
+    });
+    widgets::row(ui, "Lettering", "Light with a dark halo, or dark with a light one", |ui, _| {
+        widgets::segmented(
+            ui,
+            &mut form.ink,
+            &[
+                (Ink::Auto, "Auto", "By what lies beneath"),
+                (Ink::White, "Light", "For dark pictures"),
+                (Ink::Black, "Dark", "For paper"),
+            ],
+        );
+    });
+    widgets::switch(ui, &mut form.scale_bar, "With scale bar", "A round length at the lower right");
+    widgets::switch(
+        ui,
+        &mut form.color_bar,
+        "With colour bar",
+        "Which colour is which value, at the upper right",
+    );
+    widgets::switch(ui, &mut form.legend, "With legend", "Names and colours of the classes that are seen");
+    widgets::switch(
+        ui,
+        &mut form.transparent,
+        "Transparent background",
+        "Nothing lies behind the data: for slides and paper of any colour",
+    );
+    ui.add_space(4.0);
+    let view = form.view;
+    let drawn = cx.view.scenes.contains_key(&view);
+    ui.add_enabled_ui(drawn, |ui| {
+        let button =
+            Button::new("Save figure…").icon(icons::CAMERA).primary().fill_width().name("Save figure");
+        if button.show(ui).clicked() {
+            let project = &cx.session.project().name;
+            cx.view.dialog = Some(Dialog::Write(dialogs::WriteForm {
+                what: dialogs::WriteWhat::Figure,
+                title: "Save figure".to_owned(),
+                hint: "The ending says the format: .png, or .svg with bars and letters as vectors".to_owned(),
+                path: in_documents(&format!("{project}_{}.png", view.label().to_lowercase())),
+            }));
+        }
+    });
+    if !drawn {
+        widgets::hint(ui, "This view has not been drawn yet: bring it into sight first.");
+    }
+}
+
+/// What a figure or film is made of.
+pub(crate) struct Drawing<'a> {
+    /// The document, and where the job goes.
+    pub(crate) session: &'a mut Session,
+    /// What is set up and what was drawn.
+    pub(crate) view: &'a mut ViewState,
+    /// What is computed from the document.
+    pub(crate) derived: &'a mut Derived,
+    /// The window's device.
+    pub(crate) gpu: Option<Gpu>,
+}
+
+impl Drawing<'_> {
+    /// The scene as it was drawn last in the chosen view, with the background that is wanted.
+    pub(crate) fn scene(&self) -> Result<Scene, String> {
+        let form = &self.view.figure;
+        let scene = self.view.scenes.get(&form.view).cloned();
+        let mut scene = scene.ok_or("That view has not been drawn yet: bring it into sight first")?;
+        if form.transparent {
+            scene.set_background([0.0; 4]);
+        }
+        Ok(scene)
+    }
+
+    /// Someone who draws it beside the window.
+    pub(crate) fn artist(&mut self, scene: &Scene) -> Artist {
+        let sources = draw::sources_of(scene, self.session, self.view, self.derived);
+        Artist::new(sources, self.gpu.take())
+    }
+
+    /// What stands beside the picture.
+    pub(crate) fn extras(&self) -> Extras {
+        let form = &self.view.figure;
+        let project = self.session.project();
+        let main = state::main_volume(project, self.view);
+        let present = |id: u16| {
+            let labels = project.layers.iter().filter(|layer| layer.display.visible);
+            labels.filter_map(|layer| layer.labels()).any(|labels| labels.labels.ids().contains(&id))
+        };
+        let classes = project.classes.classes.iter().filter(|class| form.legend && class.visible);
+        Extras {
+            scale_bar: form.scale_bar && state::length_unit(main) == "µm",
+            color_bar: form.color_bar,
+            value_label: main.map_or_else(String::new, |layer| {
+                let (name, unit) = (state::value_name(layer), state::value_unit(layer));
+                if unit.starts_with("1/") { format!("{name} ({unit})") } else { name.to_owned() }
+            }),
+            title: Some(form.title.trim().to_owned()).filter(|title| !title.is_empty()),
+            legend: classes.filter(|class| present(class.id)).map(|c| (c.name.clone(), c.color)).collect(),
+            ink: form.ink,
+        }
+    }
+}
+
+/// The error of a drawing as one of the file that it was for.
+pub(crate) fn of_file(error: DrawError, path: &Path) -> IoError {
+    match error {
+        DrawError::Cancelled(cancelled) => cancelled.into(),
+        other @ DrawError::Device(_) => {
+            IoError::Content { path: path.to_owned(), problem: other.to_string() }
+        }
+    }
+}
+
+/// Draws the figure beside the window and writes it.
+pub(crate) fn write(mut drawing: Drawing<'_>, path: PathBuf) -> Result<(), String> {
+    let has = |ending: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
+    let is_svg = has("svg");
+    if !is_svg && !has("png") {
+        return Err("Figures are written as .png or .svg".to_owned());
+    }
+    let scene = drawing.scene()?;
+    let size = drawing.view.figure.size.of(&scene);
+    let scene = scene.resized(size);
+    let (mut artist, extras) = (drawing.artist(&scene), drawing.extras());
+    drawing.view.exported = true;
+    let mut work = move |progress: &Progress, path: &Path| -> Result<(), IoError> {
+        let drawn = figure::figure(progress, &mut artist, &scene, &extras);
+        let (mut picture, marks) = drawn.map_err(|error| of_file(error, path))?;
+        if is_svg {
+            let title = extras.title.as_deref().unwrap_or("Waterwindow");
+            let text = figure::svg(&picture, &marks, title)
+                .map_err(|problem| IoError::Content { path: path.to_owned(), problem })?;
+            return io::write_text(path, &text);
+        }
+        figure::paint(&mut picture, &marks);
+        io::write_picture(path, &picture)
+    };
+    let target = path.clone();
+    drawing.session.write_picture("Figure".to_owned(), path, move |progress| work(progress, &target));
+    Ok(())
+}

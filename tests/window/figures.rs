@@ -1,0 +1,120 @@
+//! Figures and films from the window: written beside it, with the pixels that it shows.
+
+use std::path::Path;
+
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+use waterwindow::gui::App;
+use waterwindow::session::{Session, Settings, Theme};
+
+use super::support::{click, demo_in, demo_session, has_adapter, look, press, settle, stroke, window};
+
+/// Types a path into the open dialog and confirms it.
+fn save_to(harness: &mut Harness<'_, App>, path: &Path) {
+    harness.step();
+    harness.get_by_label("Path").focus();
+    harness.step();
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    harness.step();
+    harness.get_by_label("Path").type_text(&path.display().to_string());
+    harness.step();
+    click(harness, "Save file");
+}
+
+/// A window on a reconstructed demo cell at the last stage, its views at rest.
+fn at_export(session: Session) -> Harness<'static, App> {
+    let mut harness = window([1440.0, 1000.0], session);
+    settle(&mut harness);
+    press(&mut harness, "Reconstruct");
+    settle(&mut harness);
+    click(&mut harness, "Stage Export");
+    rest(&mut harness);
+    harness
+}
+
+fn rest(harness: &mut Harness<'_, App>) {
+    for _ in 0..60 {
+        harness.step();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_figure_has_the_pixels_of_the_window() {
+    if !has_adapter() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (png, svg) = (folder.path().join("a.png"), folder.path().join("a.svg"));
+    let mut harness = at_export(demo_session());
+    look(&mut harness, "export_dark");
+    click(&mut harness, "Save figure");
+    save_to(&mut harness, &png);
+    settle(&mut harness);
+    let figure = image::open(&png).unwrap().to_rgba8();
+    let rect = harness.get_by_label("Volume view").rect();
+    let screen = harness.render().unwrap();
+    let (w, h) = figure.dimensions();
+    assert!(w.abs_diff(rect.width().round() as u32) <= 1 && h.abs_diff(rect.height().round() as u32) <= 1);
+    // The middle, where no axes and no scale bar lie.
+    let (mut same, mut all, mut bright) = (0u32, 0u32, 0u32);
+    for y in h / 4..h * 3 / 4 {
+        for x in w / 4..w * 3 / 4 {
+            let (a, b) =
+                (figure.get_pixel(x, y).0, screen.get_pixel(rect.left() as u32 + x, rect.top() as u32 + y).0);
+            same += u32::from((0..3).all(|c| a[c] == b[c]));
+            bright += u32::from(a[0] > 60);
+            all += 1;
+        }
+    }
+    assert!(bright > all / 50, "the cell is seen: {bright} of {all}");
+    assert_eq!(same, all, "every pixel is the window's");
+
+    click(&mut harness, "With colour bar");
+    click(&mut harness, "Transparent background");
+    click(&mut harness, "Save figure");
+    save_to(&mut harness, &svg);
+    settle(&mut harness);
+    let drawing = std::fs::read_to_string(&svg).unwrap();
+    assert!(drawing.contains("LAC (1/µm)</text>") && drawing.contains("data:image/png"));
+}
+
+#[test]
+fn keyframes_are_kept_and_played_and_a_film_that_is_stopped_leaves_nothing() {
+    if !has_adapter() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { theme: Theme::Light, ..Settings::default() };
+    let mut harness = at_export(demo_in(settings));
+    click(&mut harness, "Film size");
+    click(&mut harness, "640 × 480, page");
+    click(&mut harness, "Keyframes");
+    click(&mut harness, "Add keyframe");
+    stroke(&mut harness, "Volume view", [0.4, 0.5], [0.6, 0.4]);
+    rest(&mut harness);
+    click(&mut harness, "Add keyframe");
+    click(&mut harness, "Way from keyframe 1");
+    click(&mut harness, "Move up keyframe 2");
+    click(&mut harness, "Go to keyframe 1");
+    rest(&mut harness);
+    look(&mut harness, "keyframes_light");
+    click(&mut harness, "Play film");
+    harness.step();
+    click(&mut harness, "Stop preview of film");
+    click(&mut harness, "Write film");
+    save_to(&mut harness, &folder.path().join("film.gif"));
+    harness.step();
+    look(&mut harness, "film_running_light");
+    click(&mut harness, "Cancel film");
+    settle(&mut harness);
+    // The stopped job's thread takes its file away when it hears of it, between two pieces of a picture.
+    let n_left = || std::fs::read_dir(folder.path()).unwrap().count();
+    let began = std::time::Instant::now();
+    while n_left() > 0 && began.elapsed() < std::time::Duration::from_secs(60) {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(n_left(), 0, "nothing half-written is left");
+    click(&mut harness, "Remove keyframe 2");
+    harness.get_by_label_contains("Set the view, add a keyframe");
+}
