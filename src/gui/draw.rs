@@ -174,6 +174,7 @@ pub(crate) fn sources_of(
         }
         Scene::Volume(scene) => {
             volumes.extend(scene.volume);
+            volumes.extend(scene.channels.iter().map(|channel| channel.volume));
             labels.extend(scene.labels.as_ref().map(|layer| layer.labels));
         }
     }

@@ -39,6 +39,23 @@ fn rest(harness: &mut Harness<'_, App>) {
     }
 }
 
+/// Mean difference of a figure and the screen in the middle of the view, where no axes and no scale bar lie.
+fn middle_error(figure: &image::RgbaImage, screen: &image::RgbaImage, corner: egui::Pos2) -> f64 {
+    let (w, h) = figure.dimensions();
+    let (mut sum, mut bright, mut n) = (0.0, 0u32, 0u32);
+    for y in h / 4..h * 3 / 4 {
+        for x in w / 4..w * 3 / 4 {
+            let a = figure.get_pixel(x, y).0;
+            let b = screen.get_pixel(corner.x.round() as u32 + x, corner.y.round() as u32 + y).0;
+            sum += (0..3).map(|c| f64::from(a[c].abs_diff(b[c]))).sum::<f64>() / 3.0;
+            bright += u32::from(a[0] > 60);
+            n += 1;
+        }
+    }
+    assert!(bright > n / 50, "the cell is seen: {bright} of {n}");
+    sum / f64::from(n)
+}
+
 #[test]
 fn a_figure_has_the_pixels_of_the_window() {
     if !has_adapter() {
@@ -53,22 +70,22 @@ fn a_figure_has_the_pixels_of_the_window() {
     settle(&mut harness);
     let figure = image::open(&png).unwrap().to_rgba8();
     let rect = harness.get_by_label("Volume view").rect();
-    let screen = harness.render().unwrap();
     let (w, h) = figure.dimensions();
     assert!(w.abs_diff(rect.width().round() as u32) <= 1 && h.abs_diff(rect.height().round() as u32) <= 1);
-    // The middle, where no axes and no scale bar lie.
-    let (mut same, mut all, mut bright) = (0u32, 0u32, 0u32);
-    for y in h / 4..h * 3 / 4 {
-        for x in w / 4..w * 3 / 4 {
-            let (a, b) =
-                (figure.get_pixel(x, y).0, screen.get_pixel(rect.left() as u32 + x, rect.top() as u32 + y).0);
-            same += u32::from((0..3).all(|c| a[c] == b[c]));
-            bright += u32::from(a[0] > 60);
-            all += 1;
+    // Where a view begins or ends within a pixel, the screen shows a picture moved by less than one.
+    let is_whole = [rect.min.x, rect.min.y, rect.max.x, rect.max.y].iter().all(|edge| edge.fract() == 0.0);
+    let began = std::time::Instant::now();
+    let error = loop {
+        rest(&mut harness);
+        let error = middle_error(&figure, &harness.render().unwrap(), rect.min);
+        if error == 0.0 || began.elapsed() > std::time::Duration::from_secs(40) {
+            break error;
         }
-    }
-    assert!(bright > all / 50, "the cell is seen: {bright} of {all}");
-    assert_eq!(same, all, "every pixel is the window's");
+    };
+    assert!(
+        if is_whole { error == 0.0 } else { error < 4.0 },
+        "{error} grey levels off the window at {rect}"
+    );
 
     click(&mut harness, "With colour bar");
     click(&mut harness, "Transparent background");
@@ -88,7 +105,7 @@ fn keyframes_are_kept_and_played_and_a_film_that_is_stopped_leaves_nothing() {
     let settings = Settings { theme: Theme::Light, ..Settings::default() };
     let mut harness = at_export(demo_in(settings));
     click(&mut harness, "Film size");
-    click(&mut harness, "640 × 480, page");
+    click(&mut harness, "3840 × 2160");
     click(&mut harness, "Keyframes");
     click(&mut harness, "Add keyframe");
     stroke(&mut harness, "Volume view", [0.4, 0.5], [0.6, 0.4]);

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::super::frame::Cx;
-use super::super::state::{Dialog, ViewState, VolumeLook};
+use super::super::look::VolumeLook;
+use super::super::state::{Dialog, ViewState};
 use super::super::widgets::{self, Button, Number};
 use super::super::{dialogs, icons, theme};
 use super::export::in_documents;
@@ -17,12 +18,13 @@ use crate::render::film::{Ease, Film, Keyframe, MAX_SECONDS, Motion};
 use crate::session::Command;
 
 /// Sizes of films.
-const SIZES: [(Size, &str); 6] = [
+const SIZES: [(Size, &str); 7] = [
     (Size::Fixed([1280, 720]), ""),
     (Size::Fixed([1920, 1080]), "slide"),
     (Size::Fixed([3840, 2160]), ""),
     (Size::Fixed([1080, 1080]), "square"),
     (Size::Fixed([640, 480]), "page"),
+    (Size::Fixed([320, 240]), "draft"),
     (Size::Screen, ""),
 ];
 /// Longest edge of a film.
@@ -337,9 +339,12 @@ fn keyframes(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
                 Ease::Hold => ("Hold", Ease::Smooth, "Stays, then jumps"),
             };
             let name = format!("Way from keyframe {number}");
-            if Button::new(word).quiet().name(&name).show(ui).on_hover_text(tooltip).clicked() {
-                keyframe.ease = next;
-            }
+            ui.allocate_ui(egui::vec2(66.0, theme::ROW), |ui| {
+                ui.set_min_width(66.0);
+                if Button::new(word).quiet().name(&name).show(ui).on_hover_text(tooltip).clicked() {
+                    keyframe.ease = next;
+                }
+            });
             let mut small = |ui: &mut egui::Ui, icon: &str, name: &str, enabled: bool, made: Act| {
                 let label = format!("{name} keyframe {number}");
                 let clicked = ui

@@ -64,9 +64,23 @@ fn gpu() -> Option<Gpu> {
 fn a_picture_in_tiles_is_the_picture_in_one_piece() {
     let Some(gpu) = gpu() else { return };
     let progress = Progress::new();
-    for scene in
-        [volume([150, 90], VolumeMode::Composite), volume([150, 90], VolumeMode::Mip), slice([128, 96])]
-    {
+    let masked = |mask| {
+        let mut scene = slice([128, 96]);
+        if let Scene::Slice(SliceScene { layers, .. }) = &mut scene
+            && let Some(SliceLayer::Image(image)) = layers.first_mut()
+        {
+            image.mask = Some(mask);
+        }
+        scene
+    };
+    let scenes = [
+        volume([150, 90], VolumeMode::Composite),
+        volume([150, 90], VolumeMode::Mip),
+        slice([128, 96]),
+        masked(PixelMask::LeftOf(70.0)),
+        masked(PixelMask::OddSquares(6.0)),
+    ];
+    for scene in scenes {
         let mut artist = Artist::new(sources(), Some(gpu.clone()));
         let whole = artist.draw(&progress, &scene).unwrap();
         artist.set_tile(32);
