@@ -35,7 +35,8 @@ between the cells is thinner than they are), and use a hundred sweeps of SIRT or
 Where all is embedded in ice, its absorption as minimum brings the values of a cell closer still.
 
 Where a cell is deeper than the depth of field, CGLS can project through the lens (`--zone-nm`): what lies out of focus in a \
-view is blurred by the transfer function of its distance, and so is found sharp. Energy is that of the scan, else 520 eV.
+view is blurred by the transfer function of its distance, and so is found sharp. Energy is that of the scan, else 520 eV. \
+The blur is that of absorbance, which holds where what lies out of focus absorbs little.
 
 On a graphics card, where there is one, filtered back-projection and SIRT are made there, with the same footprint: within a \
 thousandth of the range of what the processor makes. `--device cpu` gives the same bits everywhere; CGLS and total \
