@@ -71,13 +71,15 @@ struct Corner {
     // set of uniforms that a branch or a loop depends on alone.
     // x: mode, y: 1 where labels are there, z: strength of shading, w: number of channels.
     @location(1) @interpolate(flat) steer: vec4<f32>,
+    // x: darkness of hollows, y: of shadows.
+    @location(2) @interpolate(flat) look: vec2<f32>,
 };
 
 @vertex
 fn corner(@builtin(vertex_index) i: u32) -> Corner {
     let p = vec2<f32>(f32((i << 1u) & 2u), f32(i & 2u));
     return Corner(vec4<f32>(p.x * 2.0 - 1.0, 1.0 - p.y * 2.0, 0.0, 1.0), p,
-        vec4<f32>(u.style.x, u.label.x, u.style.y, u.more.x));
+        vec4<f32>(u.style.x, u.label.x, u.style.y, u.more.x), u.look.yz);
 }
 
 fn value_at(p: vec3<f32>) -> f32 {
@@ -198,7 +200,7 @@ fn noise(px: vec2<f32>) -> f32 {
 @fragment
 fn march(v: Corner) -> @location(0) vec4<f32> {
     let px = floor(v.uv * u.size.xy) + 0.5;
-    return trace(px, v.steer);
+    return trace(px, v.steer, v.look);
 }
 
 // Colour that fades into the background with distance.
@@ -225,11 +227,11 @@ fn is_solid(p: vec3<f32>, mode: i32) -> bool {
 }
 
 // What is left of the light at a place of a surface: hollows see less of it, and what stands between takes it away.
-fn light_left(p: vec3<f32>, normal: vec3<f32>, mode: i32) -> f32 {
+fn light_left(p: vec3<f32>, normal: vec3<f32>, mode: i32, look: vec2<f32>) -> f32 {
     var n = normal;
     if (n.z > 0.0) { n = -n; }
     var left = 1.0;
-    if (u.look.y > 0.0) {
+    if (look.x > 0.0) {
         var hidden = 0.0;
         for (var i = 0; i < 8; i++) {
             let corner = vec3<f32>(f32(i & 1) * 2.0 - 1.0, f32((i >> 1) & 1) * 2.0 - 1.0, f32(i >> 2) * 2.0 - 1.0);
@@ -242,14 +244,14 @@ fn light_left(p: vec3<f32>, normal: vec3<f32>, mode: i32) -> f32 {
                 }
             }
         }
-        left *= 1.0 - u.look.y * 0.9 * hidden / 8.0;
+        left *= 1.0 - look.x * 0.9 * hidden / 8.0;
     }
-    if (u.look.z > 0.0) {
+    if (look.y > 0.0) {
         let toward = in_texels(LIGHT * u.depth.z);
         for (var j = 0; j < 40; j++) {
             if (is_solid(p + toward * (2.0 + 1.5 * f32(j)), mode)) {
                 // Softer the farther what takes the light away.
-                left *= 1.0 - u.look.z * 0.6 * (1.0 - f32(j) / 40.0);
+                left *= 1.0 - look.y * 0.6 * (1.0 - f32(j) / 40.0);
                 break;
             }
         }
@@ -262,7 +264,7 @@ fn over_background(acc: vec4<f32>) -> vec4<f32> {
     return acc + (1.0 - acc.a) * back;
 }
 
-fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>) -> vec4<f32> {
+fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec2<f32>) -> vec4<f32> {
     let px = px_in_tile + u.size.zw;
     let s = vec2<f32>(px.x / u.picture.x, px.y / u.picture.y) * 2.0 - 1.0;
     let o = u.origin[0].xyz + u.origin[1].xyz * s.x + u.origin[2].xyz * s.y;
@@ -338,7 +340,7 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>) -> vec4<f32> {
                     // Cut open: the face is flat.
                     if (t - dt > enter || label_at(o + d * enter) != id) {
                         let normal = label_normal(o + d * hi, id);
-                        rgb = lit(rgb, normal, u.style.y) * light_left(o + d * hi, normal, mode);
+                        rgb = lit(rgb, normal, u.style.y) * light_left(o + d * hi, normal, mode, look);
                     }
                     rgb = faded(rgb, t);
                     acc += (1.0 - acc.a) * alpha * vec4<f32>(rgb, 1.0);
@@ -400,7 +402,7 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>) -> vec4<f32> {
                     rgb = mix(rgb, color.rgb, u.label.y * color.a);
                 }
                 let normal = g / max(length(g), 1e-12);
-                rgb = lit(rgb, normal, u.style.y) * light_left(at, normal, mode);
+                rgb = lit(rgb, normal, u.style.y) * light_left(at, normal, mode, look);
                 acc = vec4<f32>(faded(rgb, hi), 1.0);
                 break;
             }
