@@ -92,7 +92,7 @@ fn every_file_says_how_far_its_absorption_can_be_trusted() {
     std::fs::write(&angles, tilted.join("\n")).unwrap();
     let cases = [
         ("--method fbp", false, "quantitative"),
-        ("--method sirt --iterations 4", false, "not quantitative: 20 sweeps"),
+        ("--method sirt --iterations 4", false, "not quantitative: 40 sweeps"),
         ("--method fbp", true, "not quantitative: filtered back-projection, tilts of at most 60"),
         ("--method cgls --thickness 30", true, "approximate: tilts"),
         ("--method cgls", true, "not quantitative: tilts"),
