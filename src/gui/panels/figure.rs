@@ -108,9 +108,11 @@ pub(crate) fn size_menu(ui: &mut egui::Ui, size: &mut Size, choices: &[(Size, &s
     });
     let Size::Fixed(pixels) = size else { return };
     widgets::row(ui, "Width, height", "Any size, in pixels", |ui, _| {
+        let width = ((ui.available_width() - ui.spacing().item_spacing.x - 4.0) / 2.0).min(76.0);
         for (edge, which) in pixels.iter_mut().zip(["width", "height"]) {
             let mut value = f64::from(*edge);
-            widgets::Number::new(&mut value, 16.0..=most).step(0, 4.0).show(ui, &format!("{name} {which}"));
+            let field = widgets::Number::new(&mut value, 16.0..=most).step(0, 4.0).width(width);
+            field.show(ui, &format!("{name} {which}"));
             *edge = value.round() as u32;
         }
     });
