@@ -12,15 +12,13 @@
 //! doi:10.1098/rspa.1970.0119); summed across any other line the profiles change with tilt. Where the sample goes on
 //! beyond the field the profiles change in any direction, and none is believed.
 
-use std::ops::Range;
-
 use ndarray::{Array1, Axis};
 use rayon::prelude::*;
 
 use super::Shifts;
 use super::level::Level;
 use super::matching::turns;
-use super::profiles::{inside, moved_profile, reach, smoothed};
+use super::profiles::{fitted, inside, moved_profile, reach, smoothed};
 use crate::base::{Cancelled, Progress};
 
 /// Farthest direction that is believed, in degrees.
@@ -32,6 +30,8 @@ const MOST_VIEWS: usize = 48;
 /// The part of the profiles that may stay unexplained where the sample lies within the field. Such samples leave
 /// 0.0004 to 0.0006 (simulated cells with noise); where the cell goes on beyond it, 0.1 to 0.2.
 const UNEXPLAINED: f64 = 0.02;
+/// Rows that a profile is moved at once, at most.
+const MOST_OFFSET: f64 = 3.0;
 /// Parts of the views that are asked apart how sure the common line is.
 const PARTS: usize = 4;
 /// Columns that are enough to tell it.
@@ -172,33 +172,12 @@ fn disagreement(level: &Level, shifts: &Shifts) -> [f64; PARTS + 1] {
             common /= moved.len() as f64;
             let mut left = (0.0, 1e-30);
             for slope in &mut moved {
-                let (offset, unexplained, whole) = explained(slope, &common, rows.clone());
-                left = (left.0 + unexplained, left.1 + whole);
-                *slope = moved_profile(slope, offset);
+                let fit = fitted(slope, &common, rows.clone(), MOST_OFFSET);
+                left = (left.0 + fit.unexplained, left.1 + fit.whole);
+                *slope = moved_profile(slope, fit.offset);
             }
             *out = left.0 / left.1;
         }
     }
     out
-}
-
-/// How far a slope lies of the common one, the squares that are left after that, a gain and a level, and all squares.
-fn explained(slope: &Array1<f64>, common: &Array1<f64>, rows: Range<usize>) -> (f64, f64, f64) {
-    let mut normal = [[0.0; 3]; 3];
-    let (mut right, mut whole) = ([0.0; 3], 0.0);
-    for y in rows {
-        let row = [common[y], 1.0, -0.5 * (common[y + 1] - common[y - 1])];
-        whole += slope[y] * slope[y];
-        for i in 0..3 {
-            right[i] += row[i] * slope[y];
-            for j in 0..3 {
-                normal[i][j] += row[i] * row[j];
-            }
-        }
-    }
-    let Some(inverse) = crate::kernels::registration::inverse(normal) else { return (0.0, whole, whole) };
-    let solved: [f64; 3] = std::array::from_fn(|i| (0..3).map(|j| inverse[i][j] * right[j]).sum());
-    let explained: f64 = solved.iter().zip(right).map(|(a, b)| a * b).sum();
-    let offset = if solved[0] > 0.1 { (solved[2] / solved[0]).clamp(-3.0, 3.0) } else { 0.0 };
-    (offset, (whole - explained).max(0.0), whole)
 }

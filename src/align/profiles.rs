@@ -1,5 +1,7 @@
 //! A first alignment from masses: rows for y, the centre of mass of every view for x.
 
+use std::ops::Range;
+
 use ndarray::{Array1, ArrayView2, Axis};
 use rayon::prelude::*;
 
@@ -143,12 +145,34 @@ pub(super) fn moved_profile(profile: &Array1<f64>, shift: f64) -> Array1<f64> {
         .collect()
 }
 
-/// How far down the content of `profile` lies of that of `mean`: least squares with gain and level free.
+/// How far down the content of `profile` lies of that of `mean`.
 fn profile_offset(profile: &Array1<f64>, mean: &Array1<f64>, margin: usize) -> f64 {
+    fitted(profile, mean, margin..mean.len() - margin, mean.len() as f64 / 8.0).offset
+}
+
+/// A profile as another one moved, with gain and level free.
+pub(super) struct ProfileFit {
+    /// How far down its content lies.
+    pub(super) offset: f64,
+    /// Squares that are left.
+    pub(super) unexplained: f64,
+    /// All squares.
+    pub(super) whole: f64,
+}
+
+/// Fits `profile` by `common` over some rows, least squares; the offset is held within `most`, and 0 where hardly anything
+/// of `common` is in it.
+pub(super) fn fitted(
+    profile: &Array1<f64>,
+    common: &Array1<f64>,
+    rows: Range<usize>,
+    most: f64,
+) -> ProfileFit {
     let mut normal = [[0.0; 3]; 3];
-    let mut right = [0.0; 3];
-    for y in margin..mean.len() - margin {
-        let row = [mean[y], 1.0, -0.5 * (mean[y + 1] - mean[y - 1])];
+    let (mut right, mut whole) = ([0.0; 3], 0.0);
+    for y in rows {
+        let row = [common[y], 1.0, -0.5 * (common[y + 1] - common[y - 1])];
+        whole += profile[y] * profile[y];
         for i in 0..3 {
             right[i] += row[i] * profile[y];
             for j in 0..3 {
@@ -156,8 +180,11 @@ fn profile_offset(profile: &Array1<f64>, mean: &Array1<f64>, margin: usize) -> f
             }
         }
     }
-    let Some(inverse) = crate::kernels::registration::inverse(normal) else { return 0.0 };
+    let Some(inverse) = crate::kernels::registration::inverse(normal) else {
+        return ProfileFit { offset: 0.0, unexplained: whole, whole };
+    };
     let solved: [f64; 3] = std::array::from_fn(|i| (0..3).map(|j| inverse[i][j] * right[j]).sum());
-    let most = mean.len() as f64 / 8.0;
-    if solved[0] > 0.1 { (solved[2] / solved[0]).clamp(-most, most) } else { 0.0 }
+    let explained: f64 = solved.iter().zip(right).map(|(a, b)| a * b).sum();
+    let offset = if solved[0] > 0.1 { (solved[2] / solved[0]).clamp(-most, most) } else { 0.0 };
+    ProfileFit { offset, unexplained: (whole - explained).max(0.0), whole }
 }

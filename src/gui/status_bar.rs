@@ -175,9 +175,11 @@ fn readout(ui: &mut egui::Ui, bar: egui::Rect, cx: &mut Cx<'_>) {
 
 /// Standard deviation of the noise at a world point, where a map of it was made for this volume.
 fn noise_at(cx: &Cx<'_>, layer: &crate::project::Layer, world_um: glam::DVec3) -> Option<f32> {
-    let map = cx.session.project().from_top().find(|other| {
-        other.provenance.op == "noise" && other.provenance.inputs.first() == Some(&layer.name)
-    })?;
+    let map = cx
+        .session
+        .project()
+        .from_top()
+        .find(|other| other.provenance.op == "noise" && other.judges(&layer.name))?;
     let sd = *map.volume()?.data.get(state::voxel_at(map, world_um)?)?;
     sd.is_finite().then_some(sd)
 }

@@ -228,6 +228,11 @@ pub struct Layer {
 }
 
 impl Layer {
+    /// Whether it tells of the layer of this name, as a curve and a noise map do: they name first what they judge.
+    pub fn judges(&self, name: &str) -> bool {
+        self.provenance.inputs.first().is_some_and(|first| first == name)
+    }
+
     /// A layer at its natural place; the project gives `id` and `revision` when it is added.
     pub fn new(name: impl Into<String>, content: Content, provenance: Provenance) -> Self {
         Self {

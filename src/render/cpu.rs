@@ -299,11 +299,38 @@ struct Caster<'a> {
     setup: MarchSetup,
     world_from_voxel: DAffine3,
     table: TransferTable,
-    leaps: Vec<u8>,
-    leap_dims: [usize; 3],
-    edge: f64,
+    empty: Empty,
     /// Channels that are drawn, their volumes, and their voxels from those of the volume.
     channels: Vec<(VolumeChannel, &'a Volume<f32>, DAffine3)>,
+}
+
+/// What is known of bricks where nothing is seen.
+struct Empty {
+    /// Bricks that can be leapt over from each, 0 where it must be sampled.
+    leaps: Vec<u8>,
+    dims: [usize; 3],
+    /// Edge of a brick in voxels.
+    edge: f64,
+}
+
+impl Empty {
+    /// Nothing is known: one brick, to be sampled.
+    fn unknown() -> Self {
+        Self { leaps: vec![0], dims: [1; 3], edge: 1e9 }
+    }
+
+    fn of(volume: &Volume<f32>, scene: &VolumeScene, table: &TransferTable) -> Self {
+        let [nz, ny, nx] = volume.shape();
+        let mut ranges = MinMaxGrid::new([nz, ny, nx]);
+        ranges.add_planes(0, nz, |z, y, _, take| take(&volume.values()[(z * ny + y) * nx..][..nx]));
+        let leaps = match scene.mode {
+            VolumeMode::Composite => ranges.leaps(|low, high| table.shows(low, high)),
+            VolumeMode::Mip => ranges.leaps(|_, high| high > scene.window[0]),
+            VolumeMode::Iso => ranges.leaps(|_, high| high >= scene.iso_value),
+            _ => ranges.leaps(|_, _| true),
+        };
+        Self { leaps, dims: ranges.dims(), edge: grid::EDGE as f64 }
+    }
 }
 
 impl<'a> Caster<'a> {
@@ -326,15 +353,12 @@ impl<'a> Caster<'a> {
                 setup,
                 world_from_voxel: layer.world_from_voxel,
                 table,
-                leaps: vec![0],
-                leap_dims: [1; 3],
-                edge: 1e9,
+                empty: Empty::unknown(),
                 channels: Vec::new(),
             });
         }
         let volume: &Volume<f32> = sources.volumes.get(&scene.volume?).filter(|v| v.n_voxels() > 0)?;
         let setup = MarchSetup::new(scene, scene.world_from_voxel, volume.shape(), [1; 3]);
-        let [nz, ny, nx] = volume.shape();
         let channels: Vec<_> = scene
             .drawn_channels()
             .iter()
@@ -345,28 +369,8 @@ impl<'a> Caster<'a> {
             })
             .collect();
         // Where the volume is clear a channel may glow.
-        if !leaps || !channels.is_empty() {
-            return Some(Self {
-                scene,
-                volume: Some(volume),
-                labels,
-                setup,
-                world_from_voxel: scene.world_from_voxel,
-                table,
-                leaps: vec![0],
-                leap_dims: [1; 3],
-                edge: 1e9,
-                channels,
-            });
-        }
-        let mut ranges = MinMaxGrid::new([nz, ny, nx]);
-        ranges.add_planes(0, nz, |z, y, _, take| take(&volume.values()[(z * ny + y) * nx..][..nx]));
-        let leaps = match scene.mode {
-            VolumeMode::Composite => ranges.leaps(|low, high| table.shows(low, high)),
-            VolumeMode::Mip => ranges.leaps(|_, high| high > scene.window[0]),
-            VolumeMode::Iso => ranges.leaps(|_, high| high >= scene.iso_value),
-            _ => ranges.leaps(|_, _| true),
-        };
+        let empty =
+            if leaps && channels.is_empty() { Empty::of(volume, scene, &table) } else { Empty::unknown() };
         Some(Self {
             scene,
             volume: Some(volume),
@@ -374,9 +378,7 @@ impl<'a> Caster<'a> {
             setup,
             world_from_voxel: scene.world_from_voxel,
             table,
-            leaps,
-            leap_dims: ranges.dims(),
-            edge: grid::EDGE as f64,
+            empty,
             channels,
         })
     }
@@ -410,18 +412,18 @@ impl<'a> Caster<'a> {
 
     /// Number of steps to take from step `k` at `p`: more than one over empty bricks; 0 where it must be sampled.
     fn leap(&self, p: DVec3, origin: DVec3, inverse: DVec3, first: f64, k: f64) -> Option<f64> {
-        let [nz, ny, nx] = self.leap_dims;
-        let brick = ((p + 0.5) / self.edge).floor();
+        let [nz, ny, nx] = self.empty.dims;
+        let brick = ((p + 0.5) / self.empty.edge).floor();
         let index = |v: f64, n: usize| (v.max(0.0) as usize).min(n - 1);
         let (x, y, z) = (index(brick.x, nx), index(brick.y, ny), index(brick.z, nz));
-        let leap = self.leaps[(z * ny + y) * nx + x];
+        let leap = self.empty.leaps[(z * ny + y) * nx + x];
         if leap == 0 {
             return None;
         }
         let brick = DVec3::new(x as f64, y as f64, z as f64);
         let reach = f64::from(leap);
-        let a = ((brick - reach + 1.0) * self.edge - 0.5 - origin) * inverse;
-        let b = ((brick + reach) * self.edge - 0.5 - origin) * inverse;
+        let a = ((brick - reach + 1.0) * self.empty.edge - 0.5 - origin) * inverse;
+        let b = ((brick + reach) * self.empty.edge - 0.5 - origin) * inverse;
         let exit = a.max(b).min_element();
         Some((k + 1.0).max(((exit - first) / self.setup.dt_um).ceil()))
     }

@@ -7,7 +7,8 @@ use image::RgbaImage;
 use ndarray::Array3;
 
 use super::cpu::{self, Sources};
-use super::renderer::{Renderer, offscreen};
+use super::pipelines::OFFSCREEN;
+use super::renderer::Renderer;
 use super::scene::{
     Cut, Interpolation, LabelColors, LabelLayer, Plane, SlabMode, SliceLayer, SliceScene, VolumeChannel,
     VolumeLabels, VolumeMode, VolumeScene, bounds_um,
@@ -24,7 +25,7 @@ const VOXEL_UM: f64 = 0.05;
 /// A device, or a line that says why there is none.
 fn renderer() -> Option<Renderer> {
     match Gpu::headless(DeviceChoice::Auto) {
-        Ok(gpu) => Some(Renderer::new(gpu, wgpu::TextureFormat::Rgba8Unorm)),
+        Ok(gpu) => Some(Renderer::new(gpu, OFFSCREEN)),
         Err(error) => {
             eprintln!("not compared with a device: {error}");
             None
@@ -69,69 +70,13 @@ fn sources() -> Sources {
     sources
 }
 
-/// What the device draws: frames until nothing more is to come, then the picture read back.
-fn drawn(
-    renderer: &mut Renderer,
-    size: [u32; 2],
-    prepare: impl Fn(&mut Renderer) -> bool,
-    is_slice: bool,
-) -> RgbaImage {
+/// Frames until nothing more is to come.
+fn settle(renderer: &mut Renderer, prepare: impl Fn(&mut Renderer) -> bool) {
     let begun = std::time::Instant::now();
     while prepare(renderer) {
         assert!(begun.elapsed().as_secs() < 60, "the picture never came");
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    let gpu = renderer.gpu().clone();
-    let target = offscreen(&gpu, size, wgpu::TextureFormat::Rgba8Unorm);
-    let view = target.create_view(&wgpu::TextureViewDescriptor::default());
-    let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    {
-        let mut pass = encoder
-            .begin_render_pass(&wgpu::RenderPassDescriptor {
-                color_attachments: &[Some(wgpu::RenderPassColorAttachment {
-                    view: &view,
-                    depth_slice: None,
-                    resolve_target: None,
-                    ops: wgpu::Operations {
-                        load: wgpu::LoadOp::Clear(wgpu::Color::BLACK),
-                        store: wgpu::StoreOp::Store,
-                    },
-                })],
-                ..Default::default()
-            })
-            .forget_lifetime();
-        if is_slice {
-            renderer.paint_slice(1, &mut pass);
-        } else {
-            renderer.paint_volume(1, &mut pass);
-        }
-    }
-    let row_bytes = (size[0] * 4).next_multiple_of(256);
-    let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-        label: None,
-        size: u64::from(row_bytes * size[1]),
-        usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-        mapped_at_creation: false,
-    });
-    encoder.copy_texture_to_buffer(
-        target.as_image_copy(),
-        wgpu::TexelCopyBufferInfo {
-            buffer: &buffer,
-            layout: wgpu::TexelCopyBufferLayout {
-                offset: 0,
-                bytes_per_row: Some(row_bytes),
-                rows_per_image: None,
-            },
-        },
-        wgpu::Extent3d { width: size[0], height: size[1], depth_or_array_layers: 1 },
-    );
-    gpu.queue.submit([encoder.finish()]);
-    buffer.map_async(wgpu::MapMode::Read, .., |done| done.unwrap());
-    gpu.device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
-    let bytes = buffer.get_mapped_range(..).unwrap();
-    let pixels: Vec<u8> =
-        bytes.chunks(row_bytes as usize).flat_map(|row| row[..size[0] as usize * 4].to_vec()).collect();
-    RgbaImage::from_raw(size[0], size[1], pixels).unwrap()
 }
 
 /// Peak signal to noise over the colours, in decibels.
@@ -221,7 +166,8 @@ fn every_way_to_draw_a_volume_is_that_of_the_reference() {
     ];
     for (name, scene) in cases {
         let expected = cpu::volume(&Progress::new(), &sources, &scene).unwrap();
-        let found = drawn(&mut renderer, SIZE, |r| r.prepare_volume(1, &scene).needs_repaint, false);
+        settle(&mut renderer, |r| r.prepare_volume(1, &scene).needs_repaint);
+        let found = renderer.screen(1, SIZE);
         if let Some(folder) = std::env::var_os("WATERWINDOW_LOOK") {
             let folder = std::path::PathBuf::from(folder);
             let name = name.replace([' ', ','], "_");
@@ -298,7 +244,8 @@ fn slices_of_every_kind_are_those_of_the_reference() {
                     scene.layers.push(SliceLayer::Labels(LabelLayer::new(2, map(), LabelColors::palette())));
                 }
                 let expected = cpu::slice(&Progress::new(), &sources, &scene).unwrap();
-                let found = drawn(&mut renderer, SIZE, |r| r.prepare_slice(1, &scene).needs_repaint, true);
+                settle(&mut renderer, |r| r.prepare_slice(1, &scene).needs_repaint);
+                let found = renderer.slice_screen(1, SIZE);
                 let db = psnr(&expected, &found);
                 // Where a place falls between two voxels rounding may choose the other one: a few pixels.
                 assert!(db >= 36.0, "{plane:?} {interpolation:?} {slab:?}: {db:.1} dB");

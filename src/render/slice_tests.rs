@@ -7,6 +7,7 @@ use image::RgbaImage;
 use ndarray::Array3;
 
 use super::cpu::{self, Sources};
+use super::pipelines::OFFSCREEN;
 use super::renderer::Renderer;
 use super::scene::{
     ImageLayer, Interpolation, PixelMask, Plane, SlabMode, SliceLayer, SliceScene, bounds_um,
@@ -47,68 +48,10 @@ fn oblique() -> Plane {
     Plane::Oblique { right, down: (down - right * right.dot(down)).normalize() }
 }
 
-const FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
-
 /// The picture that the device makes.
-fn drawn(gpu: &Gpu, renderer: &mut Renderer, scene: &SliceScene) -> RgbaImage {
+fn drawn(renderer: &mut Renderer, scene: &SliceScene) -> RgbaImage {
     while renderer.prepare_slice(1, scene).needs_repaint {}
-    let size = wgpu::Extent3d { width: SIZE[0], height: SIZE[1], depth_or_array_layers: 1 };
-    let texture = gpu.device.create_texture(&wgpu::TextureDescriptor {
-        label: None,
-        size,
-        mip_level_count: 1,
-        sample_count: 1,
-        dimension: wgpu::TextureDimension::D2,
-        format: FORMAT,
-        usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
-        view_formats: &[],
-    });
-    let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-    let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    {
-        let attachment = wgpu::RenderPassColorAttachment {
-            view: &view,
-            depth_slice: None,
-            resolve_target: None,
-            ops: wgpu::Operations {
-                load: wgpu::LoadOp::Clear(wgpu::Color::BLACK),
-                store: wgpu::StoreOp::Store,
-            },
-        };
-        let mut pass = encoder
-            .begin_render_pass(&wgpu::RenderPassDescriptor {
-                color_attachments: &[Some(attachment)],
-                ..Default::default()
-            })
-            .forget_lifetime();
-        renderer.paint_slice(1, &mut pass);
-    }
-    let stride = (SIZE[0] * 4).next_multiple_of(256);
-    let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-        label: None,
-        size: u64::from(stride * SIZE[1]),
-        usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-        mapped_at_creation: false,
-    });
-    encoder.copy_texture_to_buffer(
-        texture.as_image_copy(),
-        wgpu::TexelCopyBufferInfo {
-            buffer: &buffer,
-            layout: wgpu::TexelCopyBufferLayout {
-                offset: 0,
-                bytes_per_row: Some(stride),
-                rows_per_image: None,
-            },
-        },
-        size,
-    );
-    gpu.queue.submit([encoder.finish()]);
-    buffer.slice(..).map_async(wgpu::MapMode::Read, |_| {});
-    assert!(gpu.wait());
-    let bytes = buffer.slice(..).get_mapped_range().unwrap();
-    let row = |y: u32| &bytes[(y * stride) as usize..][..(SIZE[0] * 4) as usize];
-    let data = (0..SIZE[1]).flat_map(|y| row(y).to_vec()).collect();
-    RgbaImage::from_raw(SIZE[0], SIZE[1], data).unwrap()
+    renderer.slice_screen(1, SIZE)
 }
 
 fn reference(volumes: &[(u64, Arc<Volume<f32>>)], scene: &SliceScene) -> RgbaImage {
@@ -131,7 +74,7 @@ fn device_and_processor_agree_on_slabs_cubic_values_and_comparisons() {
     // Another grid, turned and shifted in the world.
     let second = Arc::new(waves([16, 16, 16], [0.07, 0.07, 0.07]));
     let volumes = [(1, Arc::clone(&first)), (2, Arc::clone(&second))];
-    let mut renderer = Renderer::new(gpu.clone(), FORMAT);
+    let mut renderer = Renderer::new(gpu, OFFSCREEN);
     for (id, volume) in &volumes {
         renderer.set_volume(*id, 1, volume);
     }
@@ -154,7 +97,7 @@ fn device_and_processor_agree_on_slabs_cubic_values_and_comparisons() {
         scenes.push(scene(&first, Plane::Xy, vec![below, above]));
     }
     for scene in &scenes {
-        let (device, processor) = (drawn(&gpu, &mut renderer, scene), reference(&volumes, scene));
+        let (device, processor) = (drawn(&mut renderer, scene), reference(&volumes, scene));
         // Stored values have 11 bits: two grey levels. Places at the border of two voxels fall to either side in f32.
         let share = apart(&device, &processor, 2);
         assert!(share < 0.01, "{share:.4} of the pixels differ: {:?} {:?}", scene.plane, scene.slab);

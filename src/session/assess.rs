@@ -120,7 +120,6 @@ impl Session {
 
     /// The newest alignment, curve and noise map that belong to a reconstruction.
     pub(super) fn beside(&self, layer: &Layer) -> Beside {
-        let judges = |other: &Layer| other.provenance.inputs.first() == Some(&layer.name);
         let mut found = Beside::default();
         for other in self.project.from_top() {
             match &other.content {
@@ -129,11 +128,15 @@ impl Session {
                 {
                     found.alignment = Some(Arc::clone(alignment));
                 }
-                Content::Other(Data::Table(table)) if other.provenance.op == "fsc" && judges(other) => {
+                Content::Other(Data::Table(table))
+                    if other.provenance.op == "fsc" && other.judges(&layer.name) =>
+                {
                     found.curve = found.curve.or_else(|| Curve::of_table(table));
                 }
                 Content::Volume(volume)
-                    if found.noise.is_none() && other.provenance.op == "noise" && judges(other) =>
+                    if found.noise.is_none()
+                        && other.provenance.op == "noise"
+                        && other.judges(&layer.name) =>
                 {
                     found.noise = Some(Arc::clone(volume));
                 }

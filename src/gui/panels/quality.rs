@@ -63,10 +63,8 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
             cx.queue.session(Command::Assess { volume, params });
         }
     }
-    // A curve names first what it judges.
-    let judges = |layer: &Layer| layer.provenance.inputs.first().is_some_and(|first| first == name);
     let found: Vec<_> = curves(session.project()).collect();
-    let Some(own) = found.iter().position(|(layer, _)| judges(layer)) else {
+    let Some(own) = found.iter().position(|(layer, _)| layer.judges(name)) else {
         return fourier::show(ui, volume, None, cx);
     };
     let (layer, curve) = &found[own];
@@ -187,9 +185,7 @@ fn numbers(ui: &mut egui::Ui, curve: &Curve) {
 /// The noise map of the volume of this name, where there is one: its mean, and a switch that shows it.
 fn noise(ui: &mut egui::Ui, volume: &str, cx: &mut Cx<'_>) {
     let session = cx.session;
-    let is_its = |layer: &&Layer| {
-        layer.provenance.op == "noise" && layer.provenance.inputs.first().is_some_and(|first| first == volume)
-    };
+    let is_its = |layer: &&Layer| layer.provenance.op == "noise" && layer.judges(volume);
     let found = session.project().from_top().find(is_its);
     let Some(layer) = found.filter(|layer| layer.volume().is_some()) else { return };
     widgets::divider(ui);

@@ -226,14 +226,14 @@ impl<'g> Card<'g> {
         let voxel_weights = buffer(gpu, "voxel weights", f32s(n_voxels), stored);
         let [project, compare] = kernels(
             gpu,
-            include_str!("forward.wgsl"),
+            concat!(include_str!("common.wgsl"), include_str!("forward.wgsl")),
             ["project", "compare"],
             &params,
             &[(&views, false), (&section, false), (&measured, false), (&ray_weights, false), (&sino, true)],
         );
         let [smear, correct, weigh] = kernels(
             gpu,
-            include_str!("back.wgsl"),
+            concat!(include_str!("common.wgsl"), include_str!("back.wgsl")),
             ["smear", "correct", "weigh"],
             &params,
             &[(&views, false), (&sino, false), (&voxel_weights, true), (&section, true)],

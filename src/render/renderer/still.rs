@@ -231,11 +231,20 @@ impl Renderer {
 
 #[cfg(test)]
 impl Renderer {
-    /// What a view has painted, as a window would show it.
+    /// What a view of a volume has painted, as a window would show it.
     pub(crate) fn screen(&self, view: u64, size: [u32; 2]) -> RgbaImage {
+        self.painted(size, |renderer, pass| renderer.paint_volume(view, pass))
+    }
+
+    /// What a slice has painted, as a window would show it.
+    pub(crate) fn slice_screen(&self, view: u64, size: [u32; 2]) -> RgbaImage {
+        self.painted(size, |renderer, pass| renderer.paint_slice(view, pass))
+    }
+
+    fn painted(&self, size: [u32; 2], paint: impl FnOnce(&Self, &mut wgpu::RenderPass<'_>)) -> RgbaImage {
         let texture = offscreen(&self.gpu, size, OFFSCREEN);
         let target = texture.create_view(&wgpu::TextureViewDescriptor::default());
-        self.pass(&target, [0.0; 4], |renderer, pass| renderer.paint_volume(view, pass));
+        self.pass(&target, [0.0; 4], paint);
         self.read_back(&texture, size).unwrap()
     }
 }
