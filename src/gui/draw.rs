@@ -25,7 +25,7 @@ use crate::render::scene::{
 };
 use crate::render::{ColorMap, Renderer, ViewStatus};
 use crate::session::Session;
-use crate::volume::{ClassTable, Labels, Mark};
+use crate::volume::{ClassTable, Mark};
 
 /// Key of the predicted labels in the renderer; layers count up from 1.
 const PREDICTION: u64 = u64::MAX;
@@ -424,14 +424,6 @@ fn channels(project: &Project, main: &Layer) -> Vec<VolumeChannel> {
         })
         .take(MOST_CHANNELS)
         .collect()
-}
-
-/// The labels that the renderer has under a key.
-pub(crate) fn labels_of_key(session: &Session, key: u64) -> Option<Labels> {
-    if key == PREDICTION {
-        return session.live().prediction.as_ref().map(|prediction| prediction.labels.clone());
-    }
-    session.project().layer(LayerId(key))?.labels().map(|labels| labels.labels.clone())
 }
 
 /// The labels that tint the volume: the topmost that are seen and not empty.

@@ -1,7 +1,5 @@
 //! The 3D view: turn, zoom, move; coarse while moving, fine when still. A click moves the crosshair to what is seen.
 
-use std::sync::Arc;
-
 use egui::{Align2, PointerButton, Sense, Stroke, vec2};
 use glam::{DVec2, DVec3};
 
@@ -12,7 +10,8 @@ use super::{input, scale_bar};
 use crate::base::Unit;
 use crate::gui::theme::{self, Tokens};
 use crate::render::camera::{BoxUm, OrbitCamera};
-use crate::render::cpu::{self, Sources};
+use crate::render::cpu;
+use crate::render::figure::Scene;
 use crate::render::transfer::{TransferFunction, TransferPreset};
 
 /// The camera that a volume is first seen with: from a little above and aside.
@@ -95,22 +94,11 @@ fn pick(ui: &egui::Ui, response: &egui::Response, rect: egui::Rect, cx: &mut Cx<
     let Some(pos) = response.interact_pointer_pos().filter(|_| response.clicked()) else { return };
     let scale = f64::from(ui.ctx().pixels_per_point());
     let Some(scene) = draw::volume_scene(rect, scale, cx) else { return };
-    let mut sources = Sources::default();
-    let session = cx.session;
-    for layer in &session.project().layers {
-        let is_channel = scene.channels.iter().any(|channel| channel.volume == layer.id.0);
-        if (is_channel || scene.volume == Some(layer.id.0))
-            && let Some(volume) = layer.volume()
-        {
-            sources.volumes.insert(layer.id.0, Arc::clone(volume));
-        }
-    }
-    if let Some(key) = scene.labels.as_ref().map(|labels| labels.labels) {
-        let labels = draw::labels_of_key(session, key);
-        labels.into_iter().for_each(|labels| _ = sources.labels.insert(key, labels));
-    }
+    let scene = Scene::Volume(scene);
+    let sources = draw::sources_of(&scene, cx.session, cx.view, cx.derived);
+    let Scene::Volume(scene) = &scene else { return };
     let at = (pos - rect.min) / rect.size();
-    if let Some(world_um) = cpu::pick(&sources, &scene, DVec2::new(f64::from(at.x), f64::from(at.y))) {
+    if let Some(world_um) = cpu::pick(&sources, scene, DVec2::new(f64::from(at.x), f64::from(at.y))) {
         cx.view.cursor_um = world_um;
     }
 }
