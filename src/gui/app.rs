@@ -7,6 +7,7 @@ use super::derived::Derived;
 use super::dialogs::{self, SystemDialog};
 use super::draw::Drawer;
 use super::frame::Cx;
+use super::layouts::Stored;
 use super::messages::{Level, Messages};
 use super::palette::Palette;
 use super::state::{AfterSave, Dialog, OpenWhat, Queue, ViewState};
@@ -44,7 +45,20 @@ impl std::fmt::Debug for App {
 impl App {
     /// The application in a window that eframe has made.
     pub fn new(creation: &eframe::CreationContext<'_>, start: Start) -> Self {
-        Self::with_session(&creation.egui_ctx, creation.wgpu_render_state.as_ref(), Session::of_user(), start)
+        let state = creation.wgpu_render_state.as_ref();
+        let mut app = Self::with_session(&creation.egui_ctx, state, Session::of_user(), start);
+        if let Some(storage) = creation.storage {
+            app.restore(storage);
+        }
+        app
+    }
+
+    /// Takes up what the window kept when it was closed.
+    pub fn restore(&mut self, storage: &dyn eframe::Storage) {
+        let stored = storage.get_string(Stored::KEY).and_then(|text| Stored::of_text(&text));
+        if let Some(stored) = stored {
+            self.dock = Dock::restored(stored);
+        }
     }
 
     /// The application on a session, with or without a device to draw with. Tests come in here.
@@ -236,6 +250,7 @@ impl App {
                     self.view = ViewState {
                         left_open: self.view.left_open,
                         right_open: self.view.right_open,
+                        views: std::mem::take(&mut self.view.views).renewed(),
                         ..ViewState::default()
                     };
                     self.derived.retain(self.session.project());
@@ -361,6 +376,10 @@ impl App {
 impl eframe::App for App {
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         self.frame(ui);
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        storage.set_string(Stored::KEY, self.dock.stored(&self.view).to_text());
     }
 
     fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {

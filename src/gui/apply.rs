@@ -5,6 +5,7 @@ use super::commands::CommandId as C;
 use super::dialogs::{Browse, OpenForm, SystemDialog, WriteForm, WriteWhat};
 use super::messages::Level;
 use super::state::{AfterSave, Dialog, OpenWhat, Request, Tool, ViewKind};
+use super::views::dock::{Side, ViewAct};
 use super::views::reslice;
 use super::{panels, state, tools};
 use crate::measure::ruler::RulerKind;
@@ -64,6 +65,10 @@ impl App {
             Request::DiscardThen(after) => {
                 self.session.apply(Command::DiscardChanges);
                 self.leave(ctx, after);
+            }
+            Request::View(act) => {
+                let done = self.dock.act(act, &mut self.view);
+                self.warn(done);
             }
             Request::Say(level, text) => self.messages.push(level, text),
         }
@@ -192,17 +197,35 @@ impl App {
             C::FitViews => view.fit_wanted = true,
             C::AutoContrast => self.auto_contrast(),
             C::MaximiseView => {
-                let under = view.hover.as_ref().map_or(ViewKind::Xy, |hover| hover.view);
-                view.maximised = if view.maximised.is_some() { None } else { Some(under) };
+                let at_hand = view.at_hand();
+                view.maximised = if view.maximised.is_some() { None } else { at_hand };
             }
             C::Oblique => {
-                let to = if view.show_oblique { ViewKind::Volume } else { ViewKind::Oblique };
-                view.show_oblique = !view.show_oblique;
-                // The one that had all the room gives it to the other.
-                if matches!(view.maximised, Some(ViewKind::Volume | ViewKind::Oblique)) {
-                    view.maximised = Some(to);
+                let across =
+                    |id: &state::ViewId| matches!(view.kind(*id), ViewKind::Volume | ViewKind::Oblique);
+                let at_hand = view.at_hand().filter(across);
+                let known = [ViewKind::Oblique, ViewKind::Volume].map(|kind| view.views.first(kind));
+                if let Some(id) = at_hand.or(known[0]).or(known[1])
+                    && let Some(pane) = view.views.get_mut(id)
+                {
+                    let is_volume = pane.kind == ViewKind::Volume;
+                    pane.kind = if is_volume { ViewKind::Oblique } else { ViewKind::Volume };
+                } else {
+                    view.want(ViewKind::Oblique);
                 }
             }
+            C::SplitRight => self.beside(Side::Right),
+            C::SplitBelow => self.beside(Side::Below),
+            C::DuplicateView => self.beside(Side::Tab),
+            C::LinkView => {
+                if let Some(id) = view.at_hand() {
+                    view.set_linked(id, !view.views.is_linked(id));
+                }
+            }
+            C::CloseView => {
+                self.queue.0.extend(view.at_hand().map(|id| Request::View(ViewAct::Close(id))));
+            }
+            C::Layout(preset) => self.queue.push(Request::View(ViewAct::Arrange(preset))),
             C::Crosshair => view.show_crosshair = !view.show_crosshair,
             C::MeasureDistance => self.take_ruler(RulerKind::Distance),
             C::MeasureAngle => self.take_ruler(RulerKind::Angle),
@@ -221,29 +244,28 @@ impl App {
             C::SliceAlong => self.align_slice(reslice::Lie::Along),
             C::SliceAcross => self.align_slice(reslice::Lie::Across),
             C::Slab => {
-                let kind = slice_under_pointer(view);
-                view.slices.next_slab(kind);
+                if let Some(id) = view.slice_at_hand() {
+                    view.slices.next_slab(id);
+                }
             }
             C::ThickerSlab => view.slices.step_thickness(true),
             C::ThinnerSlab => view.slices.step_thickness(false),
             C::Compare => {
-                let kind = slice_under_pointer(view);
                 if super::views::look::second(self.session.project(), view).is_some() {
-                    view.slices.next_comparison(kind);
+                    view.slice_at_hand().into_iter().for_each(|id| view.slices.next_comparison(id));
                 } else {
                     self.messages.push(Level::Warning, "Comparing needs a second volume: add one as a layer");
                 }
             }
             C::ResetCamera => self.reset_camera(),
-            C::LookFront => view.camera.look_from(StandardView::Front),
-            C::LookBack => view.camera.look_from(StandardView::Back),
-            C::LookLeft => view.camera.look_from(StandardView::Left),
-            C::LookRight => view.camera.look_from(StandardView::Right),
-            C::LookTop => view.camera.look_from(StandardView::Top),
-            C::LookBottom => view.camera.look_from(StandardView::Bottom),
+            C::LookFront => look_from(view, StandardView::Front),
+            C::LookBack => look_from(view, StandardView::Back),
+            C::LookLeft => look_from(view, StandardView::Left),
+            C::LookRight => look_from(view, StandardView::Right),
+            C::LookTop => look_from(view, StandardView::Top),
+            C::LookBottom => look_from(view, StandardView::Bottom),
             C::ResetLayout => {
-                self.view.maximised = None;
-                self.dock = super::views::dock::Dock::default();
+                self.queue.push(Request::View(ViewAct::Arrange(super::layouts::Preset::default())));
             }
             C::SavePicture => self.ask_picture(),
             C::LeftPanel => view.left_open = !view.left_open,
@@ -352,8 +374,10 @@ impl App {
     }
 
     fn ask_picture(&mut self) {
-        let view = self.view.hover.as_ref().map_or(ViewKind::Xy, |hover| hover.view);
-        self.view.dialog = Some(Dialog::Write(panels::export::picture_form(self.session.project(), view)));
+        let Some(view) = self.view.at_hand() else { return };
+        let label = self.view.label(view);
+        let form = panels::export::picture_form(self.session.project(), view, &label);
+        self.view.dialog = Some(Dialog::Write(form));
     }
 
     fn write(&mut self, what: WriteWhat, path: std::path::PathBuf) {
@@ -376,18 +400,21 @@ impl App {
                 let done = panels::film::write(self.drawing(), path);
                 self.warn(done);
             }
-            WriteWhat::Picture(kind) => {
-                // A picture is of what is seen: a view that another one hides is brought forward.
+            WriteWhat::Picture(id) => {
+                // A picture is of what is seen: a view that another one or a tab hides is brought forward.
                 let view = &mut self.view;
-                view.maximised = view.maximised.map(|_| kind);
-                match kind {
-                    ViewKind::Oblique => view.show_oblique = true,
-                    ViewKind::Volume => view.show_oblique = false,
-                    ViewKind::Xy | ViewKind::Yz | ViewKind::Xz => {}
+                if view.maximised.is_some() || !view.views.shown.contains(&id) {
+                    view.maximised = Some(id);
                 }
-                view.picture = Some(super::picture::Picture::new(kind, path));
+                view.picture = Some(super::picture::Picture::new(id, path));
             }
         }
+    }
+
+    /// A second view beside the one at hand.
+    fn beside(&mut self, side: Side) {
+        let act = self.view.at_hand().map(|id| Request::View(ViewAct::Split(id, side)));
+        self.queue.0.extend(act);
     }
 
     fn write_annotations(&mut self, profile: Option<u64>, path: &std::path::Path) {
@@ -425,7 +452,7 @@ impl App {
             self.messages.push(Level::Info, "Take a measuring tool first, such as Distance");
             return;
         };
-        let slice = slice_under_pointer(view);
+        let Some(slice) = view.slice_at_hand() else { return };
         let hover = view.hover.as_ref().filter(|hover| hover.view == slice).map(|hover| hover.world_um);
         let Some(frame) = view.plane(slice).map(crate::render::Plane::right_down) else { return };
         let at_um = hover.unwrap_or(view.cursor_um);
@@ -470,8 +497,8 @@ impl App {
 
     fn reset_camera(&mut self) {
         let bounds = state::main_volume(self.session.project(), &self.view).and_then(state::layer_bounds);
-        if let Some(bounds) = bounds {
-            self.view.camera = super::views::volume_view::start_camera(bounds);
+        if let (Some(bounds), Some(id)) = (bounds, self.view.volume_at_hand()) {
+            self.view.set_camera(id, |camera| *camera = super::panes::start_camera(bounds));
         }
     }
 
@@ -484,10 +511,11 @@ impl App {
     }
 }
 
-/// The slice under the pointer, else the one that has all the room, else XY.
-fn slice_under_pointer(view: &state::ViewState) -> ViewKind {
-    let kind = view.hover.as_ref().map(|hover| hover.view).or(view.maximised);
-    kind.filter(|kind| *kind != ViewKind::Volume).unwrap_or(ViewKind::Xy)
+/// Turns the 3D view at hand.
+fn look_from(view: &mut state::ViewState, direction: StandardView) {
+    if let Some(id) = view.volume_at_hand() {
+        view.set_camera(id, |camera| camera.look_from(direction));
+    }
 }
 
 /// Chooses the class so many rows below in the list.

@@ -110,7 +110,7 @@ pub(crate) enum WriteWhat {
     /// The values along a line profile, as CSV.
     Profile(u64),
     /// A picture of a view.
-    Picture(super::state::ViewKind),
+    Picture(super::state::ViewId),
     /// The figure that is set up.
     Figure,
     /// The film that is set up.

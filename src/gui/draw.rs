@@ -11,7 +11,7 @@ use glam::DAffine3;
 use super::derived::Derived;
 use super::frame::Cx;
 use super::panels::layers::map_of;
-use super::state::{self, ViewKind};
+use super::state::{self, ViewId};
 use super::theme;
 use super::views::look::{self, CompareMode};
 use super::views::slice_view::Geometry;
@@ -118,7 +118,7 @@ impl Drawer {
                 }
             }
             let layers: Vec<u64> = sent.keys().copied().collect();
-            let views: Vec<u64> = ViewKind::ALL.into_iter().map(view_id).collect();
+            let views: Vec<u64> = cx.view.views.ids().map(view_key).collect();
             renderer.retain(&layers, &views);
         });
         self.sent = sent;
@@ -128,28 +128,28 @@ impl Drawer {
     pub(crate) fn slice(
         &mut self,
         ui: &egui::Ui,
-        kind: ViewKind,
+        id: ViewId,
         plane: Plane,
         geometry: &Geometry,
         cx: &mut Cx<'_>,
     ) {
-        let scene = slice_scene(plane, geometry, f64::from(ui.ctx().pixels_per_point()), cx);
-        let view = view_id(kind);
+        let scene = slice_scene(id, plane, geometry, f64::from(ui.ctx().pixels_per_point()), cx);
+        let view = view_key(id);
         let status = self.with(|renderer| renderer.prepare_slice(view, &scene));
-        cx.view.slices.binning.insert(kind, status.map_or(1, |status| status.binning));
-        cx.view.scenes.insert(kind, Scene::Slice(scene));
+        cx.view.slices.binning.insert(id, status.map_or(1, |status| status.binning));
+        cx.view.scenes.insert(id, Scene::Slice(scene));
         repaint(ui, status);
         let callback = Paint { view, is_slice: true };
         ui.painter().add(egui_wgpu::Callback::new_paint_callback(geometry.rect, callback));
     }
 
     /// Draws the volume.
-    pub(crate) fn volume(&mut self, ui: &egui::Ui, rect: egui::Rect, cx: &mut Cx<'_>) {
+    pub(crate) fn volume(&mut self, ui: &egui::Ui, rect: egui::Rect, id: ViewId, cx: &mut Cx<'_>) {
         let scale = f64::from(ui.ctx().pixels_per_point());
-        let Some(scene) = volume_scene(rect, scale, cx) else { return };
-        let view = view_id(ViewKind::Volume);
+        let Some(scene) = volume_scene(rect, scale, id, cx) else { return };
+        let view = view_key(id);
         let status = self.with(|renderer| renderer.prepare_volume(view, &scene));
-        cx.view.scenes.insert(ViewKind::Volume, Scene::Volume(scene));
+        cx.view.scenes.insert(id, Scene::Volume(scene));
         repaint(ui, status);
         ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, Paint { view, is_slice: false }));
     }
@@ -207,14 +207,9 @@ fn repaint(ui: &egui::Ui, status: Option<ViewStatus>) {
     }
 }
 
-fn view_id(kind: ViewKind) -> u64 {
-    match kind {
-        ViewKind::Xy => 1,
-        ViewKind::Yz => 2,
-        ViewKind::Xz => 3,
-        ViewKind::Volume => 4,
-        ViewKind::Oblique => 5,
-    }
+/// Under which key the renderer keeps a view's pictures.
+fn view_key(id: ViewId) -> u64 {
+    u64::from(id.0)
 }
 
 /// Physical pixels of a length in points.
@@ -223,11 +218,16 @@ fn pixels(points: f32, scale: f64) -> u32 {
 }
 
 /// The scene of a slice view: what the window and a saved picture both draw.
-pub(crate) fn slice_scene(plane: Plane, geometry: &Geometry, scale: f64, cx: &mut Cx<'_>) -> SliceScene {
-    let kind = kind_of(plane);
+pub(crate) fn slice_scene(
+    id: ViewId,
+    plane: Plane,
+    geometry: &Geometry,
+    scale: f64,
+    cx: &mut Cx<'_>,
+) -> SliceScene {
     let size_px = [pixels(geometry.rect.width(), scale), pixels(geometry.rect.height(), scale)];
     let mut layers = slice_layers(cx);
-    if let Some((mode, other)) = look::comparison(kind, cx.session.project(), cx.view) {
+    if let Some((mode, other)) = look::comparison(id, cx.session.project(), cx.view) {
         compare(&mut layers, mode, other, (size_px[0], scale), cx);
     }
     SliceScene {
@@ -236,17 +236,8 @@ pub(crate) fn slice_scene(plane: Plane, geometry: &Geometry, scale: f64, cx: &mu
         um_per_px: geometry.um_per_pt / scale,
         size_px,
         layers,
-        slab: cx.view.slices.slab(kind),
+        slab: cx.view.slices.slab(id),
         background: theme::DARK.canvas.to_normalized_gamma_f32(),
-    }
-}
-
-fn kind_of(plane: Plane) -> ViewKind {
-    match plane {
-        Plane::Xy => ViewKind::Xy,
-        Plane::Xz => ViewKind::Xz,
-        Plane::Yz => ViewKind::Yz,
-        Plane::Oblique { .. } => ViewKind::Oblique,
     }
 }
 
@@ -271,7 +262,7 @@ fn compare(
     let second = shown(Some(other), mask.map(PixelMask::complement));
     let images = match (mode, cx.view.slices.shows_second) {
         (CompareMode::Flicker, false) => [first, None],
-        (CompareMode::Flicker, true) => [None, second],
+        (CompareMode::Flicker, true) | (CompareMode::Other, _) => [None, second],
         _ => [first, second],
     };
     layers.splice(0..0, images.into_iter().flatten());
@@ -371,7 +362,7 @@ fn image_layer(layer: &Layer, world_from_voxel: DAffine3, main: Option<LayerId>,
 }
 
 /// The scene of the 3D view; `None` without a volume.
-pub(crate) fn volume_scene(rect: egui::Rect, scale: f64, cx: &mut Cx<'_>) -> Option<VolumeScene> {
+pub(crate) fn volume_scene(rect: egui::Rect, scale: f64, id: ViewId, cx: &mut Cx<'_>) -> Option<VolumeScene> {
     let session = cx.session;
     let project = session.project();
     let layer = state::main_volume(project, cx.view)?;
@@ -380,7 +371,7 @@ pub(crate) fn volume_scene(rect: egui::Rect, scale: f64, cx: &mut Cx<'_>) -> Opt
     let mut scene = VolumeScene::new(layer.id.0, state::world_from_voxel(layer)?, shape, size_px);
     let colors = cx.derived.colors(&project.classes);
     let look = &cx.view.look;
-    scene.camera = cx.view.camera;
+    scene.camera = cx.view.camera(id);
     look.apply(&mut scene, cx.view.cursor_um);
     scene.window = layer.display.window;
     scene.color_map = map_of(&layer.display);

@@ -13,10 +13,12 @@ mod draw;
 mod frame;
 mod icons;
 mod keymap;
+mod layouts;
 mod look;
 mod messages;
 mod palette;
 mod panels;
+mod panes;
 mod picture;
 mod preview;
 mod rulers;
@@ -65,6 +67,7 @@ pub fn run(start: Start) -> anyhow::Result<()> {
             .with_min_inner_size([960.0, 600.0])
             .with_icon(icon()),
         wgpu_options,
+        persistence_path: crate::session::user_folder().map(|folder| folder.join("window.ron")),
         ..Default::default()
     };
     eframe::run_native("waterwindow", options, Box::new(|creation| Ok(Box::new(App::new(creation, start)))))

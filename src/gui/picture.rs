@@ -6,14 +6,14 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
 use egui::{ColorImage, Rect, ScreenshotCallback, ViewportCommand};
 
-use super::state::ViewKind;
+use super::state::ViewId;
 use crate::io::{IoError, write_atomically};
 
 /// A picture that is being taken.
 #[derive(Debug)]
 pub(crate) struct Picture {
     /// Of which view.
-    pub(crate) view: ViewKind,
+    pub(crate) view: ViewId,
     /// Where it goes.
     pub(crate) path: PathBuf,
     /// Where the view is on the screen, once it has been drawn without what does not belong into a figure.
@@ -23,7 +23,7 @@ pub(crate) struct Picture {
 
 impl Picture {
     /// Asks for a picture of a view.
-    pub(crate) fn new(view: ViewKind, path: PathBuf) -> Self {
+    pub(crate) fn new(view: ViewId, path: PathBuf) -> Self {
         Self { view, path, rect: None, answer: None }
     }
 

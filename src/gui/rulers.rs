@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use glam::{DAffine3, DVec3};
 
-use super::state::{self, Queue, ViewKind, ViewState};
+use super::state::{self, Queue, ViewId, ViewState};
 use crate::measure::ruler::{self, AreaValues, Placed, Profile, RulerKind};
 use crate::project::{Annotation, Edit, Layer, LayerId, Project};
 use crate::volume::table::{Cell, Column, Table};
@@ -13,7 +13,7 @@ use crate::volume::table::{Cell, Column, Table};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Drawing {
     /// In which view.
-    pub(crate) view: ViewKind,
+    pub(crate) view: ViewId,
     /// What it will be.
     pub(crate) kind: RulerKind,
     /// Points so far, world µm.
@@ -28,7 +28,7 @@ pub(crate) struct Drawing {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Drag {
     /// In which view.
-    pub(crate) view: ViewKind,
+    pub(crate) view: ViewId,
     /// Which of its points.
     pub(crate) point: usize,
     /// As it would be if the button were let go now.
@@ -88,7 +88,7 @@ impl Rulers {
     pub(crate) fn point(
         &mut self,
         kind: RulerKind,
-        view: ViewKind,
+        view: ViewId,
         at_um: DVec3,
         frame: (DVec3, DVec3),
     ) -> Option<Drawing> {
@@ -330,14 +330,14 @@ mod tests {
         let mut rulers = Rulers::default();
         let frame = (DVec3::X, DVec3::Y);
         let mut point = |kind, view, x: f64| rulers.point(kind, view, DVec3::splat(x), frame);
-        assert!(point(RulerKind::Angle, ViewKind::Xy, 0.0).is_none());
-        assert!(point(RulerKind::Angle, ViewKind::Xy, 1.0).is_none());
+        assert!(point(RulerKind::Angle, ViewId(1), 0.0).is_none());
+        assert!(point(RulerKind::Angle, ViewId(1), 1.0).is_none());
         // Another view begins another one.
-        assert!(point(RulerKind::Angle, ViewKind::Xz, 2.0).is_none());
-        assert!(point(RulerKind::Angle, ViewKind::Xz, 3.0).is_none());
-        assert_eq!(point(RulerKind::Angle, ViewKind::Xz, 4.0).unwrap().points_um.len(), 3);
-        assert!(point(RulerKind::Distance, ViewKind::Xy, 0.0).is_none());
-        assert!(point(RulerKind::Distance, ViewKind::Xy, 1.0).is_some());
+        assert!(point(RulerKind::Angle, ViewId(3), 2.0).is_none());
+        assert!(point(RulerKind::Angle, ViewId(3), 3.0).is_none());
+        assert_eq!(point(RulerKind::Angle, ViewId(3), 4.0).unwrap().points_um.len(), 3);
+        assert!(point(RulerKind::Distance, ViewId(1), 0.0).is_none());
+        assert!(point(RulerKind::Distance, ViewId(1), 1.0).is_some());
         assert!(rulers.drawing.is_none());
     }
 }

@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use super::commands::CommandId;
 use super::look::VolumeLook;
+pub(crate) use super::panes::{Tilt, ViewId, ViewKind};
 use crate::base::Unit;
 use crate::ops::Stage;
 use crate::project::{Content, Layer, LayerId, Project};
-use crate::render::camera::{BoxUm, OrbitCamera};
-use crate::render::scene::{Plane, bounds_um};
+use crate::render::camera::BoxUm;
+use crate::render::scene::bounds_um;
 use crate::session::Command;
 
 /// What a drag in a slice does.
@@ -53,90 +54,6 @@ impl Tool {
     /// Whether a disc or ball follows the pointer.
     pub(crate) fn has_brush(self) -> bool {
         matches!(self, Self::Brush | Self::Eraser | Self::Regions)
-    }
-}
-
-/// The four views.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum ViewKind {
-    /// x right, y down.
-    Xy,
-    /// z right, y down: right of XY.
-    Yz,
-    /// x right, z down: below XY.
-    Xz,
-    /// The volume.
-    Volume,
-    /// A slice across the axes, in the place of the volume.
-    Oblique,
-}
-
-impl ViewKind {
-    /// The four that are seen first, in reading order.
-    pub(crate) const FIRST: [Self; 4] = [Self::Xy, Self::Yz, Self::Xz, Self::Volume];
-    /// All.
-    pub(crate) const ALL: [Self; 5] = [Self::Xy, Self::Yz, Self::Xz, Self::Volume, Self::Oblique];
-    /// The slices along the axes.
-    pub(crate) const ALONG_AXES: [Self; 3] = [Self::Xy, Self::Yz, Self::Xz];
-
-    /// Short name, as in the title bar.
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Self::Xy => "XY",
-            Self::Yz => "YZ",
-            Self::Xz => "XZ",
-            Self::Volume => "3D",
-            Self::Oblique => "Oblique",
-        }
-    }
-
-    /// Positions in x, y, z of what runs right, down and through the slice; `None` across the axes and in 3D.
-    pub(crate) fn axes(self) -> Option<[usize; 3]> {
-        match self {
-            Self::Xy => Some([0, 1, 2]),
-            Self::Yz => Some([2, 1, 0]),
-            Self::Xz => Some([0, 2, 1]),
-            Self::Volume | Self::Oblique => None,
-        }
-    }
-}
-
-/// How the oblique slice lies: what runs right and down in it, world directions of length 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Tilt {
-    /// What runs right.
-    pub(crate) right: DVec3,
-    /// What runs down.
-    pub(crate) down: DVec3,
-}
-
-impl Default for Tilt {
-    /// Halfway between XY and YZ.
-    fn default() -> Self {
-        let half = std::f64::consts::FRAC_1_SQRT_2;
-        Self { right: DVec3::new(half, 0.0, half), down: DVec3::Y }
-    }
-}
-
-impl Tilt {
-    /// The direction across it.
-    pub(crate) fn normal(self) -> DVec3 {
-        self.right.cross(self.down)
-    }
-
-    /// The slice of another view.
-    pub(crate) fn of(plane: Plane) -> Self {
-        let (right, down) = plane.right_down();
-        Self { right, down }
-    }
-
-    /// Turned about a direction of length 1.
-    pub(crate) fn turned(self, axis: DVec3, angle: f64) -> Self {
-        let turn = glam::DQuat::from_axis_angle(axis, angle);
-        let right = (turn * self.right).normalize();
-        // Kept square, however often it is turned.
-        let down = turn * self.down;
-        Self { right, down: (down - right * right.dot(down)).normalize() }
     }
 }
 
@@ -211,7 +128,7 @@ impl Default for Brush {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Stroke {
     /// In which view it began; it stays there.
-    pub(crate) view: ViewKind,
+    pub(crate) view: ViewId,
     /// Where it has come to, world µm.
     pub(crate) at_um: DVec3,
     /// It takes labels away.
@@ -222,7 +139,7 @@ pub(crate) struct Stroke {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Outline {
     /// In which view.
-    pub(crate) view: ViewKind,
+    pub(crate) view: ViewId,
     /// Corners so far, world µm.
     pub(crate) corners_um: Vec<DVec3>,
     /// Drawn with the button held; else corner by corner.
@@ -235,7 +152,7 @@ pub(crate) struct Outline {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Pull {
     /// In which view.
-    pub(crate) view: ViewKind,
+    pub(crate) view: ViewId,
     /// Where it began, world µm.
     pub(crate) from_um: DVec3,
     /// Where it is, world µm.
@@ -252,7 +169,7 @@ pub(crate) struct Pull {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Hover {
     /// In which view.
-    pub(crate) view: ViewKind,
+    pub(crate) view: ViewId,
     /// World µm.
     pub(crate) world_um: DVec3,
 }
@@ -371,8 +288,6 @@ pub(crate) struct ViewState {
     pub(crate) fit_wanted: bool,
     /// What lies under the pointer.
     pub(crate) hover: Option<Hover>,
-    /// The 3D camera.
-    pub(crate) camera: OrbitCamera,
     /// The 3D look.
     pub(crate) look: VolumeLook,
     /// The stroke that is being painted.
@@ -436,11 +351,11 @@ pub(crate) struct ViewState {
     /// The dialog that is open.
     pub(crate) dialog: Option<Dialog>,
     /// The view that has all the room.
-    pub(crate) maximised: Option<ViewKind>,
+    pub(crate) maximised: Option<ViewId>,
     /// How the oblique slice lies.
     pub(crate) tilt: Tilt,
-    /// The oblique slice is seen in the place of the volume.
-    pub(crate) show_oblique: bool,
+    /// The views that are open.
+    pub(crate) views: super::panes::Panes,
     /// Points that the oblique slice is to go through, so far.
     pub(crate) plane_points: Vec<DVec3>,
     /// Annotations that are drawn, dragged, chosen.
@@ -448,7 +363,7 @@ pub(crate) struct ViewState {
     /// Slabs and comparisons of the slice views.
     pub(crate) slices: super::views::look::SliceLook,
     /// The slice in which the line of the oblique slice is being turned.
-    pub(crate) turning: Option<ViewKind>,
+    pub(crate) turning: Option<ViewId>,
     /// The key overlay is open.
     pub(crate) key_overlay: bool,
     /// The list of jobs is open.
@@ -458,7 +373,7 @@ pub(crate) struct ViewState {
     /// The column of the table of measures that sorts, and whether downwards.
     pub(crate) sort: Option<(usize, bool)>,
     /// What each view drew last.
-    pub(crate) scenes: BTreeMap<ViewKind, crate::render::figure::Scene>,
+    pub(crate) scenes: BTreeMap<ViewId, crate::render::figure::Scene>,
     /// The figure that is set up.
     pub(crate) figure: super::panels::figure::FigureForm,
     /// The film that is set up.
@@ -480,7 +395,6 @@ impl Default for ViewState {
             fitted: None,
             fit_wanted: false,
             hover: None,
-            camera: OrbitCamera::fitted((DVec3::ZERO, DVec3::ONE)),
             look: VolumeLook::default(),
             stroke: None,
             outline: None,
@@ -514,7 +428,7 @@ impl Default for ViewState {
             dialog: None,
             maximised: None,
             tilt: Tilt::default(),
-            show_oblique: false,
+            views: super::panes::Panes::default(),
             plane_points: Vec::new(),
             rulers: super::rulers::Rulers::default(),
             slices: super::views::look::SliceLook::default(),
@@ -533,22 +447,6 @@ impl Default for ViewState {
 }
 
 impl ViewState {
-    /// The plane of a slice view.
-    pub(crate) fn plane(&self, kind: ViewKind) -> Option<Plane> {
-        match kind {
-            ViewKind::Xy => Some(Plane::Xy),
-            ViewKind::Yz => Some(Plane::Yz),
-            ViewKind::Xz => Some(Plane::Xz),
-            ViewKind::Oblique => Some(Plane::Oblique { right: self.tilt.right, down: self.tilt.down }),
-            ViewKind::Volume => None,
-        }
-    }
-
-    /// The direction through the slices of a view.
-    pub(crate) fn normal(&self, kind: ViewKind) -> DVec3 {
-        self.plane(kind).map_or(DVec3::Z, Plane::axis)
-    }
-
     /// Which part of the prediction is accepted, as the session takes it.
     pub(crate) fn acceptance(&self) -> crate::session::Acceptance {
         let Accept { one_class, max_uncertainty, into } = self.accept;
@@ -597,6 +495,8 @@ pub(crate) enum Request {
     SaveThen(AfterSave),
     /// Throws away what was not saved, then goes on.
     DiscardThen(AfterSave),
+    /// Something with the layout of the views.
+    View(super::views::dock::ViewAct),
     /// A sentence for the user.
     Say(super::messages::Level, String),
 }

@@ -17,13 +17,18 @@ pub(super) struct Home {
     _temporary: Option<tempfile::TempDir>,
 }
 
+/// The folder where this system keeps a user's data; `WATERWINDOW_DATA_DIR` names another one.
+pub fn user_folder() -> Option<PathBuf> {
+    let named = std::env::var_os("WATERWINDOW_DATA_DIR").map(PathBuf::from);
+    let of_system =
+        || directories::ProjectDirs::from("", "", "waterwindow").map(|dirs| dirs.data_dir().to_owned());
+    named.or_else(of_system)
+}
+
 impl Home {
-    /// The folder where this system keeps a user's data; `WATERWINDOW_DATA_DIR` names another one.
+    /// The folder of the user.
     pub(super) fn of_user() -> Self {
-        let folder = std::env::var_os("WATERWINDOW_DATA_DIR").map(PathBuf::from).or_else(|| {
-            directories::ProjectDirs::from("", "", "waterwindow").map(|dirs| dirs.data_dir().to_owned())
-        });
-        folder.map_or_else(Self::scratch, |folder| Self::at(&folder))
+        user_folder().map_or_else(Self::scratch, |folder| Self::at(&folder))
     }
 
     /// This folder.

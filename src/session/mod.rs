@@ -26,6 +26,7 @@ use serde_json::Value;
 pub use crate::project::{Recoverable, Role, ScanOptions};
 pub use advice::Advice;
 pub use command::{Command, Event, ExportKind, Level, MeshFormat};
+pub use home::user_folder;
 pub use live::{Acceptance, LiveRequest, LiveState, Prediction};
 pub use outputs::write_outcome;
 pub use refine::Refinement;

@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod figures;
+mod layouts;
 mod panels;
 mod quality;
 mod rulers;

@@ -381,7 +381,8 @@ fn a_slice_across_the_axes_is_turned_by_its_handles_and_painted_in() {
         assert!(high > low + 1, "flat along axis {axis}");
     }
     click(&mut harness, "Undo");
-    click(&mut harness, "Show 3D view");
+    click(&mut harness, "What Oblique shows");
+    click(&mut harness, "3D volume");
     assert!(harness.query_by_label("Slice Oblique").is_none());
 }
 

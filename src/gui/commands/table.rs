@@ -4,6 +4,7 @@ use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::{CommandId, Entry, Group};
 use crate::gui::icons;
+use crate::gui::layouts::Preset;
 use crate::ops::Stage;
 
 const fn key(key: Key) -> KeyboardShortcut {
@@ -568,7 +569,7 @@ pub(crate) static COMMANDS: &[Entry] = {
             icons::SWAP,
             "Oblique slice",
             &[key(Key::R)],
-            "A slice across the axes in the place of the 3D view, or the 3D view again",
+            "A slice across the axes in the place of the 3D view, or the 3D view again; both can be open, see the menu of a view",
         )
         .when(|f| f.volume),
         entry(
@@ -672,12 +673,111 @@ pub(crate) static COMMANDS: &[Entry] = {
         entry(C::LookBottom, G::View, icons::CUBE, "Look from below", &[], "As the XZ slice shows it")
             .when(|f| f.volume),
         entry(
+            C::SplitRight,
+            G::View,
+            icons::SQUARE_SPLIT_HORIZONTAL,
+            "Split view to the right",
+            &[alt(Key::V)],
+            "A second view of the same kind right of this one; its title changes what it shows",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::SplitBelow,
+            G::View,
+            icons::SQUARE_SPLIT_VERTICAL,
+            "Split view downwards",
+            &[alt(Key::H)],
+            "A second view of the same kind below this one; its title changes what it shows",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::DuplicateView,
+            G::View,
+            icons::TABS,
+            "Duplicate view in a tab",
+            &[alt(Key::T)],
+            "A second view of the same kind over this one, with a tab for each",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::LinkView,
+            G::View,
+            icons::LINK,
+            "Link or unlink view",
+            &[alt(Key::U)],
+            "Unlinked, a view has a position, a zoom and a 3D look of its own",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::CloseView,
+            G::View,
+            icons::X,
+            "Close view",
+            &[alt(Key::W)],
+            "Closes the view under the pointer; the others take its room",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::Layout(Preset::FourUp),
+            G::View,
+            icons::LAYOUT,
+            "Layout four views",
+            &[ctrl(Key::Num1)],
+            "Three slices and the volume",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::Layout(Preset::Large),
+            G::View,
+            icons::LAYOUT,
+            "Layout large 3D",
+            &[ctrl(Key::Num2)],
+            "The volume large, the slices beside it",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::Layout(Preset::Slices),
+            G::View,
+            icons::LAYOUT,
+            "Layout slices only",
+            &[ctrl(Key::Num3)],
+            "XY large, the other slices beside it",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::Layout(Preset::Volume),
+            G::View,
+            icons::LAYOUT,
+            "Layout 3D only",
+            &[ctrl(Key::Num4)],
+            "The volume alone",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::Layout(Preset::TwoVolumes),
+            G::View,
+            icons::LAYOUT,
+            "Layout two 3D views",
+            &[ctrl(Key::Num5)],
+            "The volume from two sides, each with its own camera",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::Layout(Preset::Compare),
+            G::View,
+            icons::LAYOUT,
+            "Layout compare layers",
+            &[ctrl(Key::Num6)],
+            "Two layers beside each other in the same slices",
+        )
+        .when(|f| f.volume),
+        entry(
             C::ResetLayout,
             G::View,
             icons::SQUARES_FOUR,
             "Reset layout of views",
             &[],
-            "Puts the four views back side by side",
+            "Puts the four views back side by side, linked",
         )
         .when(|f| f.volume),
         entry(

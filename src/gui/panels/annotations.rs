@@ -154,17 +154,19 @@ fn go_to(one: &Annotation, project: &Project, view: &mut ViewState) {
     let Some(layer) = state::main_volume(project, view) else { return };
     let middle = one.middle_um();
     let normal = one.normal();
-    let along =
-        ViewKind::ALONG_AXES.into_iter().find(|kind| view.normal(*kind).dot(normal).abs() > 1.0 - 1e-9);
+    let along = ViewKind::ALONG_AXES.into_iter().find(|kind| kind.normal().dot(normal).abs() > 1.0 - 1e-9);
     view.center_um = middle;
     // In its own plane exactly; what lies along the axes goes through the voxels.
     view.cursor_um = if along.is_some() { super::super::views::snap(layer, middle) } else { middle };
     if along.is_none() {
         let (right, down) = one.frame();
         view.tilt = Tilt { right, down };
-        view.show_oblique = true;
     }
-    view.maximised = view.maximised.map(|_| along.unwrap_or(ViewKind::Oblique));
+    let kind = along.unwrap_or(ViewKind::Oblique);
+    let in_sight = view.maximised.is_none() && view.views.shows(kind);
+    if !in_sight {
+        view.want(kind);
+    }
 }
 
 /// Name, plot, width and points of the chosen one.

@@ -1,7 +1,7 @@
 //! Export: labels, meshes, volumes, tables and pictures, each through one dialog with a path field.
 
 use super::super::frame::Cx;
-use super::super::state::{Dialog, ViewKind};
+use super::super::state::{Dialog, ViewId};
 use super::super::widgets::{self, Button};
 use super::super::{dialogs, icons};
 use super::{figure, film};
@@ -58,12 +58,13 @@ pub(crate) fn layer_form(layer: &Layer) -> Dialog {
 }
 
 /// The dialog that writes a picture of a view.
-pub(crate) fn picture_form(project: &Project, view: ViewKind) -> dialogs::WriteForm {
+pub(crate) fn picture_form(project: &Project, view: ViewId, label: &str) -> dialogs::WriteForm {
+    let file = label.to_lowercase().replace(' ', "_");
     dialogs::WriteForm {
         what: dialogs::WriteWhat::Picture(view),
-        title: format!("Save picture of {}", view.label()),
+        title: format!("Save picture of {label}"),
         hint: "A PNG file of the view as it is on the screen, with its scale bar".to_owned(),
-        path: in_documents(&format!("{}_{}.png", project.name, view.label().to_lowercase())),
+        path: in_documents(&format!("{}_{file}.png", project.name)),
     }
 }
 
@@ -175,10 +176,11 @@ fn pictures(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         return;
     }
     ui.horizontal_wrapped(|ui| {
-        for view in ViewKind::ALL {
-            let name = format!("Save picture of {}", view.label());
-            if Button::new(view.label()).icon(icons::CAMERA).name(&name).show(ui).clicked() {
-                cx.view.dialog = Some(Dialog::Write(picture_form(cx.session.project(), view)));
+        for view in cx.view.views.ids().collect::<Vec<_>>() {
+            let label = cx.view.label(view);
+            let name = format!("Save picture of {label}");
+            if Button::new(&label).icon(icons::CAMERA).name(&name).show(ui).clicked() {
+                cx.view.dialog = Some(Dialog::Write(picture_form(cx.session.project(), view, &label)));
             }
         }
     });

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::derived::Derived;
 use super::super::frame::Cx;
-use super::super::state::{self, Dialog, ViewKind, ViewState};
+use super::super::state::{self, Dialog, ViewId, ViewKind, ViewState};
 use super::super::widgets::{self, Button};
 use super::super::{dialogs, draw, icons};
 use super::export::in_documents;
@@ -57,8 +57,8 @@ const MAX_EDGE: f64 = 16_384.0;
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "switches that a user sets one by one")]
 pub(crate) struct FigureForm {
-    /// Which view.
-    pub(crate) view: ViewKind,
+    /// Which view, where one was chosen.
+    pub(crate) view: Option<ViewId>,
     /// How large.
     pub(crate) size: Size,
     /// Nothing behind the data.
@@ -78,7 +78,7 @@ pub(crate) struct FigureForm {
 impl Default for FigureForm {
     fn default() -> Self {
         Self {
-            view: ViewKind::Volume,
+            view: None,
             size: Size::Screen,
             transparent: false,
             scale_bar: true,
@@ -87,6 +87,41 @@ impl Default for FigureForm {
             title: String::new(),
             ink: Ink::Auto,
         }
+    }
+}
+
+/// The view that figures and films are of: the chosen one, else the first of the volume, else any.
+pub(crate) fn chosen(view: &ViewState) -> ViewId {
+    let chosen = view.figure.view.filter(|id| view.views.get(*id).is_some());
+    let first = || view.views.first(ViewKind::Volume).or_else(|| view.views.ids().next());
+    chosen.or_else(first).unwrap_or(ViewId(0))
+}
+
+/// The choice of the view.
+fn view_choice(ui: &mut egui::Ui, view: &mut ViewState) {
+    let now = chosen(view);
+    let all: Vec<(ViewId, String)> = view.views.ids().map(|id| (id, view.label(id))).collect();
+    let mut choice = now;
+    if all.len() < 6 {
+        let choices: Vec<_> =
+            all.iter().map(|(id, label)| (*id, label.as_str(), "What this view shows")).collect();
+        widgets::segmented(ui, &mut choice, &choices);
+    } else {
+        widgets::row(ui, "View", "What this view shows", |ui, _| {
+            egui::ComboBox::from_id_salt("figure-view")
+                .selected_text(view.label(now))
+                .width(ui.available_width() - 4.0)
+                .show_ui(ui, |ui| {
+                    for (id, label) in &all {
+                        ui.selectable_value(&mut choice, *id, label);
+                    }
+                })
+                .response
+                .accessible_name("View of the figure");
+        });
+    }
+    if choice != now {
+        view.figure.view = Some(choice);
     }
 }
 
@@ -121,9 +156,8 @@ pub(crate) fn size_menu(ui: &mut egui::Ui, size: &mut Size, choices: &[(Size, &s
 /// Draws the part of the inspector.
 pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     widgets::heading(ui, "Figure");
+    view_choice(ui, cx.view);
     let form = &mut cx.view.figure;
-    let views = ViewKind::ALL.map(|view| (view, view.label(), "What this view shows"));
-    widgets::segmented(ui, &mut form.view, &views);
     ui.add_space(4.0);
     size_menu(ui, &mut form.size, &FIGURE_SIZES, "Figure size", MAX_EDGE);
     widgets::row(ui, "Title", "At the upper left", |ui, _| {
@@ -156,7 +190,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         "Nothing lies behind the data: for slides and paper of any colour",
     );
     ui.add_space(4.0);
-    let view = form.view;
+    let view = chosen(cx.view);
     let drawn = cx.view.scenes.contains_key(&view);
     ui.add_enabled_ui(drawn, |ui| {
         let button =
@@ -167,7 +201,10 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
                 what: dialogs::WriteWhat::Figure,
                 title: "Save figure".to_owned(),
                 hint: "The ending says the format: .png, or .svg with bars and letters as vectors".to_owned(),
-                path: in_documents(&format!("{project}_{}.png", view.label().to_lowercase())),
+                path: in_documents(&format!(
+                    "{project}_{}.png",
+                    cx.view.label(view).to_lowercase().replace(' ', "_")
+                )),
             }));
         }
     });
@@ -192,7 +229,7 @@ impl Drawing<'_> {
     /// The scene as it was drawn last in the chosen view, with the background that is wanted.
     pub(crate) fn scene(&self) -> Result<Scene, String> {
         let form = &self.view.figure;
-        let scene = self.view.scenes.get(&form.view).cloned();
+        let scene = self.view.scenes.get(&chosen(self.view)).cloned();
         let mut scene = scene.ok_or("That view has not been drawn yet: bring it into sight first")?;
         if form.transparent {
             scene.set_background([0.0; 4]);

@@ -8,7 +8,7 @@ use super::super::state::{Dialog, ViewState};
 use super::super::widgets::{self, Button, Number};
 use super::super::{dialogs, icons, theme};
 use super::export::in_documents;
-use super::figure::{Drawing, Size, of_file, size_menu};
+use super::figure::{Drawing, Size, chosen, of_file, size_menu};
 use crate::base::Progress;
 use crate::io::{self, FilmKind, IoError};
 use crate::jobs::JobView;
@@ -75,7 +75,7 @@ struct Playing {
     seconds: f64,
     began: Option<f64>,
     /// How the window was before.
-    before: (OrbitCamera, VolumeLook, glam::DVec3, f64),
+    before: (super::super::state::ViewId, OrbitCamera, VolumeLook, glam::DVec3, f64),
 }
 
 impl FilmForm {
@@ -155,21 +155,26 @@ fn keyframe_of(scene: &Scene, base: &Scene, seconds: f64) -> Keyframe {
 
 /// Shows a keyframe in the window: camera and look of the volume, or position and zoom of the slices.
 fn go_to(keyframe: &Keyframe, view: &mut ViewState) {
+    let id = chosen(view);
     if let Some(camera) = keyframe.camera {
-        view.camera = camera;
+        view.set_camera(id, |now| *now = camera);
     }
+    view.enter(id);
+    place(keyframe, id, view);
+    view.leave();
+}
+
+fn place(keyframe: &Keyframe, id: super::super::state::ViewId, view: &mut ViewState) {
     view.look.mode = keyframe.mode.unwrap_or(view.look.mode);
     view.look.iso = keyframe.iso.unwrap_or(view.look.iso);
     if let Some(transfer) = &keyframe.transfer {
         view.look.transfer = transfer.clone();
     }
-    if let (Some(position), Some(plane)) = (keyframe.slice_um, view.plane(view.figure.view)) {
+    if let (Some(position), Some(plane)) = (keyframe.slice_um, view.plane(id)) {
         let axis = plane.axis();
         view.cursor_um += axis * (position - view.cursor_um.dot(axis));
     }
-    if let (Some(zoom), Some(base), Some(now)) =
-        (keyframe.zoom, &view.film.base, view.scenes.get(&view.figure.view))
-    {
+    if let (Some(zoom), Some(base), Some(now)) = (keyframe.zoom, &view.film.base, view.scenes.get(&id)) {
         let wide = |scene: &Scene| scene.um_per_px() * f64::from(scene.size_px()[0]);
         view.um_per_pt *= wide(base) / zoom / wide(now).max(1e-12);
     }
@@ -196,16 +201,23 @@ pub(crate) fn play(ctx: &egui::Context, view: &mut ViewState) {
 /// Ends the film that is played; the window is as before.
 fn stop(view: &mut ViewState) {
     if let Some(playing) = view.film.playing.take() {
-        (view.camera, view.look, view.cursor_um, view.um_per_pt) = playing.before;
+        let (id, camera, look, cursor_um, um_per_pt) = playing.before;
+        view.set_camera(id, |now| *now = camera);
+        view.enter(id);
+        (view.look, view.cursor_um, view.um_per_pt) = (look, cursor_um, um_per_pt);
+        view.leave();
     }
 }
 
 fn start(view: &mut ViewState) -> Result<(), String> {
-    let scene = view.scenes.get(&view.figure.view).cloned();
+    let id = chosen(view);
+    let scene = view.scenes.get(&id).cloned();
     let scene = scene.ok_or("That view has not been drawn yet: bring it into sight first")?;
     let film = view.film.film(view.film.based(scene))?;
     let seconds = film.n_frames() as f64 / film.fps();
-    let before = (view.camera, view.look.clone(), view.cursor_um, view.um_per_pt);
+    view.enter(id);
+    let before = (id, view.camera(id), view.look.clone(), view.cursor_um, view.um_per_pt);
+    view.leave();
     view.film.playing = Some(Playing { film, seconds, began: None, before });
     Ok(())
 }
@@ -307,7 +319,7 @@ enum Act {
 }
 
 fn keyframes(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
-    let scene = cx.view.scenes.get(&cx.view.figure.view).cloned();
+    let scene = cx.view.scenes.get(&chosen(cx.view)).cloned();
     ui.add_enabled_ui(scene.is_some(), |ui| {
         let button = Button::new("Add keyframe").icon(icons::PLUS).fill_width();
         let button =

@@ -3,7 +3,7 @@
 use glam::DVec3;
 
 use super::{brush_plane, canvas, index_at, voxel_um};
-use crate::gui::state::{self, Tool, ViewKind, ViewState};
+use crate::gui::state::{self, Tool, ViewId, ViewState};
 use crate::segment::brush::{Brush, BrushShape, merge_deltas, stamp_stroke};
 use crate::segment::region_brush::paint_regions;
 use crate::segment::smart::smart_stamp;
@@ -13,7 +13,7 @@ use crate::session::{Command, Session};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Stamp {
     /// In which view.
-    pub(crate) view: ViewKind,
+    pub(crate) view: ViewId,
     /// Where it starts, world µm.
     pub(crate) from_um: DVec3,
     /// Where it ends, world µm.

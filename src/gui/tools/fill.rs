@@ -4,7 +4,7 @@ use glam::DVec3;
 
 use super::{brush_plane, canvas};
 use crate::base::Progress;
-use crate::gui::state::{self, ViewKind, ViewState};
+use crate::gui::state::{self, ViewId, ViewState};
 use crate::segment::fill::{Fill, fill};
 use crate::session::Session;
 use crate::volume::labels::BrickDelta;
@@ -13,7 +13,7 @@ use crate::volume::labels::BrickDelta;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct FillAt {
     /// In which view.
-    pub(crate) view: ViewKind,
+    pub(crate) view: ViewId,
     /// World µm.
     pub(crate) at_um: DVec3,
     /// Takes labels away.

@@ -6,7 +6,7 @@ pub(crate) mod landmark;
 pub(crate) mod object;
 pub(crate) mod outline;
 
-use super::state::{self, ViewKind, ViewState};
+use super::state::{self, ViewId, ViewKind, ViewState};
 use crate::ops::Provenance;
 use crate::project::{Content, Edit, LabelLayer, Layer, LayerId, Project};
 use crate::segment::brush::Plane;
@@ -28,8 +28,8 @@ struct Canvas {
 }
 
 /// The plane of a slice view as the brush names it, in the voxels of a layer.
-fn brush_plane(view: &ViewState, kind: ViewKind, layer: &Layer) -> Plane {
-    match kind {
+fn brush_plane(view: &ViewState, id: ViewId, layer: &Layer) -> Plane {
+    match view.kind(id) {
         ViewKind::Xy | ViewKind::Volume => Plane::Xy,
         ViewKind::Xz => Plane::Xz,
         ViewKind::Yz => Plane::Yz,
@@ -39,7 +39,8 @@ fn brush_plane(view: &ViewState, kind: ViewKind, layer: &Layer) -> Plane {
                 let p = voxel_from_world.map_or(along, |map| map.transform_vector3(along));
                 [p.z, p.y, p.x]
             };
-            Plane::Oblique { right_zyx: step(view.tilt.right), down_zyx: step(view.tilt.down) }
+            let (right, down) = view.plane(id).unwrap_or_default().right_down();
+            Plane::Oblique { right_zyx: step(right), down_zyx: step(down) }
         }
     }
 }

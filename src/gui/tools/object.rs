@@ -5,7 +5,7 @@ use glam::DVec3;
 use super::{canvas, index_at};
 use crate::base::Progress;
 use crate::gui::panels::operation;
-use crate::gui::state::{self, ViewKind, ViewState};
+use crate::gui::state::{self, ViewId, ViewState};
 use crate::project::Layer;
 use crate::segment::object::{Cut, Object, ObjectError};
 use crate::session::Session;
@@ -33,7 +33,7 @@ pub(crate) enum Act {
     /// The line cuts the object in the middle of it: what lies to the left of the line gets the chosen class.
     Cut {
         /// In which view.
-        view: ViewKind,
+        view: ViewId,
         /// Where the line begins, world µm.
         from_um: DVec3,
         /// Where it ends, world µm.

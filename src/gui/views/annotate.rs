@@ -5,7 +5,7 @@ use glam::DVec3;
 
 use super::super::frame::Cx;
 use super::super::rulers::{self, Drag, Drawing};
-use super::super::state::{self, Queue, Tool, ViewKind, ViewState};
+use super::super::state::{self, Queue, Tool, ViewId, ViewState};
 use super::super::theme::{self, Tokens};
 use super::input;
 use super::slice_view::Geometry;
@@ -18,17 +18,17 @@ const NEAR: f32 = 9.0;
 const CLICK_PT: f32 = 4.0;
 
 /// How far from a slice something still lies in it: half a voxel, or half a slab.
-fn thickness_um(kind: ViewKind, cx: &Cx<'_>) -> f64 {
+fn thickness_um(id: ViewId, cx: &Cx<'_>) -> f64 {
     let layer = state::main_volume(cx.session.project(), cx.view);
     let map = layer.and_then(state::world_from_voxel);
-    let steps = map.map_or(0.0, |map| (map.matrix3.inverse() * cx.view.normal(kind)).abs().max_element());
+    let steps = map.map_or(0.0, |map| (map.matrix3.inverse() * cx.view.normal(id)).abs().max_element());
     let voxel = if steps > 0.0 { 0.5 / steps } else { 0.5 };
-    cx.view.slices.slab(kind).map_or(voxel, |slab| voxel.max(slab.1 * 0.5)) * 1.001
+    cx.view.slices.slab(id).map_or(voxel, |slab| voxel.max(slab.1 * 0.5)) * 1.001
 }
 
 /// Whether all points lie in the slice that a view shows.
-fn lies_in(points: &[DVec3], kind: ViewKind, geometry: &Geometry, cx: &Cx<'_>) -> bool {
-    let (normal, reach) = (cx.view.normal(kind), thickness_um(kind, cx));
+fn lies_in(points: &[DVec3], id: ViewId, geometry: &Geometry, cx: &Cx<'_>) -> bool {
+    let (normal, reach) = (cx.view.normal(id), thickness_um(id, cx));
     points.iter().all(|p| (*p - geometry.center_um).dot(normal).abs() <= reach)
 }
 
@@ -41,7 +41,7 @@ fn as_dragged<'a>(one: &'a Annotation, view: &'a ViewState) -> &'a Annotation {
 pub(super) fn drag(
     ui: &egui::Ui,
     response: &Response,
-    kind: ViewKind,
+    id: ViewId,
     geometry: &Geometry,
     cx: &mut Cx<'_>,
 ) -> bool {
@@ -51,19 +51,19 @@ pub(super) fn drag(
     let can_take =
         matches!(cx.view.tool, Tool::Navigate | Tool::Measure(_)) && cx.view.rulers.drawing.is_none();
     if cx.view.rulers.drag.is_none() && can_take && response.contains_pointer() {
-        let near = pointer.and_then(|pos| handle_at(pos, kind, geometry, project, cx));
-        if let Some((id, point)) = near {
+        let near = pointer.and_then(|pos| handle_at(pos, id, geometry, project, cx));
+        if let Some((which, point)) = near {
             ui.ctx().set_cursor_icon(egui::CursorIcon::Move);
             let pressed = ui.input(|i| i.pointer.button_pressed(PointerButton::Primary));
-            let one = project.annotations.iter().find(|one| one.id == id).filter(|_| pressed);
+            let one = project.annotations.iter().find(|one| one.id == which).filter(|_| pressed);
             if let Some(one) = one {
-                cx.view.rulers.chosen = Some(id);
-                cx.view.rulers.drag = Some(Drag { view: kind, point, moved: one.clone() });
+                cx.view.rulers.chosen = Some(which);
+                cx.view.rulers.drag = Some(Drag { view: id, point, moved: one.clone() });
                 return true;
             }
         }
     }
-    let Some(mut running) = cx.view.rulers.drag.take_if(|drag| drag.view == kind) else { return false };
+    let Some(mut running) = cx.view.rulers.drag.take_if(|drag| drag.view == id) else { return false };
     if let (Some(pos), Some(point)) = (pointer, running.moved.points_um.get_mut(running.point)) {
         // In its own plane, whatever slab it is seen through.
         let (at, old) = (geometry.world(pos), DVec3::from_array(*point));
@@ -82,13 +82,13 @@ pub(super) fn drag(
 /// The handle under the pointer: that of the chosen one first.
 fn handle_at(
     pos: Pos2,
-    kind: ViewKind,
+    id: ViewId,
     geometry: &Geometry,
     project: &Project,
     cx: &Cx<'_>,
 ) -> Option<(u64, usize)> {
     let chosen = cx.view.rulers.chosen;
-    let shown = |one: &&Annotation| one.visible && lies_in(&one.points(), kind, geometry, cx);
+    let shown = |one: &&Annotation| one.visible && lies_in(&one.points(), id, geometry, cx);
     let all = project.annotations.iter().filter(shown);
     let mut all: Vec<_> = all.collect();
     all.sort_by_key(|one| Some(one.id) != chosen);
@@ -103,25 +103,25 @@ pub(super) fn draw(
     ui: &egui::Ui,
     response: &Response,
     ruler: RulerKind,
-    kind: ViewKind,
+    id: ViewId,
     geometry: &Geometry,
     cx: &mut Cx<'_>,
 ) {
     let frame = geometry.right_down;
     if let Some(pos) = response.interact_pointer_pos().filter(|_| response.clicked()) {
-        click(ruler, kind, geometry, pos, cx);
+        click(ruler, id, geometry, pos, cx);
     }
     let by_drag = ruler != RulerKind::Angle;
     let began = response.drag_started_by(PointerButton::Primary) && by_drag;
     if began && cx.view.rulers.drawing.is_none() {
         let from = ui.input(|i| i.pointer.press_origin()).map(|pos| geometry.world(pos));
         let points_um = from.into_iter().collect();
-        cx.view.rulers.drawing = Some(Drawing { view: kind, kind: ruler, points_um, frame, held: true });
+        cx.view.rulers.drawing = Some(Drawing { view: id, kind: ruler, points_um, frame, held: true });
     }
     if response.double_clicked() {
         finish(cx.session.project(), cx.view, cx.queue);
     }
-    let Some(drawing) = cx.view.rulers.drawing.as_mut().filter(|d| d.view == kind && d.held) else { return };
+    let Some(drawing) = cx.view.rulers.drawing.as_mut().filter(|d| d.view == id && d.held) else { return };
     let mut path = input::pointer_path(ui);
     path.extend(ui.input(|i| i.pointer.latest_pos()));
     for pos in path {
@@ -142,8 +142,8 @@ pub(super) fn draw(
 }
 
 /// Sets a point, or closes an area where its first corner is.
-fn click(ruler: RulerKind, kind: ViewKind, geometry: &Geometry, pos: Pos2, cx: &mut Cx<'_>) {
-    if let Some(drawing) = cx.view.rulers.drawing.as_ref().filter(|d| d.view == kind && d.kind == ruler) {
+fn click(ruler: RulerKind, id: ViewId, geometry: &Geometry, pos: Pos2, cx: &mut Cx<'_>) {
+    if let Some(drawing) = cx.view.rulers.drawing.as_ref().filter(|d| d.view == id && d.kind == ruler) {
         let near = |p: Option<&DVec3>| p.is_some_and(|p| geometry.screen(*p).distance(pos) < NEAR);
         if ruler == RulerKind::Area && drawing.points_um.len() > 2 && near(drawing.points_um.first()) {
             return finish(cx.session.project(), cx.view, cx.queue);
@@ -153,7 +153,7 @@ fn click(ruler: RulerKind, kind: ViewKind, geometry: &Geometry, pos: Pos2, cx: &
             return;
         }
     }
-    let whole = cx.view.rulers.point(ruler, kind, geometry.world(pos), geometry.right_down);
+    let whole = cx.view.rulers.point(ruler, id, geometry.world(pos), geometry.right_down);
     if let Some(drawing) = whole {
         rulers::add(drawing, cx.session.project(), cx.view, cx.queue);
     }
@@ -197,16 +197,16 @@ pub(crate) fn keys(ctx: &egui::Context, project: &Project, view: &mut ViewState,
 }
 
 /// Draws those that lie in this slice, and the one that is being drawn.
-pub(super) fn paint(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx: &mut Cx<'_>, t: &Tokens) {
+pub(super) fn paint(painter: &Painter, geometry: &Geometry, id: ViewId, cx: &mut Cx<'_>, t: &Tokens) {
     let session = cx.session;
     let project = session.project();
     let layer = state::main_volume(project, cx.view);
     let (unit, value_unit) = (state::length_unit(layer), layer.map_or("", state::value_unit));
-    let is_picture = cx.view.picture.as_ref().is_some_and(|picture| picture.view == kind);
+    let is_picture = cx.view.picture.as_ref().is_some_and(|picture| picture.view == id);
     for one in project.annotations.iter().filter(|one| one.visible) {
         let one = as_dragged(one, cx.view).clone();
         let points = one.points();
-        if !lies_in(&points, kind, geometry, cx) {
+        if !lies_in(&points, id, geometry, cx) {
             continue;
         }
         let is_chosen = cx.view.rulers.chosen == Some(one.id) && !is_picture;
@@ -222,8 +222,8 @@ pub(super) fn paint(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx: 
         let text = rulers::value_text(one.kind, cx.view.rulers.measured(&one, layer), unit, value_unit);
         label(painter, &places, one.kind, &text, t);
     }
-    let hover = cx.view.hover.as_ref().filter(|hover| hover.view == kind).map(|hover| hover.world_um);
-    let Some(drawing) = cx.view.rulers.drawing.as_ref().filter(|drawing| drawing.view == kind) else {
+    let hover = cx.view.hover.as_ref().filter(|hover| hover.view == id).map(|hover| hover.world_um);
+    let Some(drawing) = cx.view.rulers.drawing.as_ref().filter(|drawing| drawing.view == id) else {
         return;
     };
     let mut points = drawing.points_um.clone();

@@ -4,7 +4,7 @@ use egui::{PointerButton, Pos2, Response};
 use glam::DVec3;
 
 use super::super::frame::Cx;
-use super::super::state::{ObjectAction, Outline, Pull, Request, ViewKind};
+use super::super::state::{ObjectAction, Outline, Pull, Request, ViewId};
 use super::super::tools::fill::FillAt;
 use super::super::tools::object::Act;
 use super::input;
@@ -18,28 +18,22 @@ const CLOSE_PT: f32 = 9.0;
 const DOUBLE_PT: f32 = 80.0;
 
 /// A drag draws a lasso, clicks set the corners of a polygon.
-pub(super) fn outline(
-    ui: &egui::Ui,
-    response: &Response,
-    kind: ViewKind,
-    geometry: &Geometry,
-    cx: &mut Cx<'_>,
-) {
+pub(super) fn outline(ui: &egui::Ui, response: &Response, id: ViewId, geometry: &Geometry, cx: &mut Cx<'_>) {
     for button in [PointerButton::Primary, PointerButton::Secondary] {
         let erase = button == PointerButton::Secondary;
         if response.drag_started_by(button) && cx.view.outline.is_none() {
             let first = ui.input(|i| i.pointer.press_origin()).map(|pos| geometry.world(pos));
             cx.view.outline =
-                Some(Outline { view: kind, corners_um: first.into_iter().collect(), lasso: true, erase });
+                Some(Outline { view: id, corners_um: first.into_iter().collect(), lasso: true, erase });
         }
         if let Some(pos) = response.interact_pointer_pos().filter(|_| response.clicked_by(button)) {
-            click(kind, geometry, pos, erase, cx);
+            click(id, geometry, pos, erase, cx);
         }
     }
     if response.double_clicked() && cx.view.outline.as_ref().is_some_and(|o| !o.lasso) {
         close(cx);
     }
-    let Some(outline) = cx.view.outline.as_mut().filter(|o| o.view == kind && o.lasso) else { return };
+    let Some(outline) = cx.view.outline.as_mut().filter(|o| o.view == id && o.lasso) else { return };
     for pos in input::pointer_path(ui) {
         let at = geometry.world(pos);
         let apart =
@@ -54,9 +48,9 @@ pub(super) fn outline(
 }
 
 /// Sets a corner, or closes the outline where the first one is.
-fn click(kind: ViewKind, geometry: &Geometry, pos: Pos2, erase: bool, cx: &mut Cx<'_>) {
+fn click(id: ViewId, geometry: &Geometry, pos: Pos2, erase: bool, cx: &mut Cx<'_>) {
     let at = geometry.world(pos);
-    match cx.view.outline.as_mut().filter(|outline| outline.view == kind) {
+    match cx.view.outline.as_mut().filter(|outline| outline.view == id) {
         Some(outline) => {
             let first = outline.corners_um.first().map(|first| geometry.screen(*first));
             if outline.corners_um.len() > 2 && first.is_some_and(|first| first.distance(pos) < CLOSE_PT) {
@@ -66,7 +60,7 @@ fn click(kind: ViewKind, geometry: &Geometry, pos: Pos2, erase: bool, cx: &mut C
                 outline.corners_um.push(at);
             }
         }
-        None => cx.view.outline = Some(Outline { view: kind, corners_um: vec![at], lasso: false, erase }),
+        None => cx.view.outline = Some(Outline { view: id, corners_um: vec![at], lasso: false, erase }),
     }
 }
 
@@ -77,18 +71,18 @@ fn close(cx: &mut Cx<'_>) {
 }
 
 /// A click fills what hangs together under one label.
-pub(super) fn fill(response: &Response, kind: ViewKind, geometry: &Geometry, cx: &mut Cx<'_>) {
+pub(super) fn fill(response: &Response, id: ViewId, geometry: &Geometry, cx: &mut Cx<'_>) {
     let erase = response.clicked_by(PointerButton::Secondary);
     if let Some(pos) = response.interact_pointer_pos().filter(|_| response.clicked() || erase) {
         let at_um = geometry.world(pos);
-        cx.queue.push(Request::Fill(FillAt { view: kind, at_um, erase, tolerance: None, pulling: false }));
+        cx.queue.push(Request::Fill(FillAt { view: id, at_um, erase, tolerance: None, pulling: false }));
     }
 }
 
 /// A press fills what is alike; a drag to the right widens what is alike, to the left narrows it.
-pub(super) fn wand(ui: &egui::Ui, response: &Response, kind: ViewKind, geometry: &Geometry, cx: &mut Cx<'_>) {
-    let began = begin(ui, response, kind, geometry, cx);
-    let Some(pull) = cx.view.pull.filter(|pull| pull.view == kind) else { return };
+pub(super) fn wand(ui: &egui::Ui, response: &Response, id: ViewId, geometry: &Geometry, cx: &mut Cx<'_>) {
+    let began = begin(ui, response, id, geometry, cx);
+    let Some(pull) = cx.view.pull.filter(|pull| pull.view == id) else { return };
     let at = |tolerance, pulling| {
         let Pull { view, from_um: at_um, erase, .. } = pull;
         Request::Fill(FillAt { view, at_um, erase, tolerance: Some(tolerance), pulling })
@@ -107,13 +101,7 @@ pub(super) fn wand(ui: &egui::Ui, response: &Response, kind: ViewKind, geometry:
 }
 
 /// A click gives an object another class or takes it away; a drag moves or cuts it.
-pub(super) fn object(
-    ui: &egui::Ui,
-    response: &Response,
-    kind: ViewKind,
-    geometry: &Geometry,
-    cx: &mut Cx<'_>,
-) {
+pub(super) fn object(ui: &egui::Ui, response: &Response, id: ViewId, geometry: &Geometry, cx: &mut Cx<'_>) {
     let act = |act| Request::Object(act);
     if let Some(pos) =
         response.interact_pointer_pos().filter(|_| response.clicked_by(PointerButton::Secondary))
@@ -128,9 +116,9 @@ pub(super) fn object(
         return;
     }
     if ui.input(|i| i.pointer.button_pressed(PointerButton::Primary)) {
-        begin(ui, response, kind, geometry, cx);
+        begin(ui, response, id, geometry, cx);
     }
-    let Some(mut pull) = cx.view.pull.filter(|pull| pull.view == kind) else { return };
+    let Some(mut pull) = cx.view.pull.filter(|pull| pull.view == id) else { return };
     let before = pull.to_um;
     if let Some(pos) = ui.input(|i| i.pointer.latest_pos()) {
         pull.to_um = geometry.world(pos);
@@ -154,7 +142,7 @@ fn is_line(from: DVec3, to: DVec3, geometry: &Geometry) -> bool {
 }
 
 /// Notes where a button went down in this view.
-fn begin(ui: &egui::Ui, response: &Response, kind: ViewKind, geometry: &Geometry, cx: &mut Cx<'_>) -> bool {
+fn begin(ui: &egui::Ui, response: &Response, id: ViewId, geometry: &Geometry, cx: &mut Cx<'_>) -> bool {
     let pressed = |button| ui.input(|i| i.pointer.button_pressed(button));
     let erase = pressed(PointerButton::Secondary);
     let down = erase || pressed(PointerButton::Primary);
@@ -164,6 +152,6 @@ fn begin(ui: &egui::Ui, response: &Response, kind: ViewKind, geometry: &Geometry
     let Some(pos) = ui.input(|i| i.pointer.press_origin()) else { return false };
     let at_um = geometry.world(pos);
     let tolerance = cx.view.brush.tolerance.max(1e-6);
-    cx.view.pull = Some(Pull { view: kind, from_um: at_um, to_um: at_um, from_pt: pos, erase, tolerance });
+    cx.view.pull = Some(Pull { view: id, from_um: at_um, to_um: at_um, from_pt: pos, erase, tolerance });
     true
 }

@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 
 use egui::{Align2, Painter, PointerButton, Rect, Response, Stroke, vec2};
+use serde::{Deserialize, Serialize};
 
 use super::super::commands::{CommandId, find};
 use super::super::frame::Cx;
-use super::super::state::{self, ViewKind, ViewState};
+use super::super::state::{self, ViewId, ViewState};
 use super::super::theme::Tokens;
 use super::super::widgets::{self, Number};
 use super::scale_bar::halo_text;
@@ -22,7 +23,8 @@ const STEPS_NM: [f64; 12] =
 const NEAR: f32 = 7.0;
 
 /// How two layers share a view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum CompareMode {
     /// One left, one right of a divider.
     Curtain,
@@ -30,6 +32,8 @@ pub(crate) enum CompareMode {
     Checker,
     /// In turn by time.
     Flicker,
+    /// Only the second one: for a view beside another that shows the first.
+    Other,
 }
 
 impl CompareMode {
@@ -39,6 +43,7 @@ impl CompareMode {
             Self::Curtain => "Curtain",
             Self::Checker => "Checkerboard",
             Self::Flicker => "Flicker",
+            Self::Other => "Other layer",
         }
     }
 }
@@ -47,17 +52,17 @@ impl CompareMode {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SliceLook {
     /// Views that gather a slab, and how.
-    pub(crate) slabs: BTreeMap<ViewKind, SlabMode>,
+    pub(crate) slabs: BTreeMap<ViewId, SlabMode>,
     /// Thickness of slabs, nm; thousandths of a voxel where the size of a voxel is unknown.
     pub(crate) thickness_nm: f64,
     /// Views that compare two layers, and how.
-    pub(crate) compared: BTreeMap<ViewKind, CompareMode>,
+    pub(crate) compared: BTreeMap<ViewId, CompareMode>,
     /// The layer that the main volume is compared with.
     pub(crate) second: Option<LayerId>,
     /// Where the divider is, as a part of the view's width.
     pub(crate) divider: f32,
     /// The view whose divider is being dragged.
-    pub(crate) dragging: Option<ViewKind>,
+    pub(crate) dragging: Option<ViewId>,
     /// Edge of the squares, points.
     pub(crate) square_pt: f64,
     /// Changes a second.
@@ -65,7 +70,7 @@ pub(crate) struct SliceLook {
     /// Flicker shows the second layer in this frame.
     pub(crate) shows_second: bool,
     /// How many voxels along an edge became one where a view is drawn, 1 where it shows all there is.
-    pub(crate) binning: BTreeMap<ViewKind, usize>,
+    pub(crate) binning: BTreeMap<ViewId, usize>,
 }
 
 impl Default for SliceLook {
@@ -95,19 +100,19 @@ fn slab_word(mode: SlabMode) -> &'static str {
 
 impl SliceLook {
     /// The slab of a view as the renderer takes it, in µm.
-    pub(crate) fn slab(&self, kind: ViewKind) -> Option<(SlabMode, f64)> {
-        self.slabs.get(&kind).map(|mode| (*mode, self.thickness_nm * 1e-3))
+    pub(crate) fn slab(&self, id: ViewId) -> Option<(SlabMode, f64)> {
+        self.slabs.get(&id).map(|mode| (*mode, self.thickness_nm * 1e-3))
     }
 
     /// Plane, mean, maximum, minimum, and the plane again.
-    pub(crate) fn next_slab(&mut self, kind: ViewKind) {
-        let next = match self.slabs.get(&kind) {
+    pub(crate) fn next_slab(&mut self, id: ViewId) {
+        let next = match self.slabs.get(&id) {
             None => Some(SlabMode::Mean),
             Some(SlabMode::Mean) => Some(SlabMode::Max),
             Some(SlabMode::Max) => Some(SlabMode::Min),
             Some(SlabMode::Min) => None,
         };
-        set(&mut self.slabs, kind, next);
+        set(&mut self.slabs, id, next);
     }
 
     /// The next round thickness up or down.
@@ -122,8 +127,8 @@ impl SliceLook {
     }
 
     /// "mean of 200 nm"; empty for a plane.
-    pub(crate) fn slab_text(&self, kind: ViewKind, unit: &str) -> String {
-        let Some(mode) = self.slabs.get(&kind) else { return String::new() };
+    pub(crate) fn slab_text(&self, id: ViewId, unit: &str) -> String {
+        let Some(mode) = self.slabs.get(&id) else { return String::new() };
         let word = slab_word(*mode);
         if unit == "px" {
             format!("{word} of {:.2} px", self.thickness_nm * 1e-3)
@@ -133,20 +138,28 @@ impl SliceLook {
     }
 
     /// What is said where a view is coarser than its data: a volume beyond the memory of the device.
-    fn level_text(&self, kind: ViewKind) -> Option<String> {
-        let binning = self.binning.get(&kind).copied().filter(|binning| *binning > 1)?;
+    fn level_text(&self, id: ViewId) -> Option<String> {
+        let binning = self.binning.get(&id).copied().filter(|binning| *binning > 1)?;
         Some(format!("drawn at 1/{binning} of the resolution"))
     }
 
-    /// Off, curtain, checkerboard, flicker, and off again.
-    pub(crate) fn next_comparison(&mut self, kind: ViewKind) {
-        let next = match self.compared.get(&kind) {
+    /// Forgets views that are closed.
+    pub(super) fn retain(&mut self, kept: &[ViewId]) {
+        self.slabs.retain(|id, _| kept.contains(id));
+        self.compared.retain(|id, _| kept.contains(id));
+        self.binning.retain(|id, _| kept.contains(id));
+    }
+
+    /// Off, curtain, checkerboard, flicker, the other layer alone, and off again.
+    pub(crate) fn next_comparison(&mut self, id: ViewId) {
+        let next = match self.compared.get(&id) {
             None => Some(CompareMode::Curtain),
             Some(CompareMode::Curtain) => Some(CompareMode::Checker),
             Some(CompareMode::Checker) => Some(CompareMode::Flicker),
-            Some(CompareMode::Flicker) => None,
+            Some(CompareMode::Flicker) => Some(CompareMode::Other),
+            Some(CompareMode::Other) => None,
         };
-        set(&mut self.compared, kind, next);
+        set(&mut self.compared, id, next);
     }
 
     /// Whether flicker shows the second layer at a time, in seconds, and when that changes.
@@ -157,10 +170,10 @@ impl SliceLook {
     }
 }
 
-fn set<T>(map: &mut BTreeMap<ViewKind, T>, kind: ViewKind, value: Option<T>) {
+pub(super) fn set<T>(map: &mut BTreeMap<ViewId, T>, id: ViewId, value: Option<T>) {
     match value {
-        Some(value) => map.insert(kind, value),
-        None => map.remove(&kind),
+        Some(value) => map.insert(id, value),
+        None => map.remove(&id),
     };
 }
 
@@ -179,12 +192,8 @@ pub(crate) fn second<'a>(project: &'a Project, view: &ViewState) -> Option<&'a L
 }
 
 /// The comparison of a view, where there is a second layer for it.
-pub(crate) fn comparison(
-    kind: ViewKind,
-    project: &Project,
-    view: &ViewState,
-) -> Option<(CompareMode, LayerId)> {
-    let mode = *view.slices.compared.get(&kind)?;
+pub(crate) fn comparison(id: ViewId, project: &Project, view: &ViewState) -> Option<(CompareMode, LayerId)> {
+    let mode = *view.slices.compared.get(&id)?;
     Some((mode, second(project, view)?.id))
 }
 
@@ -197,13 +206,13 @@ pub(crate) fn mask(mode: CompareMode, look: &SliceLook, width: u32, scale: f64) 
         CompareMode::Checker => {
             Some(PixelMask::EvenSquares((look.square_pt * scale).round().max(1.0) as f32))
         }
-        CompareMode::Flicker => None,
+        CompareMode::Flicker | CompareMode::Other => None,
     }
 }
 
 /// Which layer flicker shows in this frame; asks for the frame in which that changes.
-pub(super) fn tick(ui: &egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
-    let compared = comparison(kind, cx.session.project(), cx.view);
+pub(super) fn tick(ui: &egui::Ui, id: ViewId, cx: &mut Cx<'_>) {
+    let compared = comparison(id, cx.session.project(), cx.view);
     if compared.is_some_and(|(mode, _)| mode == CompareMode::Flicker) {
         let (shows_second, left) = cx.view.slices.flicker(ui.input(|i| i.time));
         cx.view.slices.shows_second = shows_second;
@@ -212,11 +221,11 @@ pub(super) fn tick(ui: &egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
 }
 
 /// Drags the divider; true while it is, so that nothing else takes the drag.
-pub(super) fn drag(ui: &egui::Ui, response: &Response, kind: ViewKind, rect: Rect, cx: &mut Cx<'_>) -> bool {
-    let compared = comparison(kind, cx.session.project(), cx.view);
+pub(super) fn drag(ui: &egui::Ui, response: &Response, id: ViewId, rect: Rect, cx: &mut Cx<'_>) -> bool {
+    let compared = comparison(id, cx.session.project(), cx.view);
     let look = &mut cx.view.slices;
     if compared.is_none_or(|(mode, _)| mode != CompareMode::Curtain) {
-        look.dragging = look.dragging.filter(|dragged| *dragged != kind);
+        look.dragging = look.dragging.filter(|dragged| *dragged != id);
         return false;
     }
     let x = rect.left() + rect.width() * look.divider;
@@ -226,10 +235,10 @@ pub(super) fn drag(ui: &egui::Ui, response: &Response, kind: ViewKind, rect: Rec
     if let Some(pos) = pointer.filter(|pos| response.contains_pointer() && is_near(*pos)) {
         ui.ctx().set_cursor_icon(egui::CursorIcon::ResizeHorizontal);
         if pressed && rect.contains(pos) {
-            look.dragging = Some(kind);
+            look.dragging = Some(id);
         }
     }
-    if look.dragging != Some(kind) {
+    if look.dragging != Some(id) {
         return false;
     }
     if let Some(pos) = pointer {
@@ -242,21 +251,21 @@ pub(super) fn drag(ui: &egui::Ui, response: &Response, kind: ViewKind, rect: Rec
 }
 
 /// Divider and names of a comparison, and the slab where a picture has no title.
-pub(super) fn paint(painter: &Painter, kind: ViewKind, rect: Rect, cx: &Cx<'_>, t: &Tokens) {
+pub(super) fn paint(painter: &Painter, id: ViewId, rect: Rect, cx: &Cx<'_>, t: &Tokens) {
     let project = cx.session.project();
     let look = &cx.view.slices;
-    let is_picture = cx.view.picture.as_ref().is_some_and(|picture| picture.view == kind);
+    let is_picture = cx.view.picture.as_ref().is_some_and(|picture| picture.view == id);
     let mut top = rect.top() + 10.0;
-    let slab = look.slab_text(kind, state::length_unit(state::main_volume(project, cx.view)));
+    let slab = look.slab_text(id, state::length_unit(state::main_volume(project, cx.view)));
     if is_picture && !slab.is_empty() {
         halo_text(painter, egui::pos2(rect.left() + 10.0, top), Align2::LEFT_TOP, &slab, t);
         top += 18.0;
     }
-    if let Some(text) = look.level_text(kind) {
+    if let Some(text) = look.level_text(id) {
         let place = rect.left_bottom() + vec2(10.0, -26.0);
         halo_text(painter, place, Align2::LEFT_BOTTOM, &text, t);
     }
-    let Some((mode, other)) = comparison(kind, project, cx.view) else { return };
+    let Some((mode, other)) = comparison(id, project, cx.view) else { return };
     let name = |id: LayerId| project.layer(id).map_or("", |layer| layer.name.as_str());
     let first = state::main_volume(project, cx.view).map_or("", |layer| layer.name.as_str());
     let at = |x: f32, align: Align2, text: &str| halo_text(painter, egui::pos2(x, top), align, text, t);
@@ -284,15 +293,18 @@ pub(super) fn paint(painter: &Painter, kind: ViewKind, rect: Rect, cx: &Cx<'_>, 
         CompareMode::Flicker => {
             at(rect.left() + 10.0, Align2::LEFT_TOP, if look.shows_second { name(other) } else { first });
         }
+        CompareMode::Other => {
+            at(rect.left() + 10.0, Align2::LEFT_TOP, name(other));
+        }
     }
 }
 
 /// What stands behind the place in the title: slab and comparison.
-pub(super) fn title(kind: ViewKind, cx: &Cx<'_>) -> String {
+pub(super) fn title(id: ViewId, cx: &Cx<'_>) -> String {
     let project = cx.session.project();
     let unit = state::length_unit(state::main_volume(project, cx.view));
-    let slab = cx.view.slices.slab_text(kind, unit);
-    let compared = comparison(kind, project, cx.view).map(|(mode, _)| mode.label().to_lowercase());
+    let slab = cx.view.slices.slab_text(id, unit);
+    let compared = comparison(id, project, cx.view).map(|(mode, _)| mode.label().to_lowercase());
     [Some(slab).filter(|text| !text.is_empty()), compared]
         .into_iter()
         .flatten()
@@ -300,14 +312,14 @@ pub(super) fn title(kind: ViewKind, cx: &Cx<'_>) -> String {
 }
 
 /// The part of a view's menu about slab and comparison.
-pub(super) fn menu(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
+pub(super) fn menu(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>) {
     let session = cx.session;
     let project = session.project();
     let unit = state::length_unit(state::main_volume(project, cx.view));
     ui.set_max_width(290.0);
     ui.separator();
     widgets::heading(ui, "Slab");
-    let mut mode = cx.view.slices.slabs.get(&kind).copied();
+    let mut mode = cx.view.slices.slabs.get(&id).copied();
     widgets::segmented(
         ui,
         &mut mode,
@@ -318,7 +330,7 @@ pub(super) fn menu(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
             (Some(SlabMode::Min), "Min", "The smallest value within the thickness"),
         ],
     );
-    set(&mut cx.view.slices.slabs, kind, mode);
+    set(&mut cx.view.slices.slabs, id, mode);
     let tooltip = find(CommandId::ThickerSlab).tooltip_with_key();
     widgets::row(ui, "Thickness", &tooltip, |ui, _| {
         let nm = &mut cx.view.slices.thickness_nm;
@@ -332,17 +344,17 @@ pub(super) fn menu(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
             Number::new(nm, 1.0..=1e6).unit("nm").step(0, 2.0).show(ui, "Slab thickness");
         }
     });
-    compare_menu(ui, kind, project, cx);
+    compare_menu(ui, id, project, cx);
 }
 
-fn compare_menu(ui: &mut egui::Ui, kind: ViewKind, project: &Project, cx: &mut Cx<'_>) {
+fn compare_menu(ui: &mut egui::Ui, id: ViewId, project: &Project, cx: &mut Cx<'_>) {
     ui.separator();
     widgets::heading(ui, "Compare two layers");
     let Some(chosen) = second(project, cx.view).map(|layer| (layer.id, layer.name.clone())) else {
         widgets::hint(ui, "Comparing needs a second volume.");
         return;
     };
-    let mut mode = cx.view.slices.compared.get(&kind).copied();
+    let mut mode = cx.view.slices.compared.get(&id).copied();
     widgets::segmented(
         ui,
         &mut mode,
@@ -351,11 +363,12 @@ fn compare_menu(ui: &mut egui::Ui, kind: ViewKind, project: &Project, cx: &mut C
             (Some(CompareMode::Curtain), "Curtain", "One left, one right of a divider that can be dragged"),
             (Some(CompareMode::Checker), "Checker", "In turn by squares"),
             (Some(CompareMode::Flicker), "Flicker", "In turn by time"),
+            (Some(CompareMode::Other), "Other", "Only the other layer: for two views beside each other"),
         ],
     );
-    set(&mut cx.view.slices.compared, kind, mode);
+    set(&mut cx.view.slices.compared, id, mode);
     widgets::row(ui, "With", "Each layer keeps its own window and colours", |ui, _| {
-        egui::ComboBox::from_id_salt(("compared-with", kind))
+        egui::ComboBox::from_id_salt(("compared-with", id))
             .selected_text(&chosen.1)
             .width(150.0)
             .truncate()
@@ -381,7 +394,7 @@ fn compare_menu(ui: &mut egui::Ui, kind: ViewKind, project: &Project, cx: &mut C
         Some(CompareMode::Flicker) => widgets::row(ui, "Rate", "Changes a second", |ui, _| {
             Number::new(&mut look.rate_hz, 0.2..=10.0).unit("Hz").step(1, 0.05).show(ui, "Flicker rate");
         }),
-        None => {}
+        Some(CompareMode::Other) | None => {}
     }
 }
 
@@ -392,29 +405,29 @@ mod tests {
     #[test]
     fn keys_go_through_slabs_and_thicknesses_and_stop_at_the_ends() {
         let mut look = SliceLook::default();
-        assert_eq!(look.slab_text(ViewKind::Xy, "µm"), "");
-        look.next_slab(ViewKind::Xy);
-        assert_eq!(look.slab_text(ViewKind::Xy, "µm"), "mean of 200 nm");
-        assert_eq!(look.slab(ViewKind::Xy), Some((SlabMode::Mean, 0.2)));
-        assert_eq!(look.slab(ViewKind::Xz), None);
+        assert_eq!(look.slab_text(ViewId(1), "µm"), "");
+        look.next_slab(ViewId(1));
+        assert_eq!(look.slab_text(ViewId(1), "µm"), "mean of 200 nm");
+        assert_eq!(look.slab(ViewId(1)), Some((SlabMode::Mean, 0.2)));
+        assert_eq!(look.slab(ViewId(3)), None);
         look.step_thickness(true);
-        look.next_slab(ViewKind::Xy);
-        assert_eq!(look.slab_text(ViewKind::Xy, "µm"), "maximum of 300 nm");
+        look.next_slab(ViewId(1));
+        assert_eq!(look.slab_text(ViewId(1), "µm"), "maximum of 300 nm");
         (0..30).for_each(|_| look.step_thickness(false));
         assert_eq!(look.thickness_nm, 20.0);
-        look.next_slab(ViewKind::Xy);
-        look.next_slab(ViewKind::Xy);
-        assert_eq!(look.slab(ViewKind::Xy), None);
+        look.next_slab(ViewId(1));
+        look.next_slab(ViewId(1));
+        assert_eq!(look.slab(ViewId(1)), None);
     }
 
     #[test]
     fn a_view_that_is_coarser_than_its_data_says_so() {
         let mut look = SliceLook::default();
-        assert_eq!(look.level_text(ViewKind::Xy), None);
-        look.binning.insert(ViewKind::Xy, 1);
-        assert_eq!(look.level_text(ViewKind::Xy), None);
-        look.binning.insert(ViewKind::Xy, 4);
-        assert_eq!(look.level_text(ViewKind::Xy).unwrap(), "drawn at 1/4 of the resolution");
+        assert_eq!(look.level_text(ViewId(1)), None);
+        look.binning.insert(ViewId(1), 1);
+        assert_eq!(look.level_text(ViewId(1)), None);
+        look.binning.insert(ViewId(1), 4);
+        assert_eq!(look.level_text(ViewId(1)).unwrap(), "drawn at 1/4 of the resolution");
     }
 
     #[test]

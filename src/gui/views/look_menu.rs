@@ -6,7 +6,7 @@ use super::super::commands::{CommandId, find};
 use super::super::frame::Cx;
 use super::super::icons;
 use super::super::look::CutSide;
-use super::super::state;
+use super::super::state::{self, ViewId};
 use super::super::widgets::{self, Button, Number};
 use crate::render::camera::Projection;
 use crate::render::scene::VolumeMode;
@@ -22,7 +22,7 @@ const DIRECTIONS: [(CommandId, &str); 6] = [
 ];
 
 /// The button and what it opens.
-pub(super) fn show(ui: &mut Ui, cx: &mut Cx<'_>) {
+pub(super) fn show(ui: &mut Ui, id: ViewId, cx: &mut Cx<'_>) {
     let tooltip = "Light, depth, cuts and direction of the 3D view";
     let button = widgets::icon_sized(ui, icons::SLIDERS_HORIZONTAL, "3D look", tooltip, false, 22.0);
     egui::Popup::menu(&button)
@@ -39,7 +39,7 @@ pub(super) fn show(ui: &mut Ui, cx: &mut Cx<'_>) {
                 widgets::divider(ui);
                 cuts(ui, cx);
                 widgets::divider(ui);
-                directions(ui, cx);
+                directions(ui, id, cx);
             });
         });
 }
@@ -123,7 +123,7 @@ fn cuts(ui: &mut Ui, cx: &mut Cx<'_>) {
     );
 }
 
-fn directions(ui: &mut Ui, cx: &mut Cx<'_>) {
+fn directions(ui: &mut Ui, view: ViewId, cx: &mut Cx<'_>) {
     widgets::heading(ui, "Look from");
     for side_by_side in DIRECTIONS.chunks(3) {
         ui.columns(3, |columns| {
@@ -131,14 +131,17 @@ fn directions(ui: &mut Ui, cx: &mut Cx<'_>) {
                 let entry = find(*id);
                 let button = Button::new(label).fill_width().height(24.0).name(entry.label).show(ui);
                 if button.on_hover_text(entry.tooltip).clicked() {
+                    cx.view.views.active = Some(view);
+                    cx.view.views.pointed = Some(view);
                     cx.queue.run(*id);
                 }
             }
         });
     }
-    let mut parallel = cx.view.camera.projection == Projection::Orthographic;
+    let mut parallel = cx.view.camera(view).projection == Projection::Orthographic;
     let tooltip = "Without perspective: lengths can be compared, and the scale bar holds everywhere";
     if widgets::switch(ui, &mut parallel, "Parallel rays", tooltip).clicked() {
-        cx.view.camera.projection = if parallel { Projection::Orthographic } else { Projection::Perspective };
+        let projection = if parallel { Projection::Orthographic } else { Projection::Perspective };
+        cx.view.set_camera(view, |camera| camera.projection = projection);
     }
 }

@@ -1,4 +1,4 @@
-//! The four linked views and what is drawn over them.
+//! The views and what is drawn over them.
 
 pub(crate) mod annotate;
 pub(crate) mod beads;
@@ -15,11 +15,12 @@ mod scale_bar;
 pub(crate) mod scan_view;
 pub(crate) mod slice_view;
 mod title;
+mod view_menu;
 pub(crate) mod volume_view;
 
 use super::draw::Drawer;
 use super::frame::Cx;
-use super::state::{self, ViewKind};
+use super::state::{self, ViewId};
 use crate::ops::Stage;
 
 /// Draws the views, or the one that has all the room.
@@ -41,23 +42,26 @@ pub(crate) fn show(
         drawer.sync(cx);
     }
     cx.view.hover = None;
-    match cx.view.maximised {
-        Some(kind) => view(ui, kind, cx, drawer),
-        None => dock.show(ui, cx, drawer),
-    }
+    cx.view.views.pointed = None;
+    dock.show(ui, cx, drawer);
 }
 
-/// One view with its title bar. `true` where a drag of the title wants to move it.
-pub(crate) fn view(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>, drawer: Option<&mut Drawer>) {
-    title::show(ui, kind, cx);
-    content(ui, kind, cx, drawer);
-}
-
-fn content(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>, drawer: Option<&mut Drawer>) {
-    match cx.view.plane(kind) {
-        Some(plane) => slice_view::show(ui, kind, plane, cx, drawer),
-        None => volume_view::show(ui, cx, drawer),
+/// One view with its title bar; true where a drag of the title wants to move it.
+pub(crate) fn view(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>, drawer: Option<&mut Drawer>) -> bool {
+    if ui.rect_contains_pointer(ui.max_rect()) {
+        cx.view.views.pointed = Some(id);
+        if ui.input(|i| i.pointer.any_pressed()) {
+            cx.view.views.active = Some(id);
+        }
     }
+    cx.view.enter(id);
+    let is_moved = title::show(ui, id, cx);
+    match cx.view.plane(id) {
+        Some(plane) => slice_view::show(ui, id, plane, cx, drawer),
+        None => volume_view::show(ui, id, cx, drawer),
+    }
+    cx.view.leave();
+    is_moved
 }
 
 /// Shows the whole of a volume that the views have not seen yet; another volume of the same place changes nothing.
@@ -73,7 +77,7 @@ fn fit_to_new_volume(cx: &mut Cx<'_>) {
     if first || !inside {
         cx.view.cursor_um = snap(layer, (bounds.0 + bounds.1) * 0.5);
         cx.view.fit_wanted = true;
-        cx.view.camera = volume_view::start_camera(bounds);
+        cx.view.views.fit_cameras(bounds);
     }
 }
 

@@ -8,7 +8,7 @@ use glam::DVec3;
 
 use super::super::commands::{CommandId, find};
 use super::super::frame::Cx;
-use super::super::state::{Tilt, Tool, ViewKind};
+use super::super::state::{Tilt, Tool, ViewId, ViewKind};
 use super::super::theme::Tokens;
 use super::super::{icons, widgets};
 use super::slice_view::Geometry;
@@ -21,17 +21,15 @@ const REACH: f32 = 0.36;
 /// How near a handle takes the pointer, points.
 const NEAR: f32 = 11.0;
 
-/// Whether it is seen anywhere.
-fn is_seen(cx: &Cx<'_>) -> bool {
-    match cx.view.maximised {
-        Some(kind) => kind == ViewKind::Oblique,
-        None => cx.view.show_oblique,
-    }
+/// Whether its line is seen in a view: in the linked slices, where a linked oblique one is beside them.
+fn is_crossed(id: ViewId, cx: &Cx<'_>) -> bool {
+    let (views, alone) = (&cx.view.views, cx.view.maximised.is_some());
+    views.kind(id) != ViewKind::Oblique && !alone && views.is_linked(id) && views.shows(ViewKind::Oblique)
 }
 
 /// The handles in another slice; `None` where the slices are parallel.
-fn handles(kind: ViewKind, geometry: &Geometry, cx: &Cx<'_>) -> Option<[Pos2; 2]> {
-    if kind == ViewKind::Oblique || !is_seen(cx) {
+fn handles(id: ViewId, geometry: &Geometry, cx: &Cx<'_>) -> Option<[Pos2; 2]> {
+    if !is_crossed(id, cx) {
         return None;
     }
     let along = geometry.trace(cx.view.tilt.normal())?;
@@ -44,11 +42,11 @@ fn handles(kind: ViewKind, geometry: &Geometry, cx: &Cx<'_>) -> Option<[Pos2; 2]
 pub(super) fn turn(
     ui: &egui::Ui,
     response: &Response,
-    kind: ViewKind,
+    id: ViewId,
     geometry: &Geometry,
     cx: &mut Cx<'_>,
 ) -> bool {
-    if kind == ViewKind::Oblique {
+    if cx.view.kind(id) == ViewKind::Oblique {
         let alt = ui.input(|i| i.modifiers.alt) && !ui.input(|i| i.key_down(Key::Space));
         let is_turned = alt && response.dragged_by(PointerButton::Primary) && cx.view.stroke.is_none();
         if is_turned {
@@ -61,11 +59,11 @@ pub(super) fn turn(
     }
     let pressed = ui.input(|i| i.pointer.button_pressed(PointerButton::Primary));
     if let Some(pos) = response.interact_pointer_pos().filter(|_| pressed && cx.view.tool == Tool::Navigate)
-        && handles(kind, geometry, cx).is_some_and(|handles| handles.iter().any(|at| at.distance(pos) < NEAR))
+        && handles(id, geometry, cx).is_some_and(|handles| handles.iter().any(|at| at.distance(pos) < NEAR))
     {
-        cx.view.turning = Some(kind);
+        cx.view.turning = Some(id);
     }
-    if cx.view.turning != Some(kind) {
+    if cx.view.turning != Some(id) {
         return false;
     }
     if !ui.input(|i| i.pointer.button_down(PointerButton::Primary)) {
@@ -87,17 +85,16 @@ pub(super) fn turn(
 /// Draws where the slices cut each other.
 pub(super) fn lines(
     painter: &Painter,
-    kind: ViewKind,
+    id: ViewId,
     geometry: &Geometry,
     strength: f32,
     cx: &Cx<'_>,
     t: &Tokens,
 ) {
     let at = geometry.screen(cx.view.cursor_um);
-    if kind == ViewKind::Oblique {
+    if cx.view.kind(id) == ViewKind::Oblique {
         for other in ViewKind::ALONG_AXES.into_iter().filter(|_| cx.view.show_crosshair) {
-            let normal = cx.view.normal(other);
-            if let Some(along) = geometry.trace(normal) {
+            if let Some(along) = geometry.trace(other.normal()) {
                 let axis = other.axes().map_or(0, |axes| axes[2]);
                 let color = t.axes.get(axis).copied().unwrap_or(t.on_canvas);
                 line(
@@ -111,7 +108,7 @@ pub(super) fn lines(
         }
         return;
     }
-    let Some(handles) = handles(kind, geometry, cx) else { return };
+    let Some(handles) = handles(id, geometry, cx) else { return };
     let Some(along) = geometry.trace(cx.view.tilt.normal()) else { return };
     line(painter, geometry.rect, at, along, Stroke::new(1.25, t.accent.gamma_multiply(strength)));
     if cx.view.tool == Tool::Navigate {
@@ -133,21 +130,9 @@ fn line(painter: &Painter, rect: Rect, at: Pos2, along: egui::Vec2, stroke: Stro
 /// "45° from XY": the angle to the nearest of the other slices.
 pub(super) fn lie(cx: &Cx<'_>) -> String {
     let normal = cx.view.tilt.normal();
-    let angle = |kind: ViewKind| normal.dot(cx.view.normal(kind)).abs().min(1.0).acos().to_degrees();
+    let angle = |kind: ViewKind| normal.dot(kind.normal()).abs().min(1.0).acos().to_degrees();
     let nearest = ViewKind::ALONG_AXES.into_iter().min_by(|a, b| angle(*a).total_cmp(&angle(*b)));
     nearest.map_or_else(String::new, |kind| format!("{:.0}° from {}", angle(kind), kind.label()))
-}
-
-/// Changes between the volume and the slice.
-pub(super) fn switch(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
-    let entry = find(CommandId::Oblique);
-    let is_seen = is_seen(cx);
-    let label = if is_seen { "3D" } else { "Oblique" };
-    let name = if is_seen { "Show 3D view" } else { "Show oblique slice" };
-    let button = widgets::Button::new(label).quiet().height(22.0).name(name).show(ui);
-    if button.on_hover_text(entry.tooltip_with_key()).clicked() {
-        cx.queue.run(CommandId::Oblique);
-    }
 }
 
 /// How it may lie at once.

@@ -3,13 +3,13 @@
 use egui::{Align2, Painter, Rect, Stroke, vec2};
 
 use super::super::frame::Cx;
-use super::super::state::{self, ObjectAction, Tool, ViewKind};
+use super::super::state::{self, ObjectAction, Tool, ViewId};
 use super::super::theme::{self, Tokens};
 use super::scale_bar::halo_text;
 use super::slice_view::Geometry;
 
 /// The outline of the brush where the pointer is, in every plane that it cuts.
-pub(crate) fn brush(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx: &Cx<'_>, t: &Tokens) {
+pub(crate) fn brush(painter: &Painter, geometry: &Geometry, id: ViewId, cx: &Cx<'_>, t: &Tokens) {
     if !cx.view.tool.has_brush() {
         return;
     }
@@ -30,8 +30,8 @@ pub(crate) fn brush(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx: 
     };
     let at = geometry.screen(hover.world_um);
     let points = |um: f64| (um / geometry.um_per_pt) as f32;
-    let away = (hover.world_um - cx.view.cursor_um).dot(cx.view.normal(kind));
-    if hover.view == kind {
+    let away = (hover.world_um - cx.view.cursor_um).dot(cx.view.normal(id));
+    if hover.view == id {
         painter.circle_stroke(at, points(radius) + 1.0, Stroke::new(1.0, t.canvas_halo));
         painter.circle_stroke(at, points(radius), Stroke::new(1.25, color));
     } else if cx.view.brush.ball {
@@ -64,7 +64,7 @@ fn disc_on_edge(
 }
 
 /// The box around the object that is being proofread, where this slice cuts it.
-pub(crate) fn reviewed(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx: &Cx<'_>, t: &Tokens) {
+pub(crate) fn reviewed(painter: &Painter, geometry: &Geometry, id: ViewId, cx: &Cx<'_>, t: &Tokens) {
     let session = cx.session;
     let chosen = cx.view.review.chosen.filter(|_| cx.view.review.open);
     let Some(review) = session.review() else { return };
@@ -81,7 +81,7 @@ pub(crate) fn reviewed(painter: &Painter, geometry: &Geometry, kind: ViewKind, c
         let pick = |axis: usize| if i >> axis & 1 == 0 { lo[axis] } else { hi[axis] };
         glam::DVec3::new(pick(0), pick(1), pick(2))
     });
-    let normal = cx.view.normal(kind);
+    let normal = cx.view.normal(id);
     let away = corners.map(|corner| (corner - cx.view.cursor_um).dot(normal));
     if away.iter().all(|d| *d < 0.0) || away.iter().all(|d| *d > 0.0) {
         return;
@@ -92,7 +92,7 @@ pub(crate) fn reviewed(painter: &Painter, geometry: &Geometry, kind: ViewKind, c
 }
 
 /// The outline or the line that is being drawn.
-pub(crate) fn gesture(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx: &Cx<'_>, t: &Tokens) {
+pub(crate) fn gesture(painter: &Painter, geometry: &Geometry, id: ViewId, cx: &Cx<'_>, t: &Tokens) {
     let class = cx.session.project().classes.get(cx.view.class);
     let color = |erase: bool| match class {
         Some(class) if !erase => theme::class_color(class.color),
@@ -102,11 +102,11 @@ pub(crate) fn gesture(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx
         painter.line(points.clone(), Stroke::new(3.0, t.canvas_halo));
         painter.line(points, Stroke::new(1.5, color));
     };
-    if let Some(outline) = cx.view.outline.as_ref().filter(|outline| outline.view == kind) {
+    if let Some(outline) = cx.view.outline.as_ref().filter(|outline| outline.view == id) {
         let color = color(outline.erase);
         let mut points: Vec<_> = outline.corners_um.iter().map(|at| geometry.screen(*at)).collect();
         let corners = points.clone();
-        if let Some(hover) = cx.view.hover.as_ref().filter(|hover| hover.view == kind && !outline.lasso) {
+        if let Some(hover) = cx.view.hover.as_ref().filter(|hover| hover.view == id && !outline.lasso) {
             points.push(geometry.screen(hover.world_um));
         }
         if let (Some(first), Some(last)) = (points.first().copied(), points.last().copied()) {
@@ -121,18 +121,18 @@ pub(crate) fn gesture(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx
         }
     }
     let cutting = cx.view.tool == Tool::Object && cx.view.brush.object == ObjectAction::Cut;
-    if let Some(pull) = cx.view.pull.filter(|pull| pull.view == kind && cutting) {
+    if let Some(pull) = cx.view.pull.filter(|pull| pull.view == id && cutting) {
         line(vec![geometry.screen(pull.from_um), geometry.screen(pull.to_um)], t.on_canvas);
     }
 }
 
 /// Landmarks near the slice, with their names; the half pair that is being set.
-pub(crate) fn landmarks(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx: &Cx<'_>, t: &Tokens) {
+pub(crate) fn landmarks(painter: &Painter, geometry: &Geometry, id: ViewId, cx: &Cx<'_>, t: &Tokens) {
     if cx.view.stage != crate::ops::Stage::Correlate {
         return;
     }
     let project = cx.session.project();
-    let normal = cx.view.normal(kind);
+    let normal = cx.view.normal(id);
     let distance = |p: glam::DVec3| (p - cx.view.cursor_um).dot(normal).abs();
     let near = geometry.um_per_pt * 40.0;
     let mark = |p: glam::DVec3, color: egui::Color32, name: &str| {

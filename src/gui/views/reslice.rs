@@ -4,7 +4,7 @@ use egui::{Painter, Stroke};
 use glam::DVec3;
 
 use super::super::frame::Cx;
-use super::super::state::{self, Tilt, ViewKind, ViewState};
+use super::super::state::{self, Tilt, ViewId, ViewKind, ViewState};
 use super::super::theme::Tokens;
 use super::scale_bar::halo_text;
 use super::slice_view::Geometry;
@@ -56,8 +56,7 @@ fn through(a: DVec3, b: DVec3, c: DVec3) -> Option<Tilt> {
 fn lay(view: &mut ViewState, tilt: Tilt, at_um: DVec3) {
     view.tilt = tilt;
     (view.cursor_um, view.center_um) = (at_um, at_um);
-    view.show_oblique = true;
-    view.maximised = view.maximised.map(|_| ViewKind::Oblique);
+    view.want(ViewKind::Oblique);
 }
 
 /// What the slice is aligned to: the object at the crosshair, else the chosen class where the labels have it.
@@ -100,8 +99,8 @@ fn class_axes(project: &Project, layer: &Layer, class: u16) -> Option<(String, P
 }
 
 /// The points that are set so far.
-pub(super) fn paint(painter: &Painter, geometry: &Geometry, kind: ViewKind, cx: &Cx<'_>, t: &Tokens) {
-    let normal = cx.view.normal(kind);
+pub(super) fn paint(painter: &Painter, geometry: &Geometry, id: ViewId, cx: &Cx<'_>, t: &Tokens) {
+    let normal = cx.view.normal(id);
     let near = geometry.um_per_pt * 40.0;
     for (i, p) in cx.view.plane_points.iter().enumerate() {
         let away = (*p - geometry.center_um).dot(normal).abs();

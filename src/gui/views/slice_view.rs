@@ -5,7 +5,7 @@ use glam::DVec3;
 
 use super::super::draw::Drawer;
 use super::super::frame::Cx;
-use super::super::state::{self, Hover, Request, Stroke, Tool, ViewKind};
+use super::super::state::{self, Hover, Request, Stroke, Tool, ViewId, ViewKind};
 use super::super::tools::{brush::Stamp, landmark};
 use super::{annotate, crosshair, gestures, input, look, oblique, overlay, reslice, scale_bar, snap};
 use crate::gui::theme;
@@ -61,7 +61,7 @@ impl Geometry {
 /// Draws it and takes its input.
 pub(crate) fn show(
     ui: &mut egui::Ui,
-    kind: ViewKind,
+    id: ViewId,
     plane: Plane,
     cx: &mut Cx<'_>,
     drawer: Option<&mut Drawer>,
@@ -70,64 +70,62 @@ pub(crate) fn show(
     let rect = ui.available_rect_before_wrap();
     let response = ui.allocate_rect(rect, Sense::click_and_drag());
     response.widget_info(|| {
-        egui::WidgetInfo::labeled(egui::Role::Image, true, format!("Slice {}", kind.label()))
+        egui::WidgetInfo::labeled(egui::Role::Image, true, format!("Slice {}", cx.view.label(id)))
     });
     if rect.width() < 8.0 || rect.height() < 8.0 {
         return;
     }
-    fit(rect, kind, cx);
-    let geometry = geometry(rect, kind, plane, cx);
-    handle(ui, &response, kind, &geometry, cx);
+    fit(rect, id, cx);
+    let geometry = geometry(rect, id, plane, cx);
+    handle(ui, &response, id, &geometry, cx);
     // What the input has changed is drawn in this frame, not in the next.
-    let geometry = self::geometry(rect, kind, plane, cx);
+    let geometry = self::geometry(rect, id, plane, cx);
     ui.painter().rect_filled(rect, 0, t.canvas);
-    look::tick(ui, kind, cx);
+    look::tick(ui, id, cx);
     if let Some(drawer) = drawer {
-        drawer.slice(ui, kind, plane, &geometry, cx);
+        drawer.slice(ui, id, plane, &geometry, cx);
     }
     let painter = ui.painter().with_clip_rect(rect);
     let unit = state::length_unit(state::main_volume(cx.session.project(), cx.view));
     scale_bar::paint(&painter, rect, geometry.um_per_pt, unit, t);
     overlay::level_badge(&painter, rect, cx, t);
-    look::paint(&painter, kind, rect, cx, t);
-    annotate::paint(&painter, &geometry, kind, cx, t);
-    if let Some(picture) = cx.view.picture.as_mut().filter(|picture| picture.view == kind) {
+    look::paint(&painter, id, rect, cx, t);
+    annotate::paint(&painter, &geometry, id, cx, t);
+    if let Some(picture) = cx.view.picture.as_mut().filter(|picture| picture.view == id) {
         picture.rect = Some(rect);
         return;
     }
     let painting = cx.view.tool.paints() && response.contains_pointer();
     let strength = if painting { 0.25 } else { 1.0 };
-    if let Some(axes) = kind.axes().filter(|_| cx.view.show_crosshair) {
+    if let Some(axes) = cx.view.kind(id).axes().filter(|_| cx.view.show_crosshair) {
         crosshair::paint(&painter, rect, geometry.screen(cx.view.cursor_um), axes, strength, t);
     }
-    oblique::lines(&painter, kind, &geometry, strength, cx, t);
-    reslice::paint(&painter, &geometry, kind, cx, t);
-    overlay::landmarks(&painter, &geometry, kind, cx, t);
-    overlay::brush(&painter, &geometry, kind, cx, t);
-    overlay::reviewed(&painter, &geometry, kind, cx, t);
-    overlay::gesture(&painter, &geometry, kind, cx, t);
+    oblique::lines(&painter, id, &geometry, strength, cx, t);
+    reslice::paint(&painter, &geometry, id, cx, t);
+    overlay::landmarks(&painter, &geometry, id, cx, t);
+    overlay::brush(&painter, &geometry, id, cx, t);
+    overlay::reviewed(&painter, &geometry, id, cx, t);
+    overlay::gesture(&painter, &geometry, id, cx, t);
 }
 
-fn geometry(rect: Rect, kind: ViewKind, plane: Plane, cx: &Cx<'_>) -> Geometry {
+fn geometry(rect: Rect, id: ViewId, plane: Plane, cx: &Cx<'_>) -> Geometry {
     // The middle of the view, brought into the slice that the crosshair lies in.
-    let normal = cx.view.normal(kind);
+    let normal = cx.view.normal(id);
     let center_um = cx.view.center_um + normal * (cx.view.cursor_um - cx.view.center_um).dot(normal);
     Geometry { rect, center_um, um_per_pt: cx.view.um_per_pt.max(1e-9), right_down: plane.right_down() }
 }
 
-/// Sets zoom and centre so that the whole volume is seen. XY, being first, decides; the others follow.
-fn fit(rect: Rect, kind: ViewKind, cx: &mut Cx<'_>) {
-    let shown_first = cx.view.maximised.is_none_or(|big| big == kind);
-    let decides = kind == ViewKind::Xy || cx.view.maximised == Some(kind);
+/// Sets zoom and centre so that the whole volume is seen. One of the linked views decides; the others follow.
+fn fit(rect: Rect, id: ViewId, cx: &mut Cx<'_>) {
     let wanted = cx.view.fit_wanted || cx.view.um_per_pt <= 0.0;
-    if !wanted || !shown_first || !decides {
+    if !wanted || !decides(id, cx) {
         return;
     }
     let Some((low, high)) = state::main_volume(cx.session.project(), cx.view).and_then(state::layer_bounds)
     else {
         return;
     };
-    let (right, down) = cx.view.plane(kind).unwrap_or_default().right_down();
+    let (right, down) = cx.view.plane(id).unwrap_or_default().right_down();
     let size = |along: DVec3| (high - low).dot(along.abs());
     let scale = (size(right) / f64::from(rect.width())).max(size(down) / f64::from(rect.height()));
     cx.view.um_per_pt = scale * 1.06;
@@ -135,46 +133,54 @@ fn fit(rect: Rect, kind: ViewKind, cx: &mut Cx<'_>) {
     cx.view.fit_wanted = false;
 }
 
-fn handle(ui: &egui::Ui, response: &Response, kind: ViewKind, geometry: &Geometry, cx: &mut Cx<'_>) {
+/// XY where it is seen, else the first of the linked slices; an unlinked one decides for itself.
+fn decides(id: ViewId, cx: &Cx<'_>) -> bool {
+    let views = &cx.view.views;
+    let others = |other: &&ViewId| views.is_linked(**other) && views.kind(**other) != ViewKind::Volume;
+    let first = views.shown.iter().filter(others).min_by_key(|other| views.kind(**other) != ViewKind::Xy);
+    cx.view.maximised == Some(id) || !views.is_linked(id) || first.is_none_or(|first| *first == id)
+}
+
+fn handle(ui: &egui::Ui, response: &Response, id: ViewId, geometry: &Geometry, cx: &mut Cx<'_>) {
     let pointer = ui.input(|i| i.pointer.latest_pos());
     let over = response.contains_pointer();
     if let Some(pos) = pointer.filter(|_| over) {
-        cx.view.hover = Some(Hover { view: kind, world_um: geometry.world(pos) });
-        wheel(ui, kind, geometry, pos, cx);
-        keys(ui, kind, cx);
+        cx.view.hover = Some(Hover { view: id, world_um: geometry.world(pos) });
+        wheel(ui, id, geometry, pos, cx);
+        keys(ui, id, cx);
     }
     let space = ui.input(|i| i.key_down(Key::Space)) && !ui.ctx().text_edit_focused();
     if response.dragged_by(PointerButton::Middle) || (space && response.dragged_by(PointerButton::Primary)) {
         cx.view.center_um -= geometry.drag(response.drag_delta());
         return;
     }
-    if look::drag(ui, response, kind, geometry.rect, cx) {
+    if look::drag(ui, response, id, geometry.rect, cx) {
         return;
     }
-    if annotate::drag(ui, response, kind, geometry, cx) {
+    if annotate::drag(ui, response, id, geometry, cx) {
         return;
     }
-    if oblique::turn(ui, response, kind, geometry, cx) {
+    if oblique::turn(ui, response, id, geometry, cx) {
         return;
     }
     let modifiers = ui.input(|i| i.modifiers);
     let no_button = ui.input(|i| !i.pointer.any_down());
     if let Some(pos) = pointer.filter(|_| over && modifiers.shift && no_button) {
-        move_cursor(kind, geometry.world(pos), cx);
+        move_cursor(id, geometry.world(pos), cx);
     }
     match cx.view.tool {
         _ if space => {}
-        Tool::Brush | Tool::Eraser | Tool::Regions => stroke(ui, response, kind, geometry, cx),
-        Tool::Polygon => gestures::outline(ui, response, kind, geometry, cx),
-        Tool::Fill => gestures::fill(response, kind, geometry, cx),
-        Tool::Wand => gestures::wand(ui, response, kind, geometry, cx),
-        Tool::Object => gestures::object(ui, response, kind, geometry, cx),
+        Tool::Brush | Tool::Eraser | Tool::Regions => stroke(ui, response, id, geometry, cx),
+        Tool::Polygon => gestures::outline(ui, response, id, geometry, cx),
+        Tool::Fill => gestures::fill(response, id, geometry, cx),
+        Tool::Wand => gestures::wand(ui, response, id, geometry, cx),
+        Tool::Object => gestures::object(ui, response, id, geometry, cx),
         Tool::PlanePoints => {
             if let Some(pos) = response.interact_pointer_pos().filter(|_| response.clicked()) {
                 cx.queue.push(Request::PlanePoint(geometry.world(pos)));
             }
         }
-        Tool::Measure(ruler) => annotate::draw(ui, response, ruler, kind, geometry, cx),
+        Tool::Measure(ruler) => annotate::draw(ui, response, ruler, id, geometry, cx),
         Tool::Landmark => {
             if let Some(pos) = response.interact_pointer_pos().filter(|_| response.clicked()) {
                 let world = geometry.world(pos);
@@ -188,7 +194,7 @@ fn handle(ui: &egui::Ui, response: &Response, kind: ViewKind, geometry: &Geometr
             if let Some(pos) = response.interact_pointer_pos()
                 && (response.clicked() || response.dragged_by(PointerButton::Primary))
             {
-                move_cursor(kind, geometry.world(pos), cx);
+                move_cursor(id, geometry.world(pos), cx);
             }
             if response.dragged_by(PointerButton::Secondary) {
                 window_level(response, cx);
@@ -211,26 +217,26 @@ fn cursor_icon(ui: &egui::Ui, response: &Response, space: bool, cx: &Cx<'_>) {
 }
 
 /// Moves the crosshair to the voxel at a world point; across the axes to the point itself, so that the slice stays.
-fn move_cursor(kind: ViewKind, world_um: DVec3, cx: &mut Cx<'_>) {
+fn move_cursor(id: ViewId, world_um: DVec3, cx: &mut Cx<'_>) {
     let Some(layer) = state::main_volume(cx.session.project(), cx.view) else { return };
-    cx.view.cursor_um = match (kind, state::layer_bounds(layer)) {
+    cx.view.cursor_um = match (cx.view.kind(id), state::layer_bounds(layer)) {
         (ViewKind::Oblique, Some((low, high))) => world_um.clamp(low, high),
         _ => snap(layer, world_um),
     };
 }
 
 /// Moves through the slices.
-fn step(kind: ViewKind, by: i32, cx: &mut Cx<'_>) {
+fn step(id: ViewId, by: i32, cx: &mut Cx<'_>) {
     let Some(layer) = state::main_volume(cx.session.project(), cx.view) else { return };
     let Some(volume) = layer.volume() else { return };
-    let normal = cx.view.normal(kind);
+    let normal = cx.view.normal(id);
     let [z, y, x] = volume.voxel_um_or_one();
     // Along an axis the edge of a voxel, across the axes what lies between.
     let voxel = DVec3::new(x, y, z).dot(normal.abs()) / normal.abs().element_sum();
-    move_cursor(kind, cx.view.cursor_um + normal * (voxel * f64::from(by)), cx);
+    move_cursor(id, cx.view.cursor_um + normal * (voxel * f64::from(by)), cx);
 }
 
-fn wheel(ui: &egui::Ui, kind: ViewKind, geometry: &Geometry, pos: Pos2, cx: &mut Cx<'_>) {
+fn wheel(ui: &egui::Ui, id: ViewId, geometry: &Geometry, pos: Pos2, cx: &mut Cx<'_>) {
     for (modifiers, lines) in input::wheel(ui) {
         if modifiers.command || modifiers.ctrl {
             zoom(geometry, pos, 1.15f64.powf(f64::from(lines)), cx);
@@ -239,7 +245,7 @@ fn wheel(ui: &egui::Ui, kind: ViewKind, geometry: &Geometry, pos: Pos2, cx: &mut
             brush.radius = (brush.radius + f64::from(lines.signum())).clamp(0.0, 128.0);
         } else {
             let steps = if lines.abs() < 1.0 { lines.signum() as i32 } else { lines.round() as i32 };
-            step(kind, if modifiers.alt { steps * 10 } else { steps }, cx);
+            step(id, if modifiers.alt { steps * 10 } else { steps }, cx);
         }
     }
     let pinch = input::pinch(ui);
@@ -257,7 +263,7 @@ fn zoom(geometry: &Geometry, pos: Pos2, factor: f64, cx: &mut Cx<'_>) {
     cx.view.um_per_pt = new;
 }
 
-fn keys(ui: &egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
+fn keys(ui: &egui::Ui, id: ViewId, cx: &mut Cx<'_>) {
     if ui.ctx().text_edit_focused() {
         return;
     }
@@ -267,7 +273,7 @@ fn keys(ui: &egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
             - i32::from(i.key_pressed(Key::ArrowDown))
     });
     if steps != 0 {
-        step(kind, steps, cx);
+        step(id, steps, cx);
     }
 }
 
@@ -287,7 +293,7 @@ fn window_level(response: &Response, cx: &mut Cx<'_>) {
 }
 
 /// Paints while a button is held: the left one paints, the right one erases.
-fn stroke(ui: &egui::Ui, response: &Response, kind: ViewKind, geometry: &Geometry, cx: &mut Cx<'_>) {
+fn stroke(ui: &egui::Ui, response: &Response, id: ViewId, geometry: &Geometry, cx: &mut Cx<'_>) {
     let (primary, secondary, pressed_left, pressed_right) = ui.input(|i| {
         let p = &i.pointer;
         (
@@ -308,16 +314,16 @@ fn stroke(ui: &egui::Ui, response: &Response, kind: ViewKind, geometry: &Geometr
         let erase = pressed_right || cx.view.tool == Tool::Eraser;
         let Some(pos) = response.interact_pointer_pos().or_else(|| path.last().copied()) else { return };
         let at_um = geometry.world(pos);
-        cx.view.stroke = Some(Stroke { view: kind, at_um, erase });
-        cx.queue.push(Request::Paint(Stamp { view: kind, from_um: at_um, to_um: at_um, erase }));
+        cx.view.stroke = Some(Stroke { view: id, at_um, erase });
+        cx.queue.push(Request::Paint(Stamp { view: id, from_um: at_um, to_um: at_um, erase }));
         path = vec![pos];
     }
-    let Some(mut running) = cx.view.stroke.filter(|stroke| stroke.view == kind) else { return };
+    let Some(mut running) = cx.view.stroke.filter(|stroke| stroke.view == id) else { return };
     for pos in path {
         let to_um = geometry.world(pos);
         if (to_um - running.at_um).length() > geometry.um_per_pt * 0.5 {
             cx.queue.push(Request::Paint(Stamp {
-                view: kind,
+                view: id,
                 from_um: running.at_um,
                 to_um,
                 erase: running.erase,

@@ -2,86 +2,124 @@
 
 use egui::{Align2, Sense, vec2};
 
+use super::super::commands::{CommandId, find};
 use super::super::frame::Cx;
-use super::super::state::{self, ViewKind};
+use super::super::state::{self, ViewId, ViewKind};
 use super::super::{icons, theme, widgets};
 use crate::project::{Display, Edit};
 use crate::render::scene::VolumeMode;
 use crate::render::transfer::TransferPreset;
 
-/// Draws it.
-pub(crate) fn show(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
+/// Below this width of the bar what the 3D view shows is no longer written out, points.
+const SHORT: f32 = 250.0;
+
+/// Draws it; true where it is dragged, which moves the view elsewhere.
+pub(crate) fn show(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>) -> bool {
     let t = theme::of(ui);
     let (bar, response) =
-        ui.allocate_exact_size(vec2(ui.available_width(), theme::VIEW_TITLE), Sense::click());
+        ui.allocate_exact_size(vec2(ui.available_width(), theme::VIEW_TITLE), Sense::click_and_drag());
     ui.painter().rect_filled(bar, 0, t.panel);
-    let y = bar.center().y;
-    let mut x = bar.left() + 10.0;
-    if kind != ViewKind::Volume {
-        let color = kind.axes().and_then(|axes| t.axes.get(axes[2])).copied().unwrap_or(t.accent);
-        let mark = egui::Rect::from_center_size(egui::pos2(x + 3.0, y), vec2(6.0, 6.0));
-        ui.painter().rect_filled(mark, 1, color);
-        x += 14.0;
-    }
-    let label = ui.painter().text(
-        egui::pos2(x, y),
-        Align2::LEFT_CENTER,
-        kind.label(),
-        theme::semibold(12.0),
-        t.text_strong,
-    );
-    let text = match kind {
-        ViewKind::Volume => String::new(),
-        ViewKind::Oblique => super::oblique::lie(cx) + &super::look::title(kind, cx),
-        ViewKind::Xy | ViewKind::Yz | ViewKind::Xz => place(kind, cx) + &super::look::title(kind, cx),
-    };
-    ui.painter().with_clip_rect(bar).text(
-        egui::pos2(label.right() + 10.0, y),
-        Align2::LEFT_CENTER,
-        &text,
-        egui::FontId::proportional(12.0),
-        t.text_weak,
-    );
-    response
-        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, format!("View {}", kind.label())));
-    if !text.is_empty() {
-        let says = ui.interact(bar, response.id.with("place"), Sense::hover());
-        says.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, text.clone()));
-    }
+    let (kind, label) = (cx.view.kind(id), cx.view.label(id));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, format!("View {label}")));
     if response.double_clicked() {
-        toggle(kind, cx);
+        toggle(id, cx);
     }
     let right = egui::UiBuilder::new()
         .max_rect(bar.shrink2(vec2(4.0, 2.0)))
         .layout(egui::Layout::right_to_left(egui::Align::Center));
-    ui.scope_builder(right, |ui| {
+    let free = ui.scope_builder(right, |ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
-        let big = cx.view.maximised == Some(kind);
+        let big = cx.view.maximised == Some(id);
         let icon = if big { icons::CORNERS_IN } else { icons::CORNERS_OUT };
-        let name = format!("Maximise {}", kind.label());
-        if widgets::icon_sized(ui, icon, &name, "All the room for this view, or back  (Q)", false, 22.0)
-            .clicked()
-        {
-            toggle(kind, cx);
+        let name = format!("Maximise {label}");
+        let tooltip = find(CommandId::MaximiseView).tooltip_with_key();
+        if widgets::icon_sized(ui, icon, &name, &tooltip, false, 22.0).clicked() {
+            toggle(id, cx);
         }
+        super::view_menu::show(ui, id, cx);
         match kind {
             ViewKind::Volume => {
-                super::look_menu::show(ui, cx);
-                super::oblique::switch(ui, cx);
-                volume_controls(ui, cx);
+                super::look_menu::show(ui, id, cx);
+                volume_controls(ui, bar.width() < SHORT, cx);
             }
             ViewKind::Oblique => {
-                super::oblique::switch(ui, cx);
                 super::oblique::menu(ui, cx);
-                layer_menu(ui, kind, cx);
+                layer_menu(ui, id, cx);
             }
-            ViewKind::Xy | ViewKind::Yz | ViewKind::Xz => layer_menu(ui, kind, cx),
+            ViewKind::Xy | ViewKind::Yz | ViewKind::Xz => layer_menu(ui, id, cx),
         }
+        ui.cursor().right()
     });
+    let left = egui::Rect::from_min_max(bar.min, egui::pos2(free.inner.max(bar.left()), bar.bottom()));
+    left_end(ui, left, &response, id, cx);
+    let is_moved = response.drag_started() && cx.view.maximised.is_none();
+    is_moved && cx.view.views.shown.len() > 1
 }
 
-fn toggle(kind: ViewKind, cx: &mut Cx<'_>) {
-    cx.view.maximised = if cx.view.maximised == Some(kind) { None } else { Some(kind) };
+/// Colour and name of what is shown, with the menu to change it; where that is.
+fn left_end(ui: &mut egui::Ui, room: egui::Rect, response: &egui::Response, id: ViewId, cx: &mut Cx<'_>) {
+    let t = theme::of(ui);
+    let (kind, label) = (cx.view.kind(id), cx.view.label(id));
+    let y = room.center().y;
+    let mut x = room.left() + 10.0;
+    let painter = ui.painter().with_clip_rect(room);
+    if kind != ViewKind::Volume {
+        let color = kind.axes().and_then(|axes| t.axes.get(axes[2])).copied().unwrap_or(t.accent);
+        let mark = egui::Rect::from_center_size(egui::pos2(x + 3.0, y), vec2(6.0, 6.0));
+        painter.rect_filled(mark, 1, color);
+        x += 14.0;
+    }
+    let galley = painter.layout_no_wrap(label.clone(), theme::semibold(12.0), t.text_strong);
+    let button = egui::Rect::from_min_max(
+        egui::pos2(x - 4.0, room.top() + 2.0),
+        egui::pos2(x + galley.size().x + 18.0, room.bottom() - 2.0),
+    );
+    let choose = ui.interact(button.intersect(room), response.id.with("kind"), Sense::click());
+    let name = format!("What {label} shows");
+    choose.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
+    if choose.hovered() || egui::Popup::is_id_open(ui.ctx(), egui::Popup::default_response_id(&choose)) {
+        painter.rect_filled(button, theme::RADIUS, t.hover);
+    }
+    if choose.has_focus() {
+        painter.rect_stroke(
+            button,
+            theme::RADIUS,
+            egui::Stroke::new(1.0, t.accent),
+            egui::StrokeKind::Inside,
+        );
+    }
+    painter.galley(egui::pos2(x, y - galley.size().y / 2.0), galley, t.text_strong);
+    painter.text(
+        egui::pos2(button.right() - 8.0, y),
+        Align2::CENTER_CENTER,
+        icons::CARET_DOWN,
+        theme::icon(9.0),
+        t.text_weak,
+    );
+    super::view_menu::kinds(&choose, id, cx);
+    let mut after = button.right() + 6.0;
+    if !cx.view.views.is_linked(id) {
+        let at = egui::pos2(after + 6.0, y);
+        painter.text(at, Align2::CENTER_CENTER, icons::LINK_BREAK, theme::icon(13.0), t.warning);
+        after += 18.0;
+    }
+    let text = match kind {
+        ViewKind::Volume => String::new(),
+        ViewKind::Oblique => super::oblique::lie(cx) + &super::look::title(id, cx),
+        ViewKind::Xy | ViewKind::Yz | ViewKind::Xz => place(kind, cx) + &super::look::title(id, cx),
+    };
+    if text.is_empty() {
+        return;
+    }
+    let font = egui::FontId::proportional(12.0);
+    painter.text(egui::pos2(after, y), Align2::LEFT_CENTER, &text, font, t.text_weak);
+    let rest = egui::Rect::from_min_max(egui::pos2(after.min(room.right()), room.top()), room.max);
+    let says = ui.interact(rest, response.id.with("place"), Sense::hover());
+    says.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, text.clone()));
+}
+
+fn toggle(id: ViewId, cx: &mut Cx<'_>) {
+    cx.view.maximised = if cx.view.maximised == Some(id) { None } else { Some(id) };
 }
 
 /// "z 128/256 · 5.12 µm".
@@ -103,8 +141,8 @@ fn place(kind: ViewKind, cx: &Cx<'_>) -> String {
 }
 
 /// Which layers are seen: a short way to the eyes of the layer list.
-fn layer_menu(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
-    let name = format!("Layers of {}", kind.label());
+fn layer_menu(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>) {
+    let name = format!("Layers of {}", cx.view.label(id));
     let button =
         widgets::icon_sized(ui, icons::STACK, &name, "Which layers are seen, slab, comparison", false, 22.0);
     egui::Popup::menu(&button)
@@ -125,7 +163,7 @@ fn layer_menu(ui: &mut egui::Ui, kind: ViewKind, cx: &mut Cx<'_>) {
             ui.separator();
             ui.checkbox(&mut cx.view.show_crosshair, "Crosshair");
             ui.checkbox(&mut cx.view.show_labels, "Labels");
-            super::look::menu(ui, kind, cx);
+            super::look::menu(ui, id, cx);
         });
 }
 
@@ -139,15 +177,17 @@ pub(crate) const MODES: [(VolumeMode, &str); 6] = [
     (VolumeMode::Labels, "Surfaces of labels"),
 ];
 
-fn volume_controls(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
+fn volume_controls(ui: &mut egui::Ui, short: bool, cx: &mut Cx<'_>) {
     let look = &cx.view.look;
     let text = match look.mode {
         VolumeMode::Composite => look.preset.name(),
         mode => MODES.iter().find(|(m, _)| *m == mode).map_or("", |(_, label)| label),
     }
     .to_owned();
+    let shown = if short { "" } else { &text };
     let button =
-        widgets::Button::new(&text).icon(icons::CARET_DOWN).quiet().height(22.0).name("3D mode").show(ui);
+        widgets::Button::new(shown).icon(icons::CARET_DOWN).quiet().height(22.0).name("3D mode").show(ui);
+    let button = if short { button.on_hover_text(&text) } else { button };
     egui::Popup::menu(&button).accessible_name("3D mode").show(|ui| {
         ui.set_min_width(190.0);
         ui.spacing_mut().item_spacing.y = 0.0;

@@ -5,21 +5,13 @@ use glam::{DVec2, DVec3};
 
 use super::super::draw::{self, Drawer};
 use super::super::frame::Cx;
-use super::super::state::{self, ViewKind};
+use super::super::state::{self, ViewId};
 use super::{input, scale_bar};
 use crate::base::Unit;
 use crate::gui::theme::{self, Tokens};
-use crate::render::camera::{BoxUm, OrbitCamera};
 use crate::render::cpu;
 use crate::render::figure::Scene;
 use crate::render::transfer::{TransferFunction, TransferPreset};
-
-/// The camera that a volume is first seen with: from a little above and aside.
-pub(crate) fn start_camera(bounds: BoxUm) -> OrbitCamera {
-    let mut camera = OrbitCamera::fitted(bounds);
-    camera.orbit_turntable(DVec2::new(-0.5, 0.35));
-    camera
-}
 
 /// A preset for the main volume: as it is in 1/µm, stretched to what occurs in any other unit.
 pub(crate) fn preset_for(preset: TransferPreset, cx: &mut Cx<'_>) -> TransferFunction {
@@ -33,41 +25,43 @@ pub(crate) fn preset_for(preset: TransferPreset, cx: &mut Cx<'_>) -> TransferFun
 }
 
 /// Draws it and takes its input.
-pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>, drawer: Option<&mut Drawer>) {
+pub(crate) fn show(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>, drawer: Option<&mut Drawer>) {
     let t = theme::of(ui);
     let rect = ui.available_rect_before_wrap();
     let response = ui.allocate_rect(rect, Sense::click_and_drag());
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Volume view"));
+    // "3D", "3D 2": the number goes with the name.
+    let name = cx.view.label(id).replacen("3D", "Volume view", 1);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &name));
     if rect.width() < 8.0 || rect.height() < 8.0 {
         return;
     }
-    handle(ui, &response, rect, cx);
-    pick(ui, &response, rect, cx);
+    handle(ui, &response, rect, id, cx);
+    pick(ui, &response, rect, id, cx);
     ui.painter().rect_filled(rect, 0, t.canvas);
     if let Some(drawer) = drawer {
-        drawer.volume(ui, rect, cx);
+        drawer.volume(ui, rect, id, cx);
     }
     let painter = ui.painter().with_clip_rect(rect);
     if cx.view.look.crosshair && cx.view.picture.is_none() {
-        crosshair(&painter, rect, cx, t);
+        crosshair(&painter, rect, id, cx, t);
     }
-    axes(&painter, rect, cx, t);
-    if let Some(picture) = cx.view.picture.as_mut().filter(|picture| picture.view == ViewKind::Volume) {
+    axes(&painter, rect, id, cx, t);
+    if let Some(picture) = cx.view.picture.as_mut().filter(|picture| picture.view == id) {
         picture.rect = Some(rect);
     }
     let unit = state::length_unit(state::main_volume(cx.session.project(), cx.view));
-    scale_bar::paint(&painter, rect, cx.view.camera.um_per_px(f64::from(rect.height())), unit, t);
+    scale_bar::paint(&painter, rect, cx.view.camera(id).um_per_px(f64::from(rect.height())), unit, t);
 }
 
-fn handle(ui: &egui::Ui, response: &egui::Response, rect: egui::Rect, cx: &mut Cx<'_>) {
+fn handle(ui: &egui::Ui, response: &egui::Response, rect: egui::Rect, id: ViewId, cx: &mut Cx<'_>) {
     let shift = ui.input(|i| i.modifiers.shift);
     if response.contains_pointer() {
         for (_, lines) in input::wheel(ui) {
-            cx.view.camera.zoom(1.12f64.powf(f64::from(lines)));
+            cx.view.set_camera(id, |camera| camera.zoom(1.12f64.powf(f64::from(lines))));
         }
         let pinch = input::pinch(ui);
         if pinch != 1.0 {
-            cx.view.camera.zoom(f64::from(pinch));
+            cx.view.set_camera(id, |camera| camera.zoom(f64::from(pinch)));
         }
     }
     let delta = response.drag_delta();
@@ -76,24 +70,26 @@ fn handle(ui: &egui::Ui, response: &egui::Response, rect: egui::Rect, cx: &mut C
         let pan = response.dragged_by(PointerButton::Middle)
             || response.dragged_by(PointerButton::Secondary)
             || shift;
-        if pan {
-            cx.view.camera.pan(delta, f64::from(rect.height()));
-        } else {
-            cx.view.camera.orbit_turntable(delta * 0.008);
-        }
+        cx.view.set_camera(id, |camera| {
+            if pan {
+                camera.pan(delta, f64::from(rect.height()));
+            } else {
+                camera.orbit_turntable(delta * 0.008);
+            }
+        });
     }
     if response.double_clicked()
         && let Some(bounds) = state::main_volume(cx.session.project(), cx.view).and_then(state::layer_bounds)
     {
-        cx.view.camera.fit(bounds);
+        cx.view.set_camera(id, |camera| camera.fit(bounds));
     }
 }
 
 /// A click moves the crosshair to what is seen there.
-fn pick(ui: &egui::Ui, response: &egui::Response, rect: egui::Rect, cx: &mut Cx<'_>) {
+fn pick(ui: &egui::Ui, response: &egui::Response, rect: egui::Rect, id: ViewId, cx: &mut Cx<'_>) {
     let Some(pos) = response.interact_pointer_pos().filter(|_| response.clicked()) else { return };
     let scale = f64::from(ui.ctx().pixels_per_point());
-    let Some(scene) = draw::volume_scene(rect, scale, cx) else { return };
+    let Some(scene) = draw::volume_scene(rect, scale, id, cx) else { return };
     let scene = Scene::Volume(scene);
     let sources = draw::sources_of(&scene, cx.session, cx.view, cx.derived);
     let Scene::Volume(scene) = &scene else { return };
@@ -104,14 +100,15 @@ fn pick(ui: &egui::Ui, response: &egui::Response, rect: egui::Rect, cx: &mut Cx<
 }
 
 /// The crosshair: a line along each axis through it, as long as the volume.
-fn crosshair(painter: &egui::Painter, rect: egui::Rect, cx: &Cx<'_>, t: &Tokens) {
+fn crosshair(painter: &egui::Painter, rect: egui::Rect, id: ViewId, cx: &Cx<'_>, t: &Tokens) {
     let Some((low, high)) = state::main_volume(cx.session.project(), cx.view).and_then(state::layer_bounds)
     else {
         return;
     };
     let aspect = f64::from(rect.width() / rect.height().max(1.0));
+    let camera = cx.view.camera(id);
     let place = |world_um: DVec3| {
-        let uv = cx.view.camera.project(world_um, aspect)?;
+        let uv = camera.project(world_um, aspect)?;
         Some(rect.min + vec2(uv.x as f32 * rect.width(), uv.y as f32 * rect.height()))
     };
     let cursor = cx.view.cursor_um;
@@ -129,9 +126,9 @@ fn crosshair(painter: &egui::Painter, rect: egui::Rect, cx: &Cx<'_>, t: &Tokens)
 }
 
 /// The three axes as seen, at the bottom left.
-fn axes(painter: &egui::Painter, rect: egui::Rect, cx: &Cx<'_>, t: &Tokens) {
+fn axes(painter: &egui::Painter, rect: egui::Rect, id: ViewId, cx: &Cx<'_>, t: &Tokens) {
     let center = rect.left_bottom() + vec2(38.0, -38.0);
-    for axis in cx.view.camera.axes() {
+    for axis in cx.view.camera(id).axes() {
         let index = match axis.name {
             "x" => 0,
             "y" => 1,
