@@ -174,6 +174,8 @@ pub(crate) struct Panes {
     pub(crate) layouts: (Option<super::layouts::Preset>, Vec<String>),
     /// The name that the present layout is to get, while it is typed.
     pub(crate) new_name: String,
+    /// What the cameras were brought to.
+    bounds: Option<BoxUm>,
 }
 
 impl Default for Panes {
@@ -188,15 +190,23 @@ impl Default for Panes {
             wanted: None,
             layouts: (None, Vec::new()),
             new_name: String::new(),
+            bounds: None,
         };
         for kind in ViewKind::FIRST {
-            panes.insert(Pane::new(kind));
+            panes.open(kind);
         }
         panes
     }
 }
 
 impl Panes {
+    /// Adds a linked view that shows the whole of the volume, if it shows the volume.
+    pub(crate) fn open(&mut self, kind: ViewKind) -> ViewId {
+        let mut pane = Pane::new(kind);
+        self.bounds.into_iter().for_each(|bounds| pane.camera.fit(bounds));
+        self.insert(pane)
+    }
+
     /// Adds a view.
     pub(crate) fn insert(&mut self, pane: Pane) -> ViewId {
         let id = ViewId(self.next);
@@ -260,6 +270,7 @@ impl Panes {
 
     /// Brings every camera to a volume, as it looked before where it was turned by hand.
     pub(crate) fn fit_cameras(&mut self, bounds: BoxUm) {
+        self.bounds = Some(bounds);
         for pane in self.all.values_mut() {
             pane.camera.fit(bounds);
         }

@@ -12,7 +12,7 @@ use egui_tiles::{
 use super::super::draw::Drawer;
 use super::super::frame::Cx;
 use super::super::layouts::{self, Layout, MOST_VIEWS, Preset, Stored, ViewSpec};
-use super::super::panes::{Pane, Panes, ViewId};
+use super::super::panes::{Panes, ViewId};
 use super::super::state::ViewState;
 use super::super::theme;
 
@@ -346,7 +346,7 @@ fn spec_of(id: ViewId, view: &ViewState) -> ViewSpec {
 fn take(spec: &ViewSpec, free: &mut Vec<ViewId>, panes: &mut Panes) -> ViewId {
     match free.iter().position(|id| panes.kind(*id) == spec.kind) {
         Some(at) => free.remove(at),
-        None => panes.insert(Pane::new(spec.kind)),
+        None => panes.open(spec.kind),
     }
 }
 
@@ -569,9 +569,14 @@ mod tests {
             dock.prepare(false, &mut view);
             assert_eq!(view.camera(volume), camera, "{preset:?}");
         }
+        view.views.fit_cameras((glam::DVec3::ZERO, glam::DVec3::splat(7.0)));
         dock.act(ViewAct::Arrange(Preset::Slices), &mut view).unwrap();
         dock.prepare(false, &mut view);
         assert!(view.views.first(ViewKind::Volume).is_none());
+        dock.act(ViewAct::Arrange(Preset::Volume), &mut view).unwrap();
+        dock.prepare(false, &mut view);
+        let again = view.views.first(ViewKind::Volume).unwrap();
+        assert_eq!(view.camera(again).target_um, glam::DVec3::splat(3.5), "a new one sees the volume");
     }
 
     #[test]
