@@ -422,8 +422,7 @@ mod tests {
 
     #[test]
     fn an_unlinked_view_has_a_place_of_its_own_and_returns_to_the_shared_one() {
-        let mut view = ViewState::default();
-        view.cursor_um = DVec3::X;
+        let mut view = ViewState { cursor_um: DVec3::X, ..ViewState::default() };
         let id = view.views.first(ViewKind::Xz).unwrap();
         view.set_linked(id, false);
         view.enter(id);

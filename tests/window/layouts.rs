@@ -21,11 +21,11 @@ fn views(harness: &Harness<'_, App>) -> Vec<String> {
 fn place(harness: &Harness<'_, App>, slice: &str) -> String {
     let rect = harness.get_by_label(&format!("View {slice}")).rect();
     let titles = harness.query_all_by_label_contains("/48  ·");
-    let within = titles.filter(|node| rect.contains(node.rect().center()));
+    let mut within = titles.filter(|node| rect.contains(node.rect().center()));
     let words = |node: egui_kittest::Node<'_>| {
         node.accesskit_node().label().or_else(|| node.accesskit_node().value())
     };
-    within.filter_map(words).next().unwrap()
+    within.find_map(words).unwrap()
 }
 
 fn press(harness: &mut Harness<'_, App>, modifiers: Modifiers, key: Key) {
