@@ -11,6 +11,7 @@ use super::layouts::Stored;
 use super::messages::{Level, Messages};
 use super::palette::Palette;
 use super::state::{AfterSave, Dialog, OpenWhat, Queue, ViewState};
+use super::tour::Tour;
 use super::views::dock::Dock;
 use super::{Start, keymap, panels, status_bar, theme, top_bar, views, welcome};
 use crate::ops::Stage;
@@ -29,6 +30,9 @@ pub struct App {
     pub(super) drawer: Option<Drawer>,
     pub(super) messages: Messages,
     pub(super) palette: Palette,
+    pub(super) tour: Tour,
+    /// The tour may begin by itself.
+    greets: bool,
     pub(super) system_dialog: Option<SystemDialog>,
     pub(super) after_save: Option<AfterSave>,
     pub(super) leaving: bool,
@@ -47,6 +51,7 @@ impl App {
     pub fn new(creation: &eframe::CreationContext<'_>, start: Start) -> Self {
         let state = creation.wgpu_render_state.as_ref();
         let mut app = Self::with_session(&creation.egui_ctx, state, Session::of_user(), start);
+        app.greets = true;
         if let Some(storage) = creation.storage {
             app.restore(storage);
         }
@@ -83,6 +88,8 @@ impl App {
             drawer: render_state.map(Drawer::new),
             messages: Messages::default(),
             palette: Palette::default(),
+            tour: Tour::default(),
+            greets: false,
             system_dialog: None,
             after_save: None,
             leaving: false,
@@ -116,6 +123,7 @@ impl App {
         self.take_system_dialog();
         let mut facts = self.facts();
         if !self.palette.is_open() && self.view.dialog.is_none() {
+            self.tour.keys(&ctx, &self.session, &mut self.view, &mut self.queue);
             super::tools::outline::keys(&ctx, &mut self.view, &mut self.queue);
             let project = self.session.project();
             views::annotate::keys(&ctx, project, &mut self.view, &mut self.queue);
@@ -137,7 +145,11 @@ impl App {
             self.view.key_overlay = false;
         }
         panels::film::play(&ctx, &mut self.view);
+        self.greet();
+        self.tour.begin(facts, &self.session, &mut self.view, &mut self.queue);
+        self.view.anchors.clear();
         self.draw(ui, facts);
+        self.tour.show(&ctx, facts, &self.session, &mut self.view, &mut self.queue);
         if self.view.key_overlay {
             let (open, preset) = keymap::show(&ctx);
             self.view.key_overlay = open;
@@ -159,6 +171,16 @@ impl App {
         if facts.jobs {
             // Progress is shown while it is made.
             ctx.request_repaint_after(PROGRESS_EVERY);
+        }
+    }
+
+    /// The first demo cell of a user comes with the tour.
+    fn greet(&mut self) {
+        let is_new = self.greets && !self.session.settings().tour_seen;
+        let is_demo = |layer: &crate::project::Layer| layer.provenance.op == "demo";
+        if is_new && self.session.project().layers.iter().any(is_demo) {
+            self.tour.want();
+            self.note_tour();
         }
     }
 

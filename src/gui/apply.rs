@@ -272,7 +272,23 @@ impl App {
             C::RightPanel => view.right_open = !view.right_open,
             C::Palette => self.palette.toggle(),
             C::KeyOverlay => view.key_overlay = !view.key_overlay,
+            C::Tour => {
+                self.tour.want();
+                self.note_tour();
+                let has_scan = panels::scan::scan_layer(self.session.project()).is_some();
+                if !has_scan && !self.facts().volume {
+                    self.open_demo(ctx, "yeast");
+                }
+            }
             C::Theme => self.toggle_theme(ctx),
+        }
+    }
+
+    /// The tour does not begin by itself again.
+    pub(super) fn note_tour(&mut self) {
+        if !self.session.settings().tour_seen {
+            let settings = Settings { tour_seen: true, ..self.session.settings().clone() };
+            self.session.apply(Command::SetSettings(Box::new(settings)));
         }
     }
 

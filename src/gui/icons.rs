@@ -67,6 +67,7 @@ pub(crate) const SCAN: &str = "\u{EBB6}";
 pub(crate) const SELECTION: &str = "\u{E69A}";
 pub(crate) const SHAPES: &str = "\u{EC5E}";
 pub(crate) const SIDEBAR_SIMPLE: &str = "\u{EC24}";
+pub(crate) const SIGNPOST: &str = "\u{E89C}";
 pub(crate) const SIGN_OUT: &str = "\u{E42A}";
 pub(crate) const SLIDERS_HORIZONTAL: &str = "\u{E434}";
 pub(crate) const SPARKLE: &str = "\u{E6A2}";

@@ -27,6 +27,7 @@ mod status_bar;
 mod theme;
 mod tools;
 mod top_bar;
+mod tour;
 mod views;
 mod welcome;
 mod widgets;

@@ -356,6 +356,10 @@ pub(crate) struct ViewState {
     pub(crate) tilt: Tilt,
     /// The views that are open.
     pub(crate) views: super::panes::Panes,
+    /// Where the widgets are that the tour points at, in this frame.
+    pub(crate) anchors: super::tour::Anchors,
+    /// The one of them that is to be scrolled to.
+    pub(crate) reveal: Option<super::tour::Step>,
     /// Points that the oblique slice is to go through, so far.
     pub(crate) plane_points: Vec<DVec3>,
     /// Annotations that are drawn, dragged, chosen.
@@ -429,6 +433,8 @@ impl Default for ViewState {
             maximised: None,
             tilt: Tilt::default(),
             views: super::panes::Panes::default(),
+            anchors: super::tour::Anchors::new(),
+            reveal: None,
             plane_points: Vec::new(),
             rulers: super::rulers::Rulers::default(),
             slices: super::views::look::SliceLook::default(),

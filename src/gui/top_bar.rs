@@ -189,10 +189,19 @@ fn right_end(ui: &mut egui::Ui, width: f32, cx: &mut Cx<'_>) {
     if widgets::icon_button(ui, icon, "Dark or light", entry.tooltip).clicked() {
         cx.queue.run(CommandId::Theme);
     }
-    let keys = find(CommandId::KeyOverlay);
-    if widgets::icon_button(ui, icons::QUESTION, keys.label, &keys.tooltip_with_key()).clicked() {
-        cx.queue.run(CommandId::KeyOverlay);
-    }
+    let help = widgets::icon_button(ui, icons::QUESTION, "Help", "Keys, and the tour of one minute");
+    egui::Popup::menu(&help).accessible_name("Help").show(|ui| {
+        ui.set_min_width(230.0);
+        ui.spacing_mut().item_spacing.y = 0.0;
+        for id in [CommandId::KeyOverlay, CommandId::Tour] {
+            let entry = find(id);
+            let button = widgets::Button::new(entry.label).icon(entry.icon).quiet().fill_width().height(28.0);
+            if button.shortcut(entry.shortcut()).show(ui).on_hover_text(entry.tooltip).clicked() {
+                cx.queue.run(id);
+                ui.close();
+            }
+        }
+    });
     if cx.facts.project {
         let panel = find(CommandId::RightPanel);
         let tip = panel.tooltip_with_key();

@@ -17,6 +17,7 @@ mod rulers;
 mod slices;
 mod support;
 mod tools;
+mod tour;
 mod volume;
 
 use egui_kittest::Harness;

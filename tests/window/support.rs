@@ -20,12 +20,18 @@ pub(crate) fn has_adapter() -> bool {
 
 /// A window on a session.
 pub(crate) fn window(size: [f32; 2], session: Session) -> Harness<'static, App> {
+    window_scaled(size, 1.0, session)
+}
+
+/// The same with so many pixels a point.
+pub(crate) fn window_scaled(size: [f32; 2], scale: f32, session: Session) -> Harness<'static, App> {
     // The harness sets its own theme after the program has set the user's.
     let theme = match session.settings().theme {
         Theme::Light => egui::Theme::Light,
         Theme::Dark | Theme::System => egui::Theme::Dark,
     };
-    let builder = Harness::builder().with_size(size).with_max_steps(64).with_theme(theme);
+    let builder =
+        Harness::builder().with_size(size).with_pixels_per_point(scale).with_max_steps(64).with_theme(theme);
     if !has_adapter() {
         return builder
             .build_eframe(|creation| App::with_session(&creation.egui_ctx, None, session, Start::default()));

@@ -102,6 +102,7 @@ pub(crate) enum CommandId {
     RightPanel,
     Palette,
     KeyOverlay,
+    Tour,
     Theme,
     CancelJobs,
 }

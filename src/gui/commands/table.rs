@@ -933,6 +933,14 @@ pub(crate) static COMMANDS: &[Entry] = {
             "Shows every shortcut",
         ),
         entry(
+            C::Tour,
+            G::Window,
+            icons::SIGNPOST,
+            "Tour of one minute",
+            &[],
+            "Five bubbles show the way: slices, contrast, painting, live classification, 3D",
+        ),
+        entry(
             C::Theme,
             G::Window,
             icons::CIRCLE_HALF,

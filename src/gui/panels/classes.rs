@@ -5,6 +5,7 @@ use egui::{Align2, Rect, Sense, vec2};
 use super::super::commands::CommandId;
 use super::super::frame::Cx;
 use super::super::state::Queue;
+use super::super::tour::{self, Step};
 use super::super::widgets::{self, Button};
 use super::super::{dialogs, icons, theme};
 use crate::project::Edit;
@@ -36,11 +37,12 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
             .on_hover_text("Nucleus, mitochondria, lipid droplets, vacuoles, cytoplasm and buffer")
             .clicked()
         {
-            add_usual(classes, cx);
+            add_usual(classes, cx.queue);
         }
         return;
     }
     ui.spacing_mut().item_spacing.y = 1.0;
+    let top = ui.cursor().min;
     let rows = classes.tree();
     let height = (rows.len() as f32 * (ROW + 1.0)).min(270.0);
     // Only the rows that are seen are drawn: there may be a thousand classes.
@@ -56,6 +58,8 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
             }
         },
     );
+    let area = Rect::from_min_max(top, egui::pos2(ui.max_rect().right(), ui.cursor().top()));
+    tour::anchor(ui, cx.view, Step::Paint, area);
 }
 
 fn row(ui: &mut egui::Ui, place: usize, class: &Class, depth: usize, cx: &mut Cx<'_>) {
@@ -229,7 +233,8 @@ fn change(class: &Class, label: &str, cx: &mut Cx<'_>, change: impl FnOnce(&mut 
 }
 
 /// Classes that most cells have, as one step.
-fn add_usual(classes: &ClassTable, cx: &mut Cx<'_>) {
+/// Adds the classes that most cells have.
+pub(crate) fn add_usual(classes: &ClassTable, queue: &mut Queue) {
     let mut table = classes.clone();
     let mut edits = Vec::new();
     for name in ["buffer", "cytoplasm", "nucleus", "mitochondria", "lipid droplets", "vacuoles"] {
@@ -238,8 +243,9 @@ fn add_usual(classes: &ClassTable, cx: &mut Cx<'_>) {
             table.insert(class);
         }
     }
-    cx.view.class = table.classes.first().map_or(1, |class| class.id);
-    cx.queue.edit("Add classes", Edit::Batch(edits));
+    let first = table.classes.first().map_or(1, |class| class.id);
+    queue.push(super::super::state::Request::ChooseClass(first));
+    queue.edit("Add classes", Edit::Batch(edits));
 }
 
 /// The dialog for a new class; false once it is done.

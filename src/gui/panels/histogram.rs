@@ -5,6 +5,7 @@ use egui::{Align2, Color32, Pos2, Rect, Sense, Shape, Stroke, vec2};
 use super::super::frame::Cx;
 use super::super::state::{self, HistogramMode};
 use super::super::theme::{self, Tokens};
+use super::super::tour;
 use super::super::widgets::{self, gradient};
 use super::fitted;
 use super::layers::map_of;
@@ -88,6 +89,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     let histogram = stats.histogram.clone();
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 118.0), Sense::click_and_drag());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "Histogram"));
+    tour::anchor(ui, cx.view, tour::Step::Histogram, rect);
     let t = theme::of(ui);
     ui.painter().rect_filled(rect, 4, t.inset);
     let plot = Rect::from_min_max(rect.min + vec2(6.0, 6.0), rect.max - vec2(6.0, 18.0));

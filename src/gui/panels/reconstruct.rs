@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::super::frame::Cx;
 use super::super::preview::{Shown, Wanted};
+use super::super::tour;
 use super::super::widgets::{self, Button};
 use super::operation;
 use super::scan::scan_layer;
@@ -39,9 +40,12 @@ pub(crate) fn quick(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         ui,
         "Normalises to absorbance, aligns the views and reconstructs the volume in 1/µm. Align and Reconstruct above have the details.",
     );
+    let top = ui.cursor().top();
     if operation::start_button(ui, "Reconstruct", &["Reconstruct"], None, cx) {
         start(cx);
     }
+    let button = egui::Rect::from_x_y_ranges(ui.max_rect().x_range(), top + 4.0..=top + 34.0);
+    tour::anchor(ui, cx.view, tour::Step::Reconstruct, button);
 }
 
 /// Starts the chain with what the forms say.

@@ -3,6 +3,7 @@
 use super::super::commands::{CommandId, find};
 use super::super::frame::Cx;
 use super::super::state::{self, Request, Tool, ViewState};
+use super::super::tour::{self, Step};
 use super::super::widgets::{self, Button};
 use super::super::{icons, theme};
 use super::{classes, operation};
@@ -64,8 +65,8 @@ fn proofread(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
 }
 
 /// How many classes have been painted.
-fn n_painted(cx: &Cx<'_>) -> usize {
-    let labels = state::strokes_layer(cx.session.project(), cx.view).and_then(|layer| layer.labels());
+pub(crate) fn n_painted(session: &Session, view: &ViewState) -> usize {
+    let labels = state::strokes_layer(session.project(), view).and_then(|layer| layer.labels());
     labels.map_or(0, |labels| labels.labels.ids().iter().filter(|id| **id != 0).count())
 }
 
@@ -77,7 +78,9 @@ fn classify(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     let is_offered = start_from(ui, cx);
     let volume = state::main_volume(session.project(), cx.view).map(|layer| layer.id);
     let halves = volume.and_then(|volume| noise_from(ui, volume, cx));
-    if n_painted(cx) < if cx.view.base_classifier.is_some() { 1 } else { 2 } && state.prediction.is_none() {
+    if n_painted(session, cx.view) < if cx.view.base_classifier.is_some() { 1 } else { 2 }
+        && state.prediction.is_none()
+    {
         let hint = match (cx.view.base_classifier, is_offered) {
             (Some(_), _) => {
                 "Paint where the classifier errs on this volume: a stroke is enough, new classes may be painted too. To use it as it is, take Predict under More methods."
@@ -101,7 +104,9 @@ fn classify(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     }
     let mut on = state.on;
     let entry = find(CommandId::Live);
-    if widgets::switch(ui, &mut on, "Live classification", &entry.tooltip_with_key()).changed() {
+    let switch = widgets::switch(ui, &mut on, "Live classification", &entry.tooltip_with_key());
+    tour::anchor(ui, cx.view, Step::Live, switch.rect);
+    if switch.changed() {
         cx.queue.push(Request::Live(on));
     }
     if !state.on && operation::start_button(ui, "Classify", &["Prepare", "Classify"], None, cx) {

@@ -7,6 +7,7 @@ use super::super::draw::Drawer;
 use super::super::frame::Cx;
 use super::super::state::{self, Hover, Request, Stroke, Tool, ViewId, ViewKind};
 use super::super::tools::{brush::Stamp, landmark};
+use super::super::tour::{self, Step};
 use super::{annotate, crosshair, gestures, input, look, oblique, overlay, reslice, scale_bar, snap};
 use crate::gui::theme;
 use crate::project::{Display, Edit};
@@ -74,6 +75,9 @@ pub(crate) fn show(
     });
     if rect.width() < 8.0 || rect.height() < 8.0 {
         return;
+    }
+    if cx.view.kind(id) == ViewKind::Xy {
+        tour::anchor(ui, cx.view, Step::Slice, rect);
     }
     fit(rect, id, cx);
     let geometry = geometry(rect, id, plane, cx);

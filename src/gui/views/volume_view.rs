@@ -6,6 +6,7 @@ use glam::{DVec2, DVec3};
 use super::super::draw::{self, Drawer};
 use super::super::frame::Cx;
 use super::super::state::{self, ViewId};
+use super::super::tour::{self, Step};
 use super::{input, scale_bar};
 use crate::base::Unit;
 use crate::gui::theme::{self, Tokens};
@@ -35,6 +36,7 @@ pub(crate) fn show(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>, drawer: Optio
     if rect.width() < 8.0 || rect.height() < 8.0 {
         return;
     }
+    tour::anchor(ui, cx.view, Step::Volume, rect);
     handle(ui, &response, rect, id, cx);
     pick(ui, &response, rect, id, cx);
     ui.painter().rect_filled(rect, 0, t.canvas);
