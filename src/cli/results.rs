@@ -144,6 +144,7 @@ fn mesh_command() -> Command {
                 .value_parser(io::MESH_EXTENSIONS)
                 .help("Format of the files in a folder [default: ply]"),
         )
+        .arg(path_option("volume", "FILE", "Values for the LAC at the vertices, with --values"))
 }
 
 fn mesh(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
@@ -168,7 +169,10 @@ fn mesh(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
         check_folder(target)?;
     }
     let labels = read_labels(shell, path(matches, "labels")?)?;
-    let inputs = Inputs::default().with("labels", Data::Labels(Arc::new(labels)));
+    let mut inputs = Inputs::default().with("labels", Data::Labels(Arc::new(labels)));
+    if let Some(file) = matches.get_one::<PathBuf>("volume") {
+        inputs = inputs.with("volume", Data::Volume(read_volume(shell, file)?));
+    }
     let outcome = shell.execute(op, &inputs, &params)?;
     let Some(Data::Meshes(meshes)) = outcome.get("meshes") else { anyhow::bail!("no mesh was made") };
     if is_file {

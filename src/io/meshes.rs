@@ -1,7 +1,7 @@
 //! Triangle meshes out: PLY, STL, OBJ and GLB, vertices in µm as x, y, z.
 //!
-//! PLY after G. Turk's description (1994), binary, little endian, with the colour of the class in every vertex;
-//! STL binary: 80 bytes of header, a count, 50 bytes a triangle. OBJ with one object a class and the colour
+//! PLY after G. Turk's description (1994), binary, little endian, with the colour of the class in every vertex,
+//! and what was told there as further properties; STL binary: 80 bytes of header, a count, 50 bytes a triangle. OBJ with one object a class and the colour
 //! behind each vertex, as most programs read it. GLB is glTF 2.0 in one file (Khronos, ISO/IEC 12113): a node, a mesh
 //! and a material a class; its numbers are µm too, though the format speaks of metres.
 
@@ -49,17 +49,31 @@ fn count(path: &Path, n: usize) -> Result<u32, IoError> {
 fn ply(path: &Path, meshes: &[Mesh]) -> Result<Vec<u8>, IoError> {
     let n_vertices = count(path, meshes.iter().map(|mesh| mesh.vertices.len()).sum())?;
     let n_faces = count(path, meshes.iter().map(|mesh| mesh.triangles.len()).sum())?;
+    // What is told at the vertices of any of them.
+    let mut told: Vec<_> =
+        meshes.iter().flat_map(|mesh| &mesh.values).map(|values| values.attribute).collect();
+    told.sort_unstable();
+    told.dedup();
+    let properties: String = told.iter().map(|what| format!("property float {}\n", what.key())).collect();
     let mut bytes = format!(
         "ply\nformat binary_little_endian 1.0\ncomment unit um\nelement vertex {n_vertices}\n\
          property float x\nproperty float y\nproperty float z\n\
-         property uchar red\nproperty uchar green\nproperty uchar blue\n\
+         property uchar red\nproperty uchar green\nproperty uchar blue\n{properties}\
          element face {n_faces}\nproperty list uchar uint vertex_indices\nend_header\n"
     )
     .into_bytes();
     for mesh in meshes {
-        for vertex in &mesh.vertices {
+        let values: Vec<Option<&[f32]>> = told
+            .iter()
+            .map(|what| mesh.values.iter().find(|v| v.attribute == *what).map(|v| v.values.as_slice()))
+            .collect();
+        for (at, vertex) in mesh.vertices.iter().enumerate() {
             vertex.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
             bytes.extend(mesh.color);
+            for values in &values {
+                let value = values.and_then(|values| values.get(at)).copied().unwrap_or(f32::NAN);
+                bytes.extend(value.to_le_bytes());
+            }
         }
     }
     let mut first = 0;
@@ -204,7 +218,26 @@ mod tests {
             vertices: vec![[0.0; 3], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
             triangles: vec![[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]],
             voxel_volume_um3: 1.0 / 6.0,
+            ..Mesh::default()
         }
+    }
+
+    #[test]
+    fn values_at_vertices_are_properties_and_nan_where_a_mesh_has_none() {
+        use crate::mesh::{Attribute, VertexValues};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("told.ply");
+        let values = vec![VertexValues { attribute: Attribute::Thickness, values: vec![0.5, 1.5, 2.5, 3.5] }];
+        write_meshes(&path, &[Mesh { values, ..tetrahedron() }, tetrahedron()]).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let end = bytes.windows(11).position(|w| w == b"end_header\n").unwrap() + 11;
+        assert!(String::from_utf8_lossy(&bytes[..end]).contains("property float thickness_um\n"));
+        let value = |vertex: usize| {
+            let at = end + vertex * 19 + 15;
+            f32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
+        };
+        assert_eq!([value(0), value(3)], [0.5, 3.5]);
+        assert!(value(4).is_nan());
     }
 
     #[test]

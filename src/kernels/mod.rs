@@ -17,3 +17,4 @@ pub mod resample;
 pub mod smooth;
 pub mod surface;
 pub mod turn;
+pub mod vertices;
