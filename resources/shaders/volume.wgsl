@@ -40,6 +40,10 @@ struct March {
     more: vec4<f32>,
     // Of each channel: rows of the affine map channel texel from volume texel; x, y, z, w as of `value`; colour and extinction.
     channels: array<vec4<f32>, 10>,
+    // Sheets of surfaces: x how many at most, y darkness and z width of outlines in pixels, w pixels around the picture.
+    sheets: vec4<f32>,
+    // Steps in depth that are an edge: x world length of a pixel (at distance 1 in perspective), y µm, z 1 for perspective.
+    edge: vec4<f32>,
 };
 
 const MODE_COMPOSITE: i32 = 0;
@@ -48,6 +52,8 @@ const MODE_MINIP: i32 = 2;
 const MODE_MEAN: i32 = 3;
 const MODE_ISO: i32 = 4;
 const MODE_LABELS: i32 = 5;
+const MODE_SURFACES: i32 = 6;
+const NOWHERE: f32 = 1e29;
 const TABLE_LAST: f32 = 1023.0;
 const MAX_STEPS: i32 = 16384;
 
@@ -63,6 +69,8 @@ const MAX_STEPS: i32 = 16384;
 @group(0) @binding(7) var colors: texture_2d<f32>;
 @group(0) @binding(8) var channel_0: texture_3d<f32>;
 @group(0) @binding(9) var channel_1: texture_3d<f32>;
+// Sheets of surfaces, the nearest first.
+@group(0) @binding(10) var sheets: texture_2d_array<u32>;
 
 struct Corner {
     @builtin(position) position: vec4<f32>,
@@ -71,15 +79,15 @@ struct Corner {
     // set of uniforms that a branch or a loop depends on alone.
     // x: mode, y: 1 where labels are there, z: strength of shading, w: number of channels.
     @location(1) @interpolate(flat) steer: vec4<f32>,
-    // x: darkness of hollows, y: of shadows.
-    @location(2) @interpolate(flat) look: vec2<f32>,
+    // x: darkness of hollows, y: of shadows, z: number of sheets, w: width of outlines.
+    @location(2) @interpolate(flat) look: vec4<f32>,
 };
 
 @vertex
 fn corner(@builtin(vertex_index) i: u32) -> Corner {
     let p = vec2<f32>(f32((i << 1u) & 2u), f32(i & 2u));
     return Corner(vec4<f32>(p.x * 2.0 - 1.0, 1.0 - p.y * 2.0, 0.0, 1.0), p,
-        vec4<f32>(u.style.x, u.label.x, u.style.y, u.more.x), u.look.yz);
+        vec4<f32>(u.style.x, u.label.x, u.style.y, u.more.x), vec4<f32>(u.look.yz, u.sheets.x, u.sheets.z));
 }
 
 fn value_at(p: vec3<f32>) -> f32 {
@@ -227,7 +235,7 @@ fn is_solid(p: vec3<f32>, mode: i32) -> bool {
 }
 
 // What is left of the light at a place of a surface: hollows see less of it, and what stands between takes it away.
-fn light_left(p: vec3<f32>, normal: vec3<f32>, mode: i32, look: vec2<f32>) -> f32 {
+fn light_left(p: vec3<f32>, normal: vec3<f32>, mode: i32, look: vec4<f32>) -> f32 {
     var n = normal;
     if (n.z > 0.0) { n = -n; }
     var left = 1.0;
@@ -259,12 +267,70 @@ fn light_left(p: vec3<f32>, normal: vec3<f32>, mode: i32, look: vec2<f32>) -> f3
     return left;
 }
 
+// What a ray has gathered, and the sheet of a surface that it meets next: colour and distance, see surface.wgsl.
+struct Gathered {
+    acc: vec4<f32>,
+    next: vec2<u32>,
+    t: f32,
+    at: i32,
+    px: vec2<i32>,
+    // Darkness of the outline, for the first sheet that is there.
+    outline: f32,
+};
+
+fn sheet(px: vec2<i32>, at: i32) -> vec2<u32> {
+    return textureLoad(sheets, px, at, 0).xy;
+}
+
+// Distance of the first sheet at a pixel.
+fn first_sheet(px: vec2<i32>, n: i32) -> f32 {
+    var t = bitcast<f32>(sheet(px, 0).y);
+    if (t < 0.0 && n > 1) { t = bitcast<f32>(sheet(px, 1).y); }
+    return select(t, NOWHERE, t < 0.0 || t > NOWHERE);
+}
+
+// How much of a pixel is outline: where the first sheet ends before what lies behind.
+fn outline_at(px: vec2<i32>, n: i32, width: f32) -> f32 {
+    let t = first_sheet(px, n);
+    if (t >= NOWHERE) { return 0.0; }
+    let pixel = u.edge.x * mix(1.0, t, u.edge.z);
+    var share = 0.0;
+    for (var i = 1; i <= 4; i++) {
+        let ring = f32(i);
+        if (ring < width + 1.0 && share == 0.0) {
+            let step = t + u.edge.y + 6.0 * ring * pixel;
+            let far = max(max(first_sheet(px + vec2<i32>(i, 0), n), first_sheet(px - vec2<i32>(i, 0), n)),
+                max(first_sheet(px + vec2<i32>(0, i), n), first_sheet(px - vec2<i32>(0, i), n)));
+            share = select(0.0, clamp(width + 1.0 - ring, 0.0, 1.0), far > step);
+        }
+    }
+    return share;
+}
+
+// Adds the sheets up to a distance.
+fn gather(g: ptr<function, Gathered>, n: i32, upto: f32) {
+    for (var j = 0; j < 64; j++) {
+        if ((*g).at >= n || (*g).t > upto) { break; }
+        var color = unpack4x8unorm((*g).next.x);
+        if ((*g).t >= 0.0) {
+            color = vec4<f32>(color.rgb * (1.0 - (*g).outline), max(color.a, (*g).outline));
+            (*g).outline = 0.0;
+        }
+        (*g).acc += (1.0 - (*g).acc.a) * color.a * vec4<f32>(faded(color.rgb, (*g).t), 1.0);
+        (*g).at += 1;
+        if ((*g).at < n) {
+            (*g).next = sheet((*g).px, (*g).at);
+            (*g).t = bitcast<f32>((*g).next.y);
+        }
+    }
+}
+
 fn over_background(acc: vec4<f32>) -> vec4<f32> {
     let back = vec4<f32>(u.background.rgb * u.background.a, u.background.a);
     return acc + (1.0 - acc.a) * back;
 }
 
-fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec2<f32>) -> vec4<f32> {
+fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec4<f32>) -> vec4<f32> {
     let px = px_in_tile + u.size.zw;
     let s = vec2<f32>(px.x / u.picture.x, px.y / u.picture.y) * 2.0 - 1.0;
     let o = u.origin[0].xyz + u.origin[1].xyz * s.x + u.origin[2].xyz * s.y;
@@ -289,17 +355,26 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec2<f32>) -> vec4<f32> 
             leave = enter;
         }
     }
-    if (leave <= enter) {
-        return over_background(vec4<f32>(0.0));
-    }
     let mode = i32(steer.x);
+    let n_sheets = i32(look.z);
+    var ray = Gathered(vec4<f32>(0.0), vec2<u32>(0u), NOWHERE, 0, vec2<i32>(px_in_tile) + i32(u.sheets.w), 0.0);
+    if (n_sheets > 0) {
+        ray.next = sheet(ray.px, 0);
+        ray.t = bitcast<f32>(ray.next.y);
+        if (look.w > 0.0) { ray.outline = outline_at(ray.px, n_sheets, look.w) * u.sheets.y; }
+    }
+    if (leave <= enter || mode == MODE_SURFACES) {
+        gather(&ray, n_sheets, NOWHERE);
+        return over_background(ray.acc);
+    }
     let dt = u.half_size.w;
     let first = enter + dt * select(0.5, noise(px), u.style.z > 0.5);
     let edge = u.style.w;
     let n_bricks = vec3<i32>(textureDimensions(leaps));
     let has_labels = steer.y > 0.5;
 
-    var acc = vec4<f32>(0.0);
+    // Where a surface of the volume is looked for between two samples.
+    let back = select(0.0, dt, mode == MODE_ISO || mode == MODE_LABELS);
     var best = 0.0;
     var sum = 0.0;
     var count = 0.0;
@@ -309,6 +384,10 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec2<f32>) -> vec4<f32> 
     for (var i = 0; i < MAX_STEPS; i++) {
         let t = first + k * dt;
         if (t >= leave) { break; }
+        if (ray.t <= t - back) {
+            gather(&ray, n_sheets, t - back);
+            if (ray.acc.a > 0.995) { break; }
+        }
         let p = o + d * t;
         // Leap over empty bricks, always by whole steps: the samples stay where they would be.
         let brick = clamp(vec3<i32>(floor((p + 0.5) / edge)), vec3<i32>(0), n_bricks - 1);
@@ -343,8 +422,9 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec2<f32>) -> vec4<f32> 
                         rgb = lit(rgb, normal, u.style.y) * light_left(o + d * hi, normal, mode, look);
                     }
                     rgb = faded(rgb, t);
-                    acc += (1.0 - acc.a) * alpha * vec4<f32>(rgb, 1.0);
-                    if (acc.a > 0.995) { break; }
+                    gather(&ray, n_sheets, hi);
+                    ray.acc += (1.0 - ray.acc.a) * alpha * vec4<f32>(rgb, 1.0);
+                    if (ray.acc.a > 0.995) { break; }
                 }
             }
             last_id = id;
@@ -366,27 +446,28 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec2<f32>) -> vec4<f32> 
                         rgb = mix(rgb, color.rgb, u.label.y * color.a);
                     }
                 }
-                if (alpha * (1.0 - acc.a) > 0.002 && steer.z > 0.0) {
+                if (alpha * (1.0 - ray.acc.a) > 0.002 && steer.z > 0.0) {
                     let g = gradient_at(p);
                     let size = length(g);
                     if (size > 0.0) {
                         rgb = lit(rgb, g / size, u.style.y * size / (size + u.transfer.z));
                     }
                 }
-                acc += (1.0 - acc.a) * alpha * vec4<f32>(faded(rgb, t), 1.0);
+                ray.acc += (1.0 - ray.acc.a) * alpha * vec4<f32>(faded(rgb, t), 1.0);
             }
             for (var c = 0; c < i32(steer.w); c++) {
                 let light = u.channels[c * 5 + 4];
                 let a = 1.0 - exp(-glow(c, p) * light.w * dt);
-                acc += (1.0 - acc.a) * a * vec4<f32>(faded(light.rgb, t), 1.0);
+                ray.acc += (1.0 - ray.acc.a) * a * vec4<f32>(faded(light.rgb, t), 1.0);
             }
-            if (acc.a > 0.995) { break; }
+            if (ray.acc.a > 0.995) { break; }
         } else if (mode == MODE_ISO) {
             if (value >= u.iso.w) {
                 var lo = max(t - dt, enter);
                 if (value_at(o + d * lo) >= u.iso.w) {
                     // Cut open: the face shows the values.
-                    acc = vec4<f32>(faded(mapped(value_at(o + d * lo)).rgb, lo), 1.0);
+                    gather(&ray, n_sheets, lo);
+                    ray.acc += (1.0 - ray.acc.a) * vec4<f32>(faded(mapped(value_at(o + d * lo)).rgb, lo), 1.0);
                     break;
                 }
                 var hi = t;
@@ -403,7 +484,8 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec2<f32>) -> vec4<f32> 
                 }
                 let normal = g / max(length(g), 1e-12);
                 rgb = lit(rgb, normal, u.style.y) * light_left(at, normal, mode, look);
-                acc = vec4<f32>(faded(rgb, hi), 1.0);
+                gather(&ray, n_sheets, hi);
+                ray.acc += (1.0 - ray.acc.a) * vec4<f32>(faded(rgb, hi), 1.0);
                 break;
             }
         } else {
@@ -419,7 +501,8 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec2<f32>) -> vec4<f32> 
     if (mode == MODE_MIP || mode == MODE_MINIP || mode == MODE_MEAN) {
         if (mode == MODE_MEAN) { best = sum / max(count, 1.0); }
         if (mode == MODE_MIP && count < 0.5) { best = u.value.z; }
-        if (count > 0.5 || mode == MODE_MIP) { acc = mapped(best); }
+        if (count > 0.5 || mode == MODE_MIP) { ray.acc = mapped(best); }
     }
-    return over_background(acc);
+    if (ray.acc.a <= 0.995) { gather(&ray, n_sheets, NOWHERE); }
+    return over_background(ray.acc);
 }

@@ -19,6 +19,9 @@ use super::scene::{
 };
 use super::setup::{MarchSetup, SliceSetup};
 use super::slice::inverse_width;
+use super::surface_cpu::{BAND, Crossing, SurfacePainter};
+use super::surface_setup::world_of_box;
+use super::surfaces::SurfaceSet;
 use super::transfer::{TABLE_LEN, TransferTable};
 use crate::base::{Cancelled, Progress};
 use crate::volume::{Labels, Volume};
@@ -30,6 +33,8 @@ pub struct Sources {
     pub volumes: BTreeMap<LayerId, Arc<Volume<f32>>>,
     /// Labels.
     pub labels: BTreeMap<LayerId, Labels>,
+    /// Surfaces of meshes.
+    pub surfaces: BTreeMap<LayerId, Arc<SurfaceSet>>,
 }
 
 /// A value as it is drawn: what is not finite counts as 0.
@@ -273,10 +278,45 @@ pub fn volume(progress: &Progress, sources: &Sources, scene: &VolumeScene) -> Re
         return draw(progress, scene.size_px, |_, _| premultiplied([r, g, b], a, 1.0));
     };
     let [w, h] = scene.size_px.map(|n| f64::from(n.max(1)));
-    draw(progress, scene.size_px, |x, y| {
-        let (sx, sy) = ((f64::from(x) + 0.5) / w * 2.0 - 1.0, (f64::from(y) + 0.5) / h * 2.0 - 1.0);
-        caster.background(caster.trace(sx, sy).0)
+    let place = |x: u32, y: u32| ((f64::from(x) + 0.5) / w * 2.0 - 1.0, (f64::from(y) + 0.5) / h * 2.0 - 1.0);
+    let Some(mut painter) = SurfacePainter::new(sources, scene) else {
+        return draw(progress, scene.size_px, |x, y| {
+            let (sx, sy) = place(x, y);
+            caster.background(caster.trace(sx, sy, &[]).0)
+        });
+    };
+    painter.sort();
+    progress.check()?;
+    bands(progress, scene.size_px, |number, y, row| {
+        let band = painter.band(number);
+        for (y, row) in (y..).zip(row) {
+            progress.check()?;
+            for (x, out) in (0..).zip(row.chunks_exact_mut(4)) {
+                let (sx, sy) = place(x, y);
+                let color = caster.trace(sx, sy, &painter.pixel(&band, x, y)).0;
+                out.copy_from_slice(&bytes(caster.background(color)));
+            }
+        }
+        Ok(())
     })
+}
+
+/// Draws bands of rows in parallel: `band` gets its number, its first row and its rows.
+fn bands(
+    progress: &Progress,
+    [width, height]: [u32; 2],
+    band: impl Fn(usize, u32, &mut dyn Iterator<Item = &mut [u8]>) -> Result<(), Cancelled> + Sync,
+) -> Result<RgbaImage, Cancelled> {
+    progress.phase("Drawing", u64::from(height));
+    let row_bytes = (width as usize * 4).max(4);
+    let mut data = vec![0u8; width as usize * 4 * height as usize];
+    data.par_chunks_mut(row_bytes * BAND as usize).enumerate().try_for_each(|(number, rows)| {
+        let n = rows.len() / row_bytes;
+        band(number, number as u32 * BAND, &mut rows.chunks_exact_mut(row_bytes))?;
+        progress.advance(n as u64);
+        Ok(())
+    })?;
+    Ok(RgbaImage::from_raw(width, height, data).unwrap_or_default())
 }
 
 /// World point, µm, that is seen at a place of a 3-D view (`uv` 0 to 1 from the upper left corner):
@@ -286,7 +326,8 @@ pub fn pick(sources: &Sources, scene: &VolumeScene, uv: DVec2) -> Option<DVec3> 
     // One ray is quicker through all there is than finding out what is empty.
     let caster = Caster::with_leaps(sources, scene, false)?;
     let (sx, sy) = (uv.x * 2.0 - 1.0, uv.y * 2.0 - 1.0);
-    let (_, hit_um) = caster.trace(sx, sy);
+    let crossings = SurfacePainter::new(sources, scene).map_or_else(Vec::new, |p| p.ray(sx, sy));
+    let (_, hit_um) = caster.trace(sx, sy, &crossings);
     let (origin, direction) = caster.setup.ray(sx, sy);
     hit_um.map(|t| caster.world_from_voxel.transform_point3(origin + direction * t))
 }
@@ -343,6 +384,20 @@ impl<'a> Caster<'a> {
         let layer = scene.labels.as_ref();
         let labels = layer.and_then(|layer| sources.labels.get(&layer.labels));
         let table = scene.transfer.table();
+        if scene.mode == VolumeMode::Surfaces {
+            let set = sources.surfaces.get(&scene.drawn_surfaces()?.surfaces)?;
+            let world_from_voxel = world_of_box(set.bounds);
+            return Some(Self {
+                scene,
+                volume: None,
+                labels: None,
+                setup: MarchSetup::new(scene, world_from_voxel, [1; 3], [1; 3]),
+                world_from_voxel,
+                table,
+                empty: Empty::unknown(),
+                channels: Vec::new(),
+            });
+        }
         if scene.mode == VolumeMode::Labels {
             let (layer, labels) = (layer?, labels?);
             let setup = MarchSetup::new(scene, layer.world_from_voxel, labels.shape(), [1; 3]);
@@ -428,21 +483,27 @@ impl<'a> Caster<'a> {
         Some((k + 1.0).max(((exit - first) / self.setup.dt_um).ceil()))
     }
 
-    /// Premultiplied colour along a ray, and the distance in µm of what is seen.
-    fn trace(&self, sx: f64, sy: f64) -> ([f64; 4], Option<f64>) {
+    /// Premultiplied colour along a ray that crosses surfaces, and the distance in µm of what is seen.
+    fn trace(&self, sx: f64, sy: f64, surfaces: &[Crossing]) -> ([f64; 4], Option<f64>) {
         let (origin, direction) = self.setup.ray(sx, sy);
         let (enter, leave) = self.setup.span(origin, direction);
-        if leave.is_nan() || leave <= enter {
-            return ([0.0; 4], None);
+        let mut ray = RayState { surfaces, ..RayState::default() };
+        if leave.is_nan() || leave <= enter || self.scene.mode == VolumeMode::Surfaces {
+            self.gather(&mut ray, f64::INFINITY);
+            return (ray.color, ray.hit_um.or(ray.densest_um));
         }
         let inverse = direction.recip();
         let dt = self.setup.dt_um;
         let first = enter + dt * 0.5;
-        let mut ray = RayState::default();
+        // Where a surface of the volume is looked for between two samples.
+        let back = if matches!(self.scene.mode, VolumeMode::Iso | VolumeMode::Labels) { dt } else { 0.0 };
         let mut k = 0.0;
         loop {
             let t = first + k * dt;
             if t >= leave {
+                break;
+            }
+            if self.gather(&mut ray, t - back) {
                 break;
             }
             let p = origin + direction * t;
@@ -458,7 +519,7 @@ impl<'a> Caster<'a> {
                 VolumeMode::Labels => self.label_step(&mut ray, at, (t - dt, enter), t),
                 VolumeMode::Composite => self.haze_step(&mut ray, p, t),
                 VolumeMode::Iso => self.iso_step(&mut ray, at, (t - dt).max(enter), t, direction),
-                VolumeMode::Mip | VolumeMode::MinIp | VolumeMode::Mean => {
+                VolumeMode::Mip | VolumeMode::MinIp | VolumeMode::Mean | VolumeMode::Surfaces => {
                     self.projection_step(&mut ray, p, t);
                     false
                 }
@@ -467,10 +528,24 @@ impl<'a> Caster<'a> {
                 break;
             }
         }
+        if ray.color[3] <= 0.995 {
+            self.gather(&mut ray, f64::INFINITY);
+        }
         self.finish(ray)
     }
 
-    fn finish(&self, mut ray: RayState) -> ([f64; 4], Option<f64>) {
+    /// Adds the surfaces up to a distance; true once nothing behind can be seen.
+    fn gather(&self, ray: &mut RayState<'_>, upto_um: f64) -> bool {
+        while let Some((next, rest)) = ray.surfaces.split_first()
+            && next.t <= upto_um
+        {
+            ray.surfaces = rest;
+            ray.add(self.faded(next.rgb, next.t), next.alpha, next.t);
+        }
+        ray.color[3] > 0.995
+    }
+
+    fn finish(&self, mut ray: RayState<'_>) -> ([f64; 4], Option<f64>) {
         let low = f64::from(self.scene.window[0]);
         let value = match self.scene.mode {
             VolumeMode::Mip => Some(if ray.count > 0.0 { ray.best } else { low }),
@@ -543,7 +618,7 @@ impl<'a> Caster<'a> {
         left
     }
 
-    fn projection_step(&self, ray: &mut RayState, p: DVec3, t: f64) {
+    fn projection_step(&self, ray: &mut RayState<'_>, p: DVec3, t: f64) {
         let value = self.value(p);
         let is_better = match self.scene.mode {
             VolumeMode::Mip => value > ray.best,
@@ -573,7 +648,7 @@ impl<'a> Caster<'a> {
         [sum[0] / sum[3], sum[1] / sum[3], sum[2] / sum[3], sum[3]]
     }
 
-    fn haze_step(&self, ray: &mut RayState, p: DVec3, t: f64) -> bool {
+    fn haze_step(&self, ray: &mut RayState<'_>, p: DVec3, t: f64) -> bool {
         let entry = self.table.index(self.value(p) as f32);
         let [r, g, b, extinction] = self.between(ray.last_entry.unwrap_or(entry), entry);
         ray.last_entry = Some(entry);
@@ -591,7 +666,7 @@ impl<'a> Caster<'a> {
     }
 
     /// Adds what the volume itself shows at a place.
-    fn haze_sample(&self, ray: &mut RayState, p: DVec3, t: f64, rgb: [f64; 3], mut alpha: f64) {
+    fn haze_sample(&self, ray: &mut RayState<'_>, p: DVec3, t: f64, rgb: [f64; 3], mut alpha: f64) {
         let mut rgb = rgb;
         let id = self.label(p);
         if id != 0 {
@@ -614,7 +689,7 @@ impl<'a> Caster<'a> {
 
     fn iso_step(
         &self,
-        ray: &mut RayState,
+        ray: &mut RayState<'_>,
         at: impl Fn(f64) -> DVec3,
         before: f64,
         t: f64,
@@ -628,9 +703,8 @@ impl<'a> Caster<'a> {
         if self.value(at(lo)) >= threshold {
             // Cut open: the face shows the values.
             let [r, g, b, _] = self.mapped(self.value(at(lo)));
-            ray.hit_um = Some(lo);
-            ray.color = premultiplied(self.faded([r, g, b], lo), 1.0, 1.0);
-            return true;
+            self.gather(ray, lo);
+            return ray.add(self.faded([r, g, b], lo), 1.0, lo);
         }
         for _ in 0..24 {
             let middle = 0.5 * (lo + hi);
@@ -645,14 +719,13 @@ impl<'a> Caster<'a> {
         let shading = f64::from(self.scene.shading.clamp(0.0, 1.0));
         let normal = g / g.length().max(1e-12);
         let left = self.light_left(at(hi), normal);
-        ray.hit_um = Some(hi);
-        ray.color = premultiplied(self.faded(lit(rgb, normal, shading).map(|c| c * left), hi), 1.0, 1.0);
-        true
+        self.gather(ray, hi);
+        ray.add(self.faded(lit(rgb, normal, shading).map(|c| c * left), hi), 1.0, hi)
     }
 
     fn label_step(
         &self,
-        ray: &mut RayState,
+        ray: &mut RayState<'_>,
         at: impl Fn(f64) -> DVec3,
         (before, enter): (f64, f64),
         t: f64,
@@ -678,6 +751,7 @@ impl<'a> Caster<'a> {
             let left = self.light_left(at(hi), normal);
             rgb = lit(rgb, normal, shading).map(|c| c * left);
         }
+        self.gather(ray, hi);
         ray.add(self.faded(rgb, t), alpha, hi)
     }
 
@@ -712,7 +786,9 @@ fn glow(channel: &VolumeChannel, volume: &Volume<f32>, p: DVec3) -> f64 {
 
 /// What a ray has gathered.
 #[derive(Debug, Default)]
-struct RayState {
+struct RayState<'a> {
+    /// Surfaces that are still before it, nearest first.
+    surfaces: &'a [Crossing],
     color: [f64; 4],
     hit_um: Option<f64>,
     /// Where a haze adds most.
@@ -724,7 +800,7 @@ struct RayState {
     count: f64,
 }
 
-impl RayState {
+impl RayState<'_> {
     /// Adds a sample behind what is there; true once nothing behind can be seen.
     fn add(&mut self, rgb: [f64; 3], alpha: f64, t: f64) -> bool {
         let adds = alpha * (1.0 - self.color[3]);
@@ -746,10 +822,14 @@ fn mixed(rgb: [f64; 3], color: [f64; 4], share: f64) -> [f64; 3] {
 /// Where the light is, seen from the surface, in camera axes.
 const LIGHT: DVec3 = DVec3::new(-0.4216, -0.5059, -0.7526);
 
-/// Shaded colour; keep in sync with `lit` in volume.wgsl.
+/// Shaded colour, both sides lit; keep in sync with `lit` in volume.wgsl.
 fn lit(rgb: [f64; 3], normal: DVec3, strength: f64) -> [f64; 3] {
+    lit_from(rgb, if normal.z > 0.0 { -normal } else { normal }, strength)
+}
+
+/// Shaded colour of a side whose normal is `n`; keep in sync with `lit` in surface.wgsl.
+pub(super) fn lit_from(rgb: [f64; 3], n: DVec3, strength: f64) -> [f64; 3] {
     let light = LIGHT;
-    let n = if normal.z > 0.0 { -normal } else { normal };
     let diffuse = n.dot(light).max(0.0);
     let halfway = (light + DVec3::NEG_Z).normalize();
     let specular = n.dot(halfway).max(0.0).powi(32);

@@ -6,8 +6,8 @@ use super::slice::{inverse_width, vec4};
 use super::texture::Scale;
 use super::transfer::TransferTable;
 
-/// Uniform of volume.wgsl, 42 vectors. Keep in sync with `March` there.
-pub(crate) type MarchUniform = [[f32; 4]; 42];
+/// Uniform of volume.wgsl, 44 vectors. Keep in sync with `March` there.
+pub(crate) type MarchUniform = [[f32; 4]; 44];
 
 /// Number of a mode in the shader.
 fn mode_number(mode: VolumeMode) -> f32 {
@@ -18,6 +18,7 @@ fn mode_number(mode: VolumeMode) -> f32 {
         VolumeMode::Mean => 3.0,
         VolumeMode::Iso => 4.0,
         VolumeMode::Labels => 5.0,
+        VolumeMode::Surfaces => 6.0,
     }
 }
 
@@ -27,7 +28,8 @@ pub(crate) fn shading_gradient(table: &TransferTable) -> f64 {
 }
 
 /// Numbers of a view; `channels` are how those that are drawn are stored, `edge` is the size of a brick, `tile` the size of the target and the place of
-/// its upper left corner in the picture of `picture` pixels.
+/// its upper left corner in the picture of `picture` pixels,
+/// `sheets` the last two vectors, about surfaces.
 pub(crate) fn march_uniform(
     scene: &VolumeScene,
     setup: &MarchSetup,
@@ -36,9 +38,10 @@ pub(crate) fn march_uniform(
     channels: &[Scale],
     edge: usize,
     [tile, offset, picture]: [[u32; 2]; 3],
+    sheets: [[f32; 4]; 2],
 ) -> MarchUniform {
     let flag = |on: bool| f32::from(u8::from(on));
-    let mut u: MarchUniform = [[0.0; 4]; 42];
+    let mut u: MarchUniform = [[0.0; 4]; 44];
     for i in 0..3 {
         u[i] = vec4(setup.origin[i], 0.0);
         u[3 + i] = vec4(setup.direction[i], 0.0);
@@ -68,9 +71,10 @@ pub(crate) fn march_uniform(
         u[25 + i] = setup.cuts[i].as_vec4().to_array();
         u[28 + i] = vec4(setup.basis.col(i), 0.0);
     }
+    u[42..].copy_from_slice(&sheets);
     u[31] = [channels.len() as f32, 0.0, 0.0, 0.0];
     let drawn = scene.drawn_channels().iter().zip(channels).zip(&setup.channel_from_texel);
-    for (((channel, scale), map), u) in drawn.zip(u[32..].chunks_exact_mut(5)) {
+    for (((channel, scale), map), u) in drawn.zip(u[32..42].chunks_exact_mut(5)) {
         for (axis, row) in u[..3].iter_mut().enumerate() {
             *row = vec4(map.matrix3.row(axis), map.translation[axis] as f32);
         }

@@ -22,6 +22,10 @@ mod slice;
 #[cfg(test)]
 mod slice_tests;
 mod stores;
+mod surface_cpu;
+mod surface_pipelines;
+mod surface_setup;
+pub mod surfaces;
 mod texture;
 pub mod transfer;
 
@@ -33,7 +37,10 @@ pub use scene::{
     Blend, Highlight, ImageLayer, Interpolation, LabelColors, LabelLayer, LayerId, PixelMask, Plane,
     SlabMode, SliceLayer, SliceScene, ViewId, VolumeLabels, VolumeMode, VolumeScene,
 };
+pub use surfaces::{PartStyle, SurfaceLayer, SurfacePart, SurfaceSet};
 pub use transfer::{TransferFunction, TransferPreset};
 
 #[cfg(test)]
 mod parity_tests;
+#[cfg(test)]
+mod surface_tests;

@@ -3,6 +3,7 @@
 use wgpu::util::DeviceExt as _;
 
 use super::colormap::ColorMap;
+use super::surface_pipelines::SurfacePipelines;
 use crate::gpu::Gpu;
 
 /// Shader of slices.
@@ -30,6 +31,8 @@ pub(crate) struct Pipelines {
     pub(crate) no_image: wgpu::TextureView,
     pub(crate) no_ids: wgpu::TextureView,
     pub(crate) no_table: wgpu::TextureView,
+    pub(crate) no_sheets: wgpu::TextureView,
+    pub(crate) surfaces: SurfacePipelines,
     pub(crate) color_maps: Vec<wgpu::TextureView>,
     pub(crate) blit_style: wgpu::Buffer,
     /// Whether the target converts to sRGB by itself.
@@ -37,15 +40,19 @@ pub(crate) struct Pipelines {
 }
 
 #[derive(Clone, Copy)]
-enum Slot {
+pub(crate) enum Slot {
     Uniform,
     /// A float texture; filterable or not.
     Float(wgpu::TextureViewDimension, bool),
     Uint3,
+    /// Sheets of surfaces.
+    UintSheets,
+    /// One sheet of a surface.
+    Uint2,
     Sampler,
 }
 
-fn layout(gpu: &Gpu, label: &str, slots: &[Slot]) -> wgpu::BindGroupLayout {
+pub(crate) fn layout(gpu: &Gpu, label: &str, slots: &[Slot]) -> wgpu::BindGroupLayout {
     let entries: Vec<_> = slots
         .iter()
         .enumerate()
@@ -66,6 +73,14 @@ fn layout(gpu: &Gpu, label: &str, slots: &[Slot]) -> wgpu::BindGroupLayout {
                 Slot::Uint3 => wgpu::BindingType::Texture {
                     sample_type: wgpu::TextureSampleType::Uint,
                     view_dimension: wgpu::TextureViewDimension::D3,
+                    multisampled: false,
+                },
+                Slot::UintSheets | Slot::Uint2 => wgpu::BindingType::Texture {
+                    sample_type: wgpu::TextureSampleType::Uint,
+                    view_dimension: match slot {
+                        Slot::UintSheets => wgpu::TextureViewDimension::D2Array,
+                        _ => wgpu::TextureViewDimension::D2,
+                    },
                     multisampled: false,
                 },
                 Slot::Sampler => wgpu::BindingType::Sampler(wgpu::SamplerBindingType::Filtering),
@@ -180,6 +195,7 @@ impl Pipelines {
                 Slot::Float(d2, true),
                 Slot::Float(d3, true),
                 Slot::Float(d3, true),
+                Slot::UintSheets,
             ],
         );
         let blit_layout = layout(gpu, "blit", &[Slot::Float(d2, true), Slot::Sampler, Slot::Uniform]);
@@ -217,6 +233,8 @@ impl Pipelines {
             no_image: empty(wgpu::TextureFormat::R16Float, &[0; 2]),
             no_ids: empty(wgpu::TextureFormat::R16Uint, &[0; 2]),
             no_table: texture_2d(gpu, "empty", [1, 1], wgpu::TextureFormat::Rgba8Unorm, &[0; 4]),
+            no_sheets: super::surface_pipelines::no_sheets(gpu),
+            surfaces: SurfacePipelines::new(gpu),
             slice_layout,
             march_layout,
             blit_layout,

@@ -5,6 +5,7 @@
 //! over a volume costs nothing; slices take the one section they show, and only a 3-D view, an
 //! oblique plane or a slab uploads the whole, in pieces over several frames.
 
+mod sheets;
 pub(crate) mod still;
 
 use std::collections::BTreeMap;
@@ -22,11 +23,13 @@ use super::scene::{
 use super::setup::MarchSetup;
 use super::slice::{Bound, Need, SliceUniform, background_uniform, image_uniform, label_uniform, need};
 use super::stores::{ImageStore, LabelStore};
+use super::surface_setup::world_of_box;
 use super::texture::Scale;
 use super::{grid, transfer};
 use crate::gpu::Gpu;
 use crate::volume::labels::{BRICK, Brick};
 use crate::volume::{Labels, Volume};
+use sheets::{MOST_SHEETS, MOVING_SHEETS, Sheets, SurfaceStore};
 
 /// What a view has to say after `prepare_…`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,6 +89,12 @@ struct VolumeView {
     /// Nanoseconds of the last finished piece plus one; 0 while it is under way.
     finished: Arc<AtomicU64>,
     under_way: Option<Work>,
+    /// Sheets of surfaces of the picture being drawn.
+    sheets: Option<Sheets>,
+    /// Sheets are under way, without a piece of the picture.
+    drawing_sheets: bool,
+    /// How long sheets took last.
+    sheets_took: Duration,
 }
 
 /// Draws scenes with a device.
@@ -95,6 +104,7 @@ pub struct Renderer {
     pipelines: Pipelines,
     images: BTreeMap<LayerId, ImageStore>,
     labels: BTreeMap<LayerId, LabelStore>,
+    surfaces: BTreeMap<LayerId, SurfaceStore>,
     slices: BTreeMap<ViewId, SliceView>,
     volumes: BTreeMap<ViewId, VolumeView>,
     /// Label colours on the device, the last few.
@@ -120,6 +130,7 @@ impl Renderer {
             pipelines,
             images: BTreeMap::new(),
             labels: BTreeMap::new(),
+            surfaces: BTreeMap::new(),
             slices: BTreeMap::new(),
             volumes: BTreeMap::new(),
             colors: Vec::new(),
@@ -143,6 +154,7 @@ impl Renderer {
     pub fn gpu_bytes(&self) -> u64 {
         self.images.values().map(ImageStore::bytes).sum::<u64>()
             + self.labels.values().map(LabelStore::bytes).sum::<u64>()
+            + self.surfaces.values().map(SurfaceStore::bytes).sum::<u64>()
     }
 
     /// Hands over a volume; nothing is done if key and revision are known already.
@@ -169,10 +181,11 @@ impl Renderer {
         }
     }
 
-    /// Forgets volumes, labels and views that are not named: call it when the document changes.
+    /// Forgets volumes, labels, surfaces and views that are not named: call it when the document changes.
     pub fn retain(&mut self, layers: &[LayerId], views: &[ViewId]) {
         self.images.retain(|id, _| layers.contains(id));
         self.labels.retain(|id, _| layers.contains(id));
+        self.surfaces.retain(|id, _| layers.contains(id));
         self.slices.retain(|id, _| views.contains(id));
         self.volumes.retain(|id, _| views.contains(id));
     }
@@ -402,6 +415,9 @@ impl Renderer {
                 marching: None,
                 finished: Arc::new(AtomicU64::new(0)),
                 under_way: None,
+                sheets: None,
+                drawing_sheets: false,
+                sheets_took: Duration::ZERO,
             }
         });
         if known.scene != *scene || known.stamp != stamp {
@@ -425,7 +441,8 @@ impl Renderer {
 
     fn upload_for(&mut self, scene: &VolumeScene, budget: Duration) -> f32 {
         let mut loaded = 1.0;
-        if let (Some(id), false) = (scene.volume, scene.mode == VolumeMode::Labels) {
+        let needs_volume = !matches!(scene.mode, VolumeMode::Labels | VolumeMode::Surfaces);
+        if let (Some(id), true) = (scene.volume, needs_volume) {
             loaded = self.upload_image(id, budget);
         }
         for channel in scene.drawn_channels() {
@@ -443,7 +460,9 @@ impl Renderer {
             scene.labels.as_ref().and_then(|l| self.labels.get(&l.labels)).map_or(0, |store| store.stamp);
         let channels = scene.drawn_channels().iter().filter_map(|channel| self.images.get(&channel.volume));
         let stamp = image.wrapping_mul(31).wrapping_add(labels);
-        channels.fold(stamp, |stamp, store| stamp.wrapping_mul(31).wrapping_add(store.stamp))
+        let stamp = channels.fold(stamp, |stamp, store| stamp.wrapping_mul(31).wrapping_add(store.stamp));
+        let surfaces = scene.drawn_surfaces().and_then(|layer| self.surfaces.get(&layer.surfaces));
+        stamp.wrapping_mul(31).wrapping_add(surfaces.map_or(0, |store| store.stamp))
     }
 
     fn scene_binning(&self, scene: &VolumeScene) -> usize {
@@ -470,14 +489,28 @@ impl Renderer {
                     return;
                 }
                 nanos => {
-                    state.refinement.measured(&work, Duration::from_nanos(nanos - 1));
+                    let took = Duration::from_nanos(nanos - 1);
+                    if std::mem::take(&mut state.drawing_sheets) {
+                        state.sheets_took = took;
+                    } else {
+                        // A moving picture is drawn with its sheets at one go.
+                        let sheets =
+                            if work.is_last && work.row == 0 { state.sheets_took } else { Duration::ZERO };
+                        state.refinement.measured(&work, took.saturating_sub(sheets).max(took / 8));
+                    }
                     state.under_way = None;
                 }
             }
         }
         if let Some(work) = state.refinement.next_work(budget) {
-            self.draw_piece(&mut state, &work);
-            state.refinement.advance(&work);
+            let geometry = [work.size, [0, 0], work.size];
+            let is_whole = work.is_last && work.row == 0;
+            if is_whole || self.has_sheets(&state.scene, state.sheets.as_ref(), geometry, MOST_SHEETS) {
+                self.draw_piece(&mut state, &work);
+                state.refinement.advance(&work);
+            } else {
+                self.draw_sheets_alone(&mut state, &work, geometry);
+            }
         }
         self.volumes.insert(view, state);
     }
@@ -489,9 +522,30 @@ impl Renderer {
         }
         let Some(back) = &state.back else { return };
         let geometry = [work.size, [0, 0], work.size];
-        let Some(group) = self.march_group(&state.scene, &mut state.marching, geometry) else { return };
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let is_moving = work.is_last && work.row == 0 && work.fraction < 1.0;
+        let most = if is_moving && self.gpu.is_software() { MOVING_SHEETS } else { MOST_SHEETS };
+        self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, most);
+        let sheets = state.sheets.as_ref();
+        let Some(group) = self.march_group(&state.scene, sheets, &mut state.marching, geometry) else {
+            return;
+        };
         self.march_pass(&mut encoder, &back.view, &group, work);
+        self.submit(state, work, encoder);
+        if work.is_last {
+            std::mem::swap(&mut state.front, &mut state.back);
+        }
+    }
+
+    /// Sheets of a picture that is then drawn in pieces: a piece of work of their own.
+    fn draw_sheets_alone(&mut self, state: &mut VolumeView, work: &Work, geometry: [[u32; 2]; 3]) {
+        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, MOST_SHEETS);
+        state.drawing_sheets = true;
+        self.submit(state, work, encoder);
+    }
+
+    fn submit(&self, state: &mut VolumeView, work: &Work, encoder: wgpu::CommandEncoder) {
         let finished = Arc::new(AtomicU64::new(0));
         state.finished = Arc::clone(&finished);
         state.under_way = Some(*work);
@@ -500,9 +554,6 @@ impl Renderer {
         self.gpu.queue.on_submitted_work_done(move || {
             finished.store(began.elapsed().as_nanos() as u64 + 1, Ordering::Release);
         });
-        if work.is_last {
-            std::mem::swap(&mut state.front, &mut state.back);
-        }
     }
 
     fn march_pass(
@@ -548,9 +599,11 @@ impl Renderer {
     fn march_group(
         &mut self,
         scene: &VolumeScene,
+        sheets: Option<&Sheets>,
         marching: &mut Option<Marching>,
         geometry: [[u32; 2]; 3],
     ) -> Option<wgpu::BindGroup> {
+        let sheet_numbers = self.sheet_numbers(scene, sheets, geometry);
         let label_colors = scene.labels.as_ref().map(|labels| self.color_table(&labels.colors));
         let labels = scene.labels.as_ref().and_then(|l| self.labels.get(&l.labels)?.full.as_ref());
         let p = &self.pipelines;
@@ -559,7 +612,11 @@ impl Renderer {
             *marching = Some(self.new_marching(scene, key)?);
         }
         let marching = marching.as_ref()?;
-        let (image, scale, setup) = if scene.mode == VolumeMode::Labels {
+        let (image, scale, setup) = if scene.mode == VolumeMode::Surfaces {
+            let (_, set) = self.surfaces_of(scene)?;
+            let setup = MarchSetup::new(scene, world_of_box(set.bounds), [1; 3], [1; 3]);
+            (None, Scale { mul: 1.0, add: 0.0 }, setup)
+        } else if scene.mode == VolumeMode::Labels {
             let (layer, texture) = (scene.labels.as_ref()?, labels?);
             let shape = self.labels.get(&layer.labels)?.labels.shape();
             let setup = MarchSetup::new(scene, layer.world_from_voxel, shape, texture.factor);
@@ -581,7 +638,16 @@ impl Renderer {
             channels[i] = &full.view;
             scales.push(store.scale);
         }
-        let uniform = march_uniform(scene, &setup, &marching.table, scale, &scales, marching.edge, geometry);
+        let uniform = march_uniform(
+            scene,
+            &setup,
+            &marching.table,
+            scale,
+            &scales,
+            marching.edge,
+            geometry,
+            sheet_numbers,
+        );
         let table_rows: Vec<[f32; 4]> =
             marching.table.direct.iter().chain(&marching.table.integral).copied().collect();
         let size = [transfer::TABLE_LEN as u32, 2];
@@ -599,6 +665,7 @@ impl Renderer {
                 p.color_map(scene.color_map),
                 channels[0],
                 channels[1],
+                sheets.map_or(&p.no_sheets, |sheets| &sheets.view),
             ],
         ))
     }
@@ -630,6 +697,10 @@ impl Renderer {
     fn new_marching(&self, scene: &VolumeScene, stamp: u64) -> Option<Marching> {
         let table = scene.transfer.table();
         let format = wgpu::TextureFormat::R8Uint;
+        if scene.mode == VolumeMode::Surfaces {
+            let leaps = texture_3d(&self.gpu, "leaps", [1; 3], format, &[0]);
+            return Some(Marching { stamp, table, leaps, edge: 1 });
+        }
         if scene.mode == VolumeMode::Labels {
             let layer = scene.labels.as_ref()?;
             let store = self.labels.get(&layer.labels)?;
@@ -653,7 +724,7 @@ impl Renderer {
             VolumeMode::Composite => full.grid.leaps(|low, high| table.shows(low, high)),
             VolumeMode::Mip => full.grid.leaps(|_, high| high > scene.window[0]),
             VolumeMode::Iso => full.grid.leaps(|_, high| high >= scene.iso_value),
-            VolumeMode::MinIp | VolumeMode::Mean | VolumeMode::Labels => full.grid.leaps(|_, _| true),
+            _ => full.grid.leaps(|_, _| true),
         };
         let leaps = texture_3d(&self.gpu, "leaps", full.grid.dims(), format, &leaps);
         Some(Marching { stamp, table, leaps, edge: grid::EDGE })

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::camera::{BoxUm, OrbitCamera};
 use super::colormap::ColorMap;
+use super::surfaces::SurfaceLayer;
 use super::transfer::TransferFunction;
 use crate::volume::ClassTable;
 use crate::volume::classes::palette_color;
@@ -380,6 +381,8 @@ pub enum VolumeMode {
     Iso,
     /// Surfaces of the labels.
     Labels,
+    /// Nothing of the volume: the surfaces of meshes alone.
+    Surfaces,
 }
 
 /// Labels in the 3-D view: the tint of the haze, or surfaces of their own with [`VolumeMode::Labels`].
@@ -461,6 +464,8 @@ pub struct VolumeScene {
     pub cuts: Vec<Cut>,
     /// Labels that tint the volume or are drawn as surfaces.
     pub labels: Option<VolumeLabels>,
+    /// Surfaces of meshes that lie in the volume.
+    pub surfaces: Option<SurfaceLayer>,
     /// Volumes that glow in the haze, [`MOST_CHANNELS`] at most, for [`VolumeMode::Composite`].
     pub channels: Vec<VolumeChannel>,
     /// Distance of samples along a ray, in voxels; 0.5 is fine, 1 is quick.
@@ -498,12 +503,19 @@ impl VolumeScene {
             clip: None,
             cuts: Vec::new(),
             labels: None,
+            surfaces: None,
             channels: Vec::new(),
             step_voxels: 0.5,
             jitter: true,
             background: BACKGROUND,
             size_px,
         }
+    }
+
+    /// The surfaces that are drawn.
+    pub(crate) fn drawn_surfaces(&self) -> Option<&SurfaceLayer> {
+        let has_depth = !matches!(self.mode, VolumeMode::Mip | VolumeMode::MinIp | VolumeMode::Mean);
+        self.surfaces.as_ref().filter(|_| has_depth)
     }
 
     /// The channels that are drawn.

@@ -62,6 +62,11 @@ impl Scene {
             Self::Volume(scene) => {
                 // The opening angle is of the height: a narrower picture steps back.
                 let aspect = f64::from(size_px[0].max(1)) / f64::from(size_px[1].max(1));
+                // Outlines are as strong in print as on the screen.
+                let taller = size_px[1].max(1) as f32 / scene.size_px[1].max(1) as f32;
+                if let Some(surfaces) = &mut scene.surfaces {
+                    surfaces.outline_px *= taller;
+                }
                 scene.camera.distance_um *= (scene.aspect().min(1.0) / aspect.min(1.0)).max(1.0);
                 scene.size_px = size_px;
             }
@@ -112,6 +117,9 @@ impl Artist {
             }
             for (id, labels) in &sources.labels {
                 renderer.set_labels(*id, 1, labels, None);
+            }
+            for (id, set) in &sources.surfaces {
+                renderer.set_surfaces(*id, 1, &Arc::clone(set));
             }
             renderer
         });

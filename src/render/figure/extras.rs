@@ -36,6 +36,16 @@ pub fn value_bar(scene: &Scene, label: &str) -> Option<ValueBar> {
         let at = |i: usize| color(i as f64 / (N_COLORS - 1) as f64);
         (0..N_COLORS).map(|i| at(i).map(|c| (c.clamp(0.0, 1.0) * 255.0).round() as u8)).collect()
     };
+    if let Scene::Volume(scene) = scene
+        && let Some(layer) = scene.drawn_surfaces().filter(|layer| layer.shows_values())
+    {
+        let colors = steps(&|t| {
+            let [r, g, b, _] = layer.color_map.at(t);
+            [r, g, b]
+        });
+        let label = layer.value_label.clone();
+        return Some(ValueBar { label, range: layer.range.map(f64::from), colors });
+    }
     let (map, window) = match scene {
         Scene::Slice(scene) => scene.layers.iter().find_map(|layer| match layer {
             SliceLayer::Image(image) => Some((image.color_map, image.window)),
@@ -52,7 +62,7 @@ pub fn value_bar(scene: &Scene, label: &str) -> Option<ValueBar> {
                 let range = [f64::from(low), f64::from(high)];
                 return Some(ValueBar { label: label.to_owned(), range, colors });
             }
-            VolumeMode::Iso | VolumeMode::Labels => return None,
+            VolumeMode::Iso | VolumeMode::Labels | VolumeMode::Surfaces => return None,
         },
     };
     let colors = steps(&|t| {

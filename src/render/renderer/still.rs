@@ -10,11 +10,15 @@ use image::RgbaImage;
 use super::super::pipelines::OFFSCREEN;
 use super::super::refine::Work;
 use super::super::scene::{PixelMask, SliceLayer, SliceScene, VolumeScene};
+use super::super::surfaces::SurfaceLayer;
+use super::sheets::MOST_SHEETS;
 use super::{Renderer, offscreen};
 use crate::base::{Cancelled, Progress};
 
 /// Longest edge of a tile: far below what any device takes, small enough to be read back in one piece.
 const TILE: u32 = 2048;
+/// The same where surfaces are seen through.
+const DEEP_TILE: u32 = 1024;
 /// How long a piece of rows should take.
 const PIECE: Duration = Duration::from_millis(60);
 /// How long one wait for the device lasts before it is looked at whether to stop.
@@ -49,11 +53,20 @@ impl Renderer {
         }
         let mut marching = None;
         let mut rows_at_once = 16;
+        // Sheets take eight bytes a pixel each.
+        let is_deep = scene.drawn_surfaces().is_some_and(SurfaceLayer::is_transparent);
+        let tile = if is_deep { Some(tile.unwrap_or(DEEP_TILE).min(DEEP_TILE)) } else { tile };
+        let mut sheets = None;
         self.tiles(progress, scene.size_px, tile, |renderer, size, offset| {
             let texture = offscreen(&renderer.gpu, size, OFFSCREEN);
             let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-            let Some(group) = renderer.march_group(scene, &mut marching, [size, offset, scene.size_px])
-            else {
+            let geometry = [size, offset, scene.size_px];
+            let mut encoder =
+                renderer.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            renderer.draw_sheets(&mut encoder, scene, &mut sheets, geometry, MOST_SHEETS);
+            renderer.gpu.queue.submit([encoder.finish()]);
+            renderer.wait()?;
+            let Some(group) = renderer.march_group(scene, sheets.as_ref(), &mut marching, geometry) else {
                 renderer.clear(&view, scene.background);
                 return Ok(texture);
             };

@@ -1,0 +1,351 @@
+//! Surfaces on the device: buffers of their triangles, and the sheets of a picture.
+//!
+//! Sheets are peeled off (C. Everitt, Interactive order-independent transparency, 2001): a pass draws the nearest surface
+//! behind the sheet before, which needs no sorting, no atomics and no blending, so it gives the same on every device. A
+//! scene of opaque surfaces has one sheet, and one pass.
+
+use std::sync::Arc;
+
+use wgpu::util::DeviceExt as _;
+
+use super::super::pipelines::texture_2d;
+use super::super::scene::{LayerId, VolumeScene};
+use super::super::surface_pipelines::{CROSSINGS, DEPTH, NOWHERE, SHEET, STYLES_WIDE, before_all};
+use super::super::surface_setup::{MARGIN, SurfaceSetup, surface_uniform};
+use super::super::surfaces::{SurfaceLayer, SurfaceSet};
+use super::Renderer;
+use crate::gpu::Gpu;
+
+/// Sheets of a picture at rest and of figures: what lies behind more transparent surfaces than these is left out.
+pub(super) const MOST_SHEETS: u32 = 16;
+/// Sheets while something moves on a software driver.
+pub(super) const MOVING_SHEETS: u32 = 4;
+
+/// A set of surfaces as it was handed over.
+#[derive(Debug)]
+pub(crate) struct SurfaceStore {
+    pub(super) set: Arc<SurfaceSet>,
+    pub(super) revision: u64,
+    pub(super) stamp: u64,
+    buffers: Option<Buffers>,
+}
+
+#[derive(Debug)]
+struct Buffers {
+    vertices: wgpu::Buffer,
+    indices: wgpu::Buffer,
+    n_indices: u32,
+}
+
+/// The sheets of a picture.
+#[derive(Debug)]
+pub(super) struct Sheets {
+    /// What they were drawn for.
+    key: (u64, [[u32; 2]; 3], u32),
+    scene: VolumeScene,
+    pub(super) view: wgpu::TextureView,
+    pub(super) n: u32,
+}
+
+impl SurfaceStore {
+    pub(super) fn new(set: Arc<SurfaceSet>, revision: u64, stamp: u64) -> Self {
+        Self { set, revision, stamp, buffers: None }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        if self.buffers.is_some() { self.set.bytes() } else { 0 }
+    }
+
+    fn upload(&mut self, gpu: &Gpu) {
+        let most = gpu.device.limits().max_buffer_size;
+        let fits = size_of_val(self.set.vertices.as_slice()) as u64 <= most
+            && size_of_val(self.set.triangles.as_slice()) as u64 <= most;
+        if self.buffers.is_some() || self.set.triangles.is_empty() || !fits {
+            return;
+        }
+        let buffer = |label, contents, usage| {
+            gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+                label: Some(label),
+                contents,
+                usage,
+            })
+        };
+        self.buffers = Some(Buffers {
+            vertices: buffer(
+                "vertices",
+                bytemuck::cast_slice(&self.set.vertices),
+                wgpu::BufferUsages::VERTEX,
+            ),
+            indices: buffer(
+                "triangles",
+                bytemuck::cast_slice(&self.set.triangles),
+                wgpu::BufferUsages::INDEX,
+            ),
+            n_indices: self.set.triangles.len() as u32 * 3,
+        });
+    }
+}
+
+impl Renderer {
+    /// Hands over surfaces; nothing is done if key and revision are known already.
+    pub fn set_surfaces(&mut self, id: LayerId, revision: u64, set: &Arc<SurfaceSet>) {
+        if self.surfaces.get(&id).is_some_and(|store| store.revision == revision) {
+            return;
+        }
+        let stamp = self.stamp();
+        self.surfaces.insert(id, SurfaceStore::new(Arc::clone(set), revision, stamp));
+    }
+
+    /// The surfaces that a scene draws, where they have been handed over.
+    pub(super) fn surfaces_of<'a>(
+        &self,
+        scene: &'a VolumeScene,
+    ) -> Option<(&'a SurfaceLayer, Arc<SurfaceSet>)> {
+        let layer = scene.drawn_surfaces()?;
+        let store = self.surfaces.get(&layer.surfaces)?;
+        (!store.set.triangles.is_empty()).then(|| (layer, Arc::clone(&store.set)))
+    }
+
+    /// Numbers about sheets for the march.
+    pub(super) fn sheet_numbers(
+        &self,
+        scene: &VolumeScene,
+        sheets: Option<&Sheets>,
+        [_, _, picture]: [[u32; 2]; 3],
+    ) -> [[f32; 4]; 2] {
+        let (Some((layer, set)), Some(sheets)) = (self.surfaces_of(scene), sheets) else {
+            return [[0.0; 4]; 2];
+        };
+        let drawn = VolumeScene { size_px: picture, ..scene.clone() };
+        let setup = SurfaceSetup::new(&drawn, &set);
+        // Outlines are as wide in a coarse picture as in the fine one.
+        let share = picture[1] as f32 / scene.size_px[1].max(1) as f32;
+        let darkness = layer.silhouettes.clamp(0.0, 1.0);
+        let width = if darkness > 0.0 { (layer.outline_px * share).clamp(0.0, MARGIN as f32) } else { 0.0 };
+        [
+            [sheets.n as f32, darkness, width, MARGIN as f32],
+            [setup.um_per_px as f32, setup.step_um as f32, f32::from(u8::from(setup.is_perspective)), 0.0],
+        ]
+    }
+
+    /// Whether the sheets of a picture are those of this scene; true where it has none.
+    pub(super) fn has_sheets(
+        &self,
+        scene: &VolumeScene,
+        sheets: Option<&Sheets>,
+        geometry: [[u32; 2]; 3],
+        most: u32,
+    ) -> bool {
+        let Some((layer, _)) = self.surfaces_of(scene) else { return true };
+        let Some(store) = self.surfaces.get(&layer.surfaces) else { return true };
+        let key = (store.stamp, geometry, sheets_wanted(layer, most));
+        sheets.is_some_and(|sheets| sheets.key == key && sheets.scene == *scene)
+    }
+
+    /// Records the passes that draw the sheets of a picture, if they are not there.
+    pub(super) fn draw_sheets(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        scene: &VolumeScene,
+        sheets: &mut Option<Sheets>,
+        geometry: [[u32; 2]; 3],
+        most: u32,
+    ) {
+        let Some((layer, set)) = self.surfaces_of(scene) else {
+            *sheets = None;
+            return;
+        };
+        if self.has_sheets(scene, sheets.as_ref(), geometry, most) {
+            return;
+        }
+        let gpu = self.gpu.clone();
+        let Some(store) = self.surfaces.get_mut(&layer.surfaces) else { return };
+        store.upload(&gpu);
+        let stamp = store.stamp;
+        let Some(store) = self.surfaces.get(&layer.surfaces) else { return };
+        let Some(buffers) = &store.buffers else { return };
+        let [tile, offset, picture] = geometry;
+        let size = tile.map(|n| n + 2 * MARGIN);
+        let corner = offset.map(|v| f64::from(v) - f64::from(MARGIN));
+        let setup = SurfaceSetup::new(scene, &set);
+        let is_cut = setup.is_cut();
+        let n_peeled = sheets_wanted(layer, most);
+        let n = n_peeled + u32::from(is_cut);
+        let uniform = surface_uniform(scene, layer, &setup, [size, picture], corner);
+        let target = Target::new(&gpu, size, n);
+        let passes = Passes {
+            renderer: self,
+            buffers,
+            uniform: bytemuck::cast_slice(&uniform),
+            styles: styles_table(&gpu, layer, set.n_parts),
+            colors: self.pipelines.color_map(layer.color_map).clone(),
+        };
+        let first = before_all(&gpu);
+        let mut next = 0;
+        if is_cut {
+            let crossings = passes.cross(encoder, size);
+            passes.close(encoder, &target, &crossings, &first);
+            next = 1;
+        }
+        while next < n {
+            let before = next.checked_sub(1).map_or(&first, |at| &target.sheets[at as usize]);
+            passes.peel(encoder, &target, next as usize, before);
+            next += 1;
+        }
+        let key = (stamp, geometry, n_peeled);
+        *sheets = Some(Sheets { key, scene: scene.clone(), view: target.all, n });
+    }
+}
+
+/// Sheets that are peeled: one where nothing is seen through.
+fn sheets_wanted(layer: &SurfaceLayer, most: u32) -> u32 {
+    if layer.is_transparent() { most.max(1) } else { 1 }
+}
+
+/// Styles of the parts as the shader reads them: two rows of texels for each row of parts.
+fn styles_table(gpu: &Gpu, layer: &SurfaceLayer, n_parts: usize) -> wgpu::TextureView {
+    let rows = n_parts.div_ceil(STYLES_WIDE).max(1);
+    let mut texels = vec![[0.0f32; 4]; rows * 2 * STYLES_WIDE];
+    for (at, style) in layer.styles.iter().take(n_parts).enumerate() {
+        let place = at / STYLES_WIDE * 2 * STYLES_WIDE + at % STYLES_WIDE;
+        let [r, g, b] = style.rgb;
+        texels[place] = [r, g, b, style.opacity.clamp(0.0, 1.0)];
+        texels[place + STYLES_WIDE][0] = f32::from(u8::from(style.by_value));
+    }
+    let size = [STYLES_WIDE as u32, rows as u32 * 2];
+    texture_2d(gpu, "styles", size, wgpu::TextureFormat::Rgba32Float, bytemuck::cast_slice(&texels))
+}
+
+fn target(gpu: &Gpu, label: &str, size: [u32; 2], n: u32, format: wgpu::TextureFormat) -> wgpu::Texture {
+    gpu.device.create_texture(&wgpu::TextureDescriptor {
+        label: Some(label),
+        size: wgpu::Extent3d { width: size[0], height: size[1], depth_or_array_layers: n },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format,
+        usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::TEXTURE_BINDING,
+        view_formats: &[],
+    })
+}
+
+/// What sheets are drawn into.
+struct Target {
+    all: wgpu::TextureView,
+    sheets: Vec<wgpu::TextureView>,
+    depth: wgpu::TextureView,
+}
+
+impl Target {
+    fn new(gpu: &Gpu, size: [u32; 2], n: u32) -> Self {
+        let texture = target(gpu, "sheets", size, n, SHEET);
+        let array = Some(wgpu::TextureViewDimension::D2Array);
+        let one = |at| {
+            texture.create_view(&wgpu::TextureViewDescriptor {
+                dimension: Some(wgpu::TextureViewDimension::D2),
+                base_array_layer: at,
+                array_layer_count: Some(1),
+                ..Default::default()
+            })
+        };
+        Self {
+            all: texture.create_view(&wgpu::TextureViewDescriptor { dimension: array, ..Default::default() }),
+            sheets: (0..n).map(one).collect(),
+            depth: target(gpu, "depth", size, 1, DEPTH).create_view(&wgpu::TextureViewDescriptor::default()),
+        }
+    }
+}
+
+/// What the passes share.
+struct Passes<'a> {
+    renderer: &'a Renderer,
+    buffers: &'a Buffers,
+    uniform: &'a [u8],
+    styles: wgpu::TextureView,
+    colors: wgpu::TextureView,
+}
+
+impl Passes<'_> {
+    fn group(&self, before: &wgpu::TextureView, crossings: &wgpu::TextureView) -> wgpu::BindGroup {
+        let p = &self.renderer.pipelines;
+        let (gpu, layout) = (&self.renderer.gpu, &p.surfaces.layout);
+        p.bind(gpu, layout, self.uniform, [&self.styles, &self.colors], &[before, crossings])
+    }
+
+    fn pass<'e>(
+        encoder: &'e mut wgpu::CommandEncoder,
+        label: &str,
+        view: &wgpu::TextureView,
+        clear: wgpu::Color,
+        depth: Option<&wgpu::TextureView>,
+    ) -> wgpu::RenderPass<'e> {
+        encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
+            label: Some(label),
+            color_attachments: &[Some(wgpu::RenderPassColorAttachment {
+                view,
+                depth_slice: None,
+                resolve_target: None,
+                ops: wgpu::Operations { load: wgpu::LoadOp::Clear(clear), store: wgpu::StoreOp::Store },
+            })],
+            depth_stencil_attachment: depth.map(|view| wgpu::RenderPassDepthStencilAttachment {
+                view,
+                depth_ops: Some(wgpu::Operations {
+                    load: wgpu::LoadOp::Clear(1.0),
+                    store: wgpu::StoreOp::Discard,
+                }),
+                stencil_ops: None,
+            }),
+            ..Default::default()
+        })
+    }
+
+    fn triangles(&self, pass: &mut wgpu::RenderPass<'_>) {
+        pass.set_vertex_buffer(0, self.buffers.vertices.slice(..));
+        pass.set_index_buffer(self.buffers.indices.slice(..), wgpu::IndexFormat::Uint32);
+        pass.draw_indexed(0..self.buffers.n_indices, 0, 0..1);
+    }
+
+    fn peel(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        target: &Target,
+        at: usize,
+        before: &wgpu::TextureView,
+    ) {
+        let group = self.group(before, &self.renderer.pipelines.no_table);
+        let empty = wgpu::Color { r: 0.0, g: f64::from(NOWHERE.to_bits()), b: 0.0, a: 0.0 };
+        let mut pass = Self::pass(encoder, "peel", &target.sheets[at], empty, Some(&target.depth));
+        pass.set_pipeline(&self.renderer.pipelines.surfaces.peel);
+        pass.set_bind_group(0, &group, &[]);
+        self.triangles(&mut pass);
+    }
+
+    /// Signed crossings behind the cuts.
+    fn cross(&self, encoder: &mut wgpu::CommandEncoder, size: [u32; 2]) -> wgpu::TextureView {
+        let gpu = &self.renderer.gpu;
+        let sums =
+            target(gpu, "crossings", size, 1, CROSSINGS).create_view(&wgpu::TextureViewDescriptor::default());
+        let group = self.group(&before_all(gpu), &self.renderer.pipelines.no_table);
+        let mut pass = Self::pass(encoder, "cross", &sums, wgpu::Color::TRANSPARENT, None);
+        pass.set_pipeline(&self.renderer.pipelines.surfaces.cross);
+        pass.set_bind_group(0, &group, &[]);
+        self.triangles(&mut pass);
+        drop(pass);
+        sums
+    }
+
+    /// The faces of the cuts: the first sheet.
+    fn close(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        target: &Target,
+        crossings: &wgpu::TextureView,
+        first: &wgpu::TextureView,
+    ) {
+        let group = self.group(first, crossings);
+        let mut pass = Self::pass(encoder, "close", &target.sheets[0], wgpu::Color::TRANSPARENT, None);
+        pass.set_pipeline(&self.renderer.pipelines.surfaces.close);
+        pass.set_bind_group(0, &group, &[]);
+        pass.draw(0..3, 0..1);
+    }
+}
