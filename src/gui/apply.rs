@@ -70,6 +70,9 @@ impl App {
                 let done = self.dock.act(act, &mut self.view);
                 self.warn(done);
             }
+            Request::Surfaces(order) => {
+                super::surfaces::start(&mut self.session, &mut self.derived.surfaces, order);
+            }
             Request::Say(level, text) => self.messages.push(level, text),
         }
     }
@@ -257,6 +260,11 @@ impl App {
                     self.messages.push(Level::Warning, "Comparing needs a second volume: add one as a layer");
                 }
             }
+            C::Surfaces => {
+                view.surfaces.on = !view.surfaces.on;
+                self.derived.surfaces.retry();
+            }
+            C::SurfacesAlone => view.show_surfaces_alone(),
             C::ResetCamera => self.reset_camera(),
             C::LookFront => look_from(view, StandardView::Front),
             C::LookBack => look_from(view, StandardView::Back),

@@ -83,6 +83,8 @@ pub(crate) struct Derived {
     marks: Background<(LayerId, u64), Labels>,
     coverage: Background<(LayerId, u64), Vec<Option<f32>>>,
     colors: Option<(ClassTable, LabelColors)>,
+    /// Surfaces of the labels.
+    pub(crate) surfaces: super::surfaces::Surfaces,
     /// What asks for a frame when something made beside the window is there.
     pub(crate) ctx: Option<egui::Context>,
     light: Background<(LayerId, u64), ScanLight>,

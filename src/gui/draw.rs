@@ -12,6 +12,7 @@ use super::derived::Derived;
 use super::frame::Cx;
 use super::panels::layers::map_of;
 use super::state::{self, ViewId};
+use super::surfaces;
 use super::theme;
 use super::views::look::{self, CompareMode};
 use super::views::slice_view::Geometry;
@@ -28,7 +29,9 @@ use crate::session::Session;
 use crate::volume::{ClassTable, Mark};
 
 /// Key of the predicted labels in the renderer; layers count up from 1.
-const PREDICTION: u64 = u64::MAX;
+pub(crate) const PREDICTION: u64 = u64::MAX;
+/// Key of the surfaces of labels in the renderer.
+pub(crate) const SURFACES: u64 = u64::MAX - 3;
 /// Key of the codes of marks in the renderer.
 const MARKS: u64 = u64::MAX - 2;
 /// Key of the uncertainty in the renderer.
@@ -117,7 +120,7 @@ impl Drawer {
                     sent.insert(UNCERTAINTY, prediction.revision);
                 }
             }
-            let layers: Vec<u64> = sent.keys().copied().collect();
+            let layers: Vec<u64> = sent.keys().copied().chain([SURFACES]).collect();
             let views: Vec<u64> = cx.view.views.ids().map(view_key).collect();
             renderer.retain(&layers, &views);
         });
@@ -148,7 +151,13 @@ impl Drawer {
         let scale = f64::from(ui.ctx().pixels_per_point());
         let Some(scene) = volume_scene(rect, scale, id, cx) else { return };
         let view = view_key(id);
-        let status = self.with(|renderer| renderer.prepare_volume(view, &scene));
+        let made = cx.derived.surfaces.made().map(Arc::clone);
+        let status = self.with(|renderer| {
+            if let Some(made) = &made {
+                renderer.set_surfaces(SURFACES, made.revision, &made.set);
+            }
+            renderer.prepare_volume(view, &scene)
+        });
         cx.view.scenes.insert(id, Scene::Volume(scene));
         repaint(ui, status);
         ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, Paint { view, is_slice: false }));
@@ -178,9 +187,10 @@ pub(crate) fn sources_of(
             labels.extend(scene.labels.as_ref().map(|layer| layer.labels));
         }
     }
+    let mut sources = Sources::default();
+    sources.surfaces.extend(derived.surfaces.made().map(|made| (SURFACES, Arc::clone(&made.set))));
     let project = session.project();
     let prediction = session.live().prediction.as_ref();
-    let mut sources = Sources::default();
     for key in volumes {
         let volume = if key == UNCERTAINTY {
             prediction.map(|prediction| Arc::clone(&prediction.uncertainty))
@@ -388,7 +398,10 @@ pub(crate) fn volume_scene(rect: egui::Rect, scale: f64, id: ViewId, cx: &mut Cx
             strength: 0.75,
         });
     }
-    if scene.labels.is_none() && scene.mode == crate::render::VolumeMode::Labels {
+    scene.surfaces = surfaces::layer(cx, scale);
+    let lacks_labels = scene.labels.is_none() && scene.mode == crate::render::VolumeMode::Labels;
+    let lacks_surfaces = scene.surfaces.is_none() && scene.mode == crate::render::VolumeMode::Surfaces;
+    if lacks_labels || lacks_surfaces {
         scene.mode = crate::render::VolumeMode::Composite;
     }
     Some(scene)
@@ -419,11 +432,15 @@ fn channels(project: &Project, main: &Layer) -> Vec<VolumeChannel> {
 
 /// The labels that tint the volume: the topmost that are seen and not empty.
 fn labels_of_volume(project: &Project) -> Option<(u64, DAffine3)> {
+    seen_labels(project).and_then(|layer| Some((layer.id.0, state::world_from_voxel(layer)?)))
+}
+
+/// The topmost labels that are seen and not empty.
+pub(crate) fn seen_labels(project: &Project) -> Option<&Layer> {
     project
         .from_top()
         .filter(|layer| layer.display.visible)
-        .filter(|layer| layer.labels().is_some_and(|labels| !labels.labels.is_empty()))
-        .find_map(|layer| Some((layer.id.0, state::world_from_voxel(layer)?)))
+        .find(|layer| layer.labels().is_some_and(|labels| !labels.labels.is_empty()))
 }
 
 /// Paints what was prepared for a view.

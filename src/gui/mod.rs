@@ -24,6 +24,7 @@ mod preview;
 mod rulers;
 mod state;
 mod status_bar;
+pub(crate) mod surfaces;
 mod theme;
 mod tools;
 mod top_bar;

@@ -290,6 +290,8 @@ pub(crate) struct ViewState {
     pub(crate) hover: Option<Hover>,
     /// The 3D look.
     pub(crate) look: VolumeLook,
+    /// How surfaces of labels are shown in 3D.
+    pub(crate) surfaces: super::surfaces::SurfaceLook,
     /// The stroke that is being painted.
     pub(crate) stroke: Option<Stroke>,
     /// The outline that is being drawn.
@@ -400,6 +402,7 @@ impl Default for ViewState {
             fit_wanted: false,
             hover: None,
             look: VolumeLook::default(),
+            surfaces: super::surfaces::SurfaceLook::default(),
             stroke: None,
             outline: None,
             pull: None,
@@ -459,6 +462,14 @@ impl ViewState {
         crate::session::Acceptance { class: one_class.then_some(self.class), max_uncertainty, into }
     }
 
+    /// Nothing but surfaces in 3D, or the haze again.
+    pub(crate) fn show_surfaces_alone(&mut self) {
+        use crate::render::VolumeMode::{Composite, Surfaces};
+        let is_alone = self.surfaces.on && self.look.mode == Surfaces;
+        self.look.mode = if is_alone { Composite } else { Surfaces };
+        self.surfaces.on = true;
+    }
+
     /// Another class is painted from now on.
     pub(crate) fn choose_class(&mut self, id: u16) {
         if id != self.class {
@@ -503,6 +514,8 @@ pub(crate) enum Request {
     DiscardThen(AfterSave),
     /// Something with the layout of the views.
     View(super::views::dock::ViewAct),
+    /// Surfaces of labels are to be made.
+    Surfaces(super::surfaces::Order),
     /// A sentence for the user.
     Say(super::messages::Level, String),
 }

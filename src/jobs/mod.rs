@@ -54,6 +54,8 @@ pub enum Lane {
     Files,
     /// Figures and films, which saving must not wait for.
     Pictures,
+    /// What the views show beside the layers: surfaces of labels.
+    Views,
 }
 
 /// Why a job gave no result.

@@ -224,7 +224,7 @@ impl Session {
                 }
             }
             Command::Quit => {
-                [Lane::Work, Lane::Live, Lane::Pictures]
+                [Lane::Work, Lane::Live, Lane::Pictures, Lane::Views]
                     .into_iter()
                     .for_each(|lane| self.jobs.cancel_lane(lane));
                 if !self.history.flush_journal() && self.dirty {
@@ -272,6 +272,23 @@ impl Session {
             }),
         });
         self.events.push(Event::JobChanged(id));
+    }
+
+    /// Runs work that only the views need as a job that can be watched and cancelled: its result goes where `work` puts it.
+    pub fn run_beside(
+        &mut self,
+        label: &str,
+        work: impl FnOnce(&Progress) -> Result<(), JobError> + Send + 'static,
+    ) -> crate::jobs::JobId {
+        let id = self.jobs.submit(JobSpec {
+            key: label.to_owned(),
+            label: label.to_owned(),
+            lane: Lane::Views,
+            policy: Policy::Latest,
+            work: Box::new(move |progress| work(progress).map(|()| Done::Kept)),
+        });
+        self.events.push(Event::JobChanged(id));
+        id
     }
 
     /// Polls until no job is left; for tests and for work without a window.

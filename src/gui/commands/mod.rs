@@ -83,6 +83,8 @@ pub(crate) enum CommandId {
     ThickerSlab,
     ThinnerSlab,
     Compare,
+    Surfaces,
+    SurfacesAlone,
     ResetCamera,
     LookFront,
     LookBack,

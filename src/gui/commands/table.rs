@@ -645,6 +645,24 @@ pub(crate) static COMMANDS: &[Entry] = {
         )
         .when(|f| f.volume),
         entry(
+            C::Surfaces,
+            G::View,
+            icons::POLYGON,
+            "Surfaces of labels",
+            &[alt(Key::S)],
+            "Shows or hides the surfaces of the labels in the 3D view; they are made when they are first seen",
+        )
+        .when(|f| f.labels || f.prediction),
+        entry(
+            C::SurfacesAlone,
+            G::View,
+            icons::POLYGON,
+            "Surfaces alone",
+            &[],
+            "Nothing but surfaces in the 3D view, or the haze again",
+        )
+        .when(|f| f.labels || f.prediction),
+        entry(
             C::ResetCamera,
             G::View,
             icons::CUBE,

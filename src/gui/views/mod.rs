@@ -14,6 +14,7 @@ pub(crate) mod reslice;
 mod scale_bar;
 pub(crate) mod scan_view;
 pub(crate) mod slice_view;
+mod surface_menu;
 mod title;
 mod view_menu;
 pub(crate) mod volume_view;
@@ -38,6 +39,7 @@ pub(crate) fn show(
         return;
     }
     fit_to_new_volume(cx);
+    super::surfaces::follow(cx);
     if let Some(drawer) = drawer.as_deref_mut() {
         drawer.sync(cx);
     }

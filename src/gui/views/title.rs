@@ -40,6 +40,8 @@ pub(crate) fn show(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>) -> bool {
         match kind {
             ViewKind::Volume => {
                 super::look_menu::show(ui, id, cx);
+                super::surface_menu::show(ui, cx);
+                super::surface_menu::retry(ui, cx);
                 volume_controls(ui, bar.width() < SHORT, cx);
             }
             ViewKind::Oblique => {
@@ -168,13 +170,14 @@ fn layer_menu(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>) {
 }
 
 /// The modes of the 3D view.
-pub(crate) const MODES: [(VolumeMode, &str); 6] = [
+pub(crate) const MODES: [(VolumeMode, &str); 7] = [
     (VolumeMode::Composite, "Haze"),
     (VolumeMode::Mip, "Maximum"),
     (VolumeMode::MinIp, "Minimum"),
     (VolumeMode::Mean, "Mean"),
     (VolumeMode::Iso, "Surface at a value"),
-    (VolumeMode::Labels, "Surfaces of labels"),
+    (VolumeMode::Labels, "Labels as voxels"),
+    (VolumeMode::Surfaces, "Surfaces alone"),
 ];
 
 fn volume_controls(ui: &mut egui::Ui, short: bool, cx: &mut Cx<'_>) {

@@ -48,6 +48,7 @@ pub(crate) fn show(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>, drawer: Optio
         crosshair(&painter, rect, id, cx, t);
     }
     axes(&painter, rect, id, cx, t);
+    super::surface_menu::overlay(ui, &painter, rect, id, cx, t);
     if let Some(picture) = cx.view.picture.as_mut().filter(|picture| picture.view == id) {
         picture.rect = Some(rect);
     }
