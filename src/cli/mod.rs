@@ -13,6 +13,7 @@ mod quality;
 mod recipe;
 mod reconstruct;
 mod render;
+mod render_surfaces;
 mod report;
 mod results;
 mod resume;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::Subcommand;
 use super::files::{output_arg, path};
 use super::options::UsageError;
+use super::render_surfaces::{self, Surfaces};
 use super::segment::{read_labels, read_volume};
 use super::shell::Shell;
 use crate::base::{Progress, Unit, WorldFromVoxel};
@@ -27,6 +28,7 @@ use crate::render::scene::{
     ImageLayer, Interpolation, LabelColors, LabelLayer, Plane, SliceLayer, SliceScene, VolumeLabels,
     VolumeMode, VolumeScene, bounds_um,
 };
+use crate::render::surfaces::SurfaceLayer;
 use crate::volume::{Histogram, Volume};
 
 /// The subcommands of this group.
@@ -65,7 +67,7 @@ fn command() -> Command {
         )
         .arg(
             option("mode", "MODE", "How the 3d view is drawn")
-                .value_parser(["composite", "mip", "iso", "minip", "mean", "labels"])
+                .value_parser(["composite", "mip", "iso", "minip", "mean", "labels", "surfaces"])
                 .default_value("composite"),
         )
         .arg(
@@ -76,7 +78,7 @@ fn command() -> Command {
                 .value_parser(["grey", "grey-inverted", "viridis", "magma", "cividis", "batlow"])
                 .default_value("grey"),
         );
-    command.args(figure_args()).args(film_args())
+    command.args(figure_args()).args(film_args()).args(render_surfaces::args())
 }
 
 fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
@@ -167,9 +169,10 @@ fn window(matches: &ArgMatches, volume: &Volume<f32>) -> anyhow::Result<[f32; 2]
     Ok(if low < high { [low, high] } else { [min, min + 1.0] })
 }
 
-/// Keys of the two sources.
+/// Keys of the sources.
 const VOLUME: u64 = 1;
 const LABELS: u64 = 2;
+const SURFACES: u64 = 3;
 
 /// What is drawn.
 struct Content {
@@ -268,6 +271,10 @@ fn volume_scene(matches: &ArgMatches, content: &Content, size: [u32; 2]) -> anyh
         "labels" if content.labels.is_none() => {
             return Err(UsageError("--mode labels draws labels: name a label file too".to_owned()).into());
         }
+        "surfaces" if !matches.get_flag("surfaces") => {
+            return Err(UsageError("--mode surfaces shows surfaces: add --surfaces".to_owned()).into());
+        }
+        "surfaces" => VolumeMode::Surfaces,
         "labels" => VolumeMode::Labels,
         _ => VolumeMode::Composite,
     };
@@ -286,6 +293,14 @@ fn volume_scene(matches: &ArgMatches, content: &Content, size: [u32; 2]) -> anyh
         });
     }
     Ok(scene)
+}
+
+/// With surfaces among or instead of what the volume shows.
+fn with_surfaces(scene: VolumeScene, surfaces: Option<&Surfaces>) -> VolumeScene {
+    let layer = surfaces.map(|known| SurfaceLayer { surfaces: SURFACES, ..known.layer.clone() });
+    let mut scene = VolumeScene { surfaces: layer, ..scene };
+    scene.tint_less();
+    scene
 }
 
 /// What stands beside the picture.
@@ -395,9 +410,12 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     check_output(file, matches, motion.is_some())?;
     let content = read(shell, matches)?;
     let extras = extras(shell, matches, &content)?;
-    let mut artist = Artist::new(content.sources.clone(), device(shell, motion.is_some()));
+    let surfaces = render_surfaces::surfaces(shell, matches, &content.volume, content.labels.as_ref())?;
+    let mut sources = content.sources.clone();
+    sources.surfaces.extend(surfaces.as_ref().map(|surfaces| (SURFACES, Arc::clone(&surfaces.set))));
+    let mut artist = Artist::new(sources, device(shell, motion.is_some()));
     let mut scene = match plane(matches) {
-        None => Scene::Volume(volume_scene(matches, &content, size)?),
+        None => Scene::Volume(with_surfaces(volume_scene(matches, &content, size)?, surfaces.as_ref())),
         Some(plane) => Scene::Slice(slice_scene(matches, &content, plane, size)?),
     };
     if matches.get_flag("transparent") {
@@ -417,6 +435,9 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
         }
     };
     let mut result = json!({ "output": file });
+    if let Some(surfaces) = &surfaces {
+        result["surfaces"] = surfaces.details.clone();
+    }
     if let (Some(result), Some(details)) = (result.as_object_mut(), details.as_object_mut()) {
         result.append(details);
     }

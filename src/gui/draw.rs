@@ -399,6 +399,7 @@ pub(crate) fn volume_scene(rect: egui::Rect, scale: f64, id: ViewId, cx: &mut Cx
         });
     }
     scene.surfaces = surfaces::layer(cx, scale);
+    scene.tint_less();
     let lacks_labels = scene.labels.is_none() && scene.mode == crate::render::VolumeMode::Labels;
     let lacks_surfaces = scene.surfaces.is_none() && scene.mode == crate::render::VolumeMode::Surfaces;
     if lacks_labels || lacks_surfaces {

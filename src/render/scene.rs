@@ -512,6 +512,14 @@ impl VolumeScene {
         }
     }
 
+    /// Leaves the haze its own colours where surfaces show the classes; what is hidden stays hidden.
+    pub fn tint_less(&mut self) {
+        let keeps = self.mode == VolumeMode::Labels || self.surfaces.is_none();
+        if let Some(labels) = self.labels.as_mut().filter(|_| !keeps) {
+            labels.strength = 0.0;
+        }
+    }
+
     /// The surfaces that are drawn.
     pub(crate) fn drawn_surfaces(&self) -> Option<&SurfaceLayer> {
         let has_depth = !matches!(self.mode, VolumeMode::Mip | VolumeMode::MinIp | VolumeMode::Mean);

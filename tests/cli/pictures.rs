@@ -125,3 +125,54 @@ fn what_does_not_go_together_is_wrong_usage() {
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
 }
+
+#[test]
+fn surfaces_are_drawn_without_a_window_and_tell_their_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = demo().join("labels.mrc");
+    let draw = |name: &str, options: &str| {
+        let file = folder.path().join(name);
+        let line = format!("render {{}} {{}} -o {{}} --view 3d --size 160x120 --surfaces {options}");
+        let result = done(&line, &[volume(), &labels, &file]);
+        (image::open(&file).unwrap().to_rgba8(), result)
+    };
+    let (alone, result) = draw("a.png", "--mode surfaces --transparent --no-scale-bar");
+    assert_eq!(alone.get_pixel(0, 0).0[3], 0, "nothing lies behind surfaces");
+    assert!(alone.pixels().any(|p| p.0[3] == 255));
+    let told = result["surfaces"].as_array().unwrap();
+    assert!(told.len() >= 3, "{told:?}");
+    assert!(told.iter().all(|class| class["volume_error"].as_f64().unwrap().abs() < 0.1), "{told:?}");
+    let by_value = "--mode surfaces --no-scale-bar --surface-color mean-curvature --surface-opacity 1";
+    let (curved, _) = draw("b.png", by_value);
+    let (range, _) = draw("c.png", &format!("{by_value} --surface-range -9:9"));
+    assert_ne!(curved, range, "another range, other colours");
+    let (hazy, _) = draw("d.png", "--no-scale-bar");
+    let (objects, result) = draw("e.png", "--no-scale-bar --surface-color object");
+    assert_ne!(hazy, objects);
+    assert!(result["surfaces"].as_array().unwrap().len() > told.len());
+    let bars = folder.path().join("f.svg");
+    let line = "render {} {} -o {} --view 3d --size 160x120 --surfaces --surface-color thickness --color-bar";
+    done(line, &[volume(), &labels, &bars]);
+    assert!(std::fs::read_to_string(&bars).unwrap().contains("Thickness (µm)</text>"));
+}
+
+#[test]
+fn surfaces_that_cannot_be_drawn_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.png");
+    let labels = demo().join("labels.mrc");
+    for (options, word) in [
+        ("--view 3d --mode surfaces", "--surfaces"),
+        ("--view 3d --surfaces --surface-color distance", "--surface-distance-to"),
+        ("--view 3d --surfaces --surface-opacity thick", "--surface-opacity"),
+        ("--view 3d --surfaces --surface-range 2:1", "--surface-range"),
+    ] {
+        let line = format!("render {{}} {{}} -o {{}} {options}");
+        let output = command(&line, &[volume(), &labels, &file]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{options}");
+        assert!(text(&output.stderr).contains(word), "{options}: {}", text(&output.stderr));
+    }
+    let output = command("render {} -o {} --view 3d --surfaces", &[volume(), &file]).output().unwrap();
+    assert!(output.status.code() == Some(2) && text(&output.stderr).contains("label file"));
+    assert!(!file.exists());
+}

@@ -16,6 +16,7 @@ mod quality;
 mod rulers;
 mod slices;
 mod support;
+mod surfaces;
 mod tools;
 mod tour;
 mod volume;

@@ -1,0 +1,109 @@
+//! Surfaces of labels in the 3D view: made by themselves, clear or opaque, coloured by what is told at them.
+
+use std::time::Duration;
+
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use waterwindow::gui::App;
+
+use super::support::{click, demo_session, look, press, settle, window};
+
+/// Frames until the surfaces are there and their picture has had time to become fine.
+fn rest(harness: &mut Harness<'_, App>) {
+    for _ in 0..3 {
+        settle(harness);
+    }
+    for _ in 0..60 {
+        harness.step();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What is said somewhere in the window, by its beginning.
+fn said(harness: &Harness<'_, App>, begin: &str) -> Vec<String> {
+    let nodes = harness.query_all_by_label_contains(begin);
+    nodes.filter_map(|node| node.accesskit_node().label()).filter(|text| text.starts_with(begin)).collect()
+}
+
+fn choose(harness: &mut Harness<'_, App>, menu: &str, line: &str) {
+    harness.get_by_label(menu).click();
+    harness.step();
+    harness.step();
+    harness.get_by_label(line).click();
+    harness.step();
+    harness.step();
+}
+
+#[test]
+fn surfaces_appear_with_their_error_and_are_coloured_by_what_is_told_at_them() {
+    let mut harness = window([1440.0, 900.0], demo_session());
+    settle(&mut harness);
+    press(&mut harness, "Reconstruct");
+    settle(&mut harness);
+    click(&mut harness, "Maximise 3D");
+    rest(&mut harness);
+
+    click(&mut harness, "Surfaces");
+    click(&mut harness, "Show surfaces");
+    rest(&mut harness);
+    look(&mut harness, "surfaces_menu");
+    let errors = said(&harness, "Volume error of ");
+    assert!(errors.len() >= 3, "every class tells its error: {errors:?}");
+    for error in &errors {
+        let percent: f64 = error.rsplit(": ").next().unwrap().trim_end_matches(" %").parse().unwrap();
+        // The smallest organelles of a small demo cell have some dozens of voxels.
+        assert!(percent.abs() < 5.0, "{error}");
+    }
+    assert!(said(&harness, "making surfaces").is_empty());
+
+    choose(&mut harness, "Colour surfaces by", "Mean curvature");
+    rest(&mut harness);
+    let bar = said(&harness, "Surface colours: Mean curvature (1/µm)");
+    assert_eq!(bar.len(), 1, "the colour bar names quantity and unit");
+    click(&mut harness, "Surfaces alone");
+    choose(&mut harness, "Colour surfaces by", "Distance");
+    rest(&mut harness);
+    look(&mut harness, "surfaces_distance");
+    assert!(said(&harness, "Surface colours: Distance to ")[0].contains("(µm)"));
+    click(&mut harness, "Each object");
+    choose(&mut harness, "Colour surfaces by", "Object");
+    harness.key_press(egui::Key::Escape);
+    rest(&mut harness);
+    look(&mut harness, "surfaces_objects");
+    assert!(said(&harness, "Surface colours").is_empty(), "colours of objects stand for no values");
+
+    // Cut open, then off by the key, and on again.
+    click(&mut harness, "3D look");
+    click(&mut harness, "z below");
+    harness.key_press(egui::Key::Escape);
+    rest(&mut harness);
+    look(&mut harness, "surfaces_cut");
+    harness.key_press_modifiers(egui::Modifiers::ALT, egui::Key::S);
+    rest(&mut harness);
+    click(&mut harness, "Surfaces");
+    assert!(said(&harness, "Volume error of ").is_empty(), "off: nothing is told");
+}
+
+#[test]
+fn painting_makes_the_surfaces_anew() {
+    let mut harness = window([1280.0, 720.0], demo_session());
+    settle(&mut harness);
+    press(&mut harness, "Reconstruct");
+    settle(&mut harness);
+    click(&mut harness, "Surfaces");
+    click(&mut harness, "Show surfaces");
+    rest(&mut harness);
+    let before = said(&harness, "Volume error of ");
+    harness.key_press(egui::Key::Escape);
+    harness.step();
+    click(&mut harness, "Stage Segment");
+    click(&mut harness, "Brush");
+    click(&mut harness, "Class lipid droplets");
+    super::support::stroke(&mut harness, "Slice XY", [0.3, 0.3], [0.6, 0.6]);
+    rest(&mut harness);
+    click(&mut harness, "Surfaces");
+    rest(&mut harness);
+    let after = said(&harness, "Volume error of ");
+    assert_ne!(before, after, "what was painted has a surface of its own");
+    look(&mut harness, "surfaces_painted");
+}
