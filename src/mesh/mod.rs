@@ -4,7 +4,8 @@
 //! The surface of a region (see [`crate::kernels::surface`]) is smoothed after Taubin (1995,
 //! doi:10.1145/218380.218473): steps that shrink and steps that grow take turns, so that the
 //! staircase of the voxels goes and the volume stays. What is still missing from the volume of the
-//! voxels is made up by moving the surface along its normals, a quarter of a voxel at most. Each mesh
+//! voxels is made up by moving the surface along its normals, a quarter of a voxel at most; where more
+//! than a hundredth of the volume would still be missing there are fewer rounds. Each mesh
 //! carries the volume counted in voxels, so that the error of its own is known. What is told at each
 //! vertex (LAC, thickness, curvature, distance) is in [`attribute`].
 

@@ -63,6 +63,9 @@ fn extents<T: Copy + Ord + Default + Sync + Send>(
     Ok(all)
 }
 
+/// Part of the volume that may be missing before a surface is smoothed less.
+const TOLERANCE: f64 = 0.01;
+
 /// The surface of one region; progress advances by two and one a round of smoothing.
 fn mesh_of(
     progress: &Progress,
@@ -77,8 +80,23 @@ fn mesh_of(
     if u32::try_from(surface.vertices.len()).is_err() {
         return Err(MeshError::TooLarge { name: name.to_owned() });
     }
-    let mut vertices = smoothed(progress, surface.vertices, &surface.triangles, params.iterations)?;
-    inflate(&mut vertices, &surface.triangles, extent.n as f64);
+    let mut rounds = params.iterations;
+    let mut best: Option<(f64, Vec<[f32; 3]>)> = None;
+    loop {
+        let quiet = progress.part();
+        let reports = if best.is_none() { progress } else { &quiet };
+        let mut vertices = smoothed(reports, surface.vertices.clone(), &surface.triangles, rounds)?;
+        let missing = inflate(&mut vertices, &surface.triangles, extent.n as f64).abs();
+        if best.as_ref().is_none_or(|(least, _)| missing < *least) {
+            best = Some((missing, vertices));
+        }
+        // What is as thin as a voxel loses too much by smoothing: fewer rounds keep it.
+        if missing <= TOLERANCE || rounds == 0 {
+            break;
+        }
+        rounds /= 2;
+    }
+    let mut vertices = best.map(|(_, vertices)| vertices).unwrap_or_default();
     vertices.iter_mut().for_each(|v| *v = frame.place(*v));
     Ok(Mesh {
         name: name.to_owned(),

@@ -42,14 +42,31 @@ pub(super) fn smoothed(
 /// Farthest that the surface moves to make up for lost volume, in voxels.
 const MAX_OFFSET: f64 = 0.25;
 
-/// Moves the surface along its normals until it encloses `volume` (in voxels) to first order.
-pub(super) fn inflate(vertices: &mut [[f32; 3]], triangles: &[[u32; 3]], volume: f64) {
-    let area = mesh_area(vertices, triangles, [1.0; 3]);
-    let missing = volume - mesh_volume(vertices, triangles, [1.0; 3]);
-    let offset = (missing / area).clamp(-MAX_OFFSET, MAX_OFFSET);
-    if !offset.is_finite() {
-        return;
+/// Steps towards the volume, at most.
+const MOST_STEPS: u32 = 4;
+/// What may be missing of the volume.
+const CLOSE: f64 = 1e-3;
+
+/// Moves the surface along its normals until it encloses `volume` (in voxels); gives the share that is still missing.
+pub(super) fn inflate(vertices: &mut [[f32; 3]], triangles: &[[u32; 3]], volume: f64) -> f64 {
+    let mut moved = 0.0;
+    let share = |vertices: &[[f32; 3]]| 1.0 - mesh_volume(vertices, triangles, [1.0; 3]) / volume;
+    let mut missing = share(vertices);
+    for _ in 0..MOST_STEPS {
+        let area = mesh_area(vertices, triangles, [1.0; 3]);
+        let wanted = (moved + missing * volume / area).clamp(-MAX_OFFSET, MAX_OFFSET);
+        if missing.abs() < CLOSE || !wanted.is_finite() || (wanted - moved).abs() < 1e-4 {
+            break;
+        }
+        shift(vertices, triangles, wanted - moved);
+        moved = wanted;
+        missing = share(vertices);
     }
+    missing
+}
+
+/// Moves every vertex along its normal.
+fn shift(vertices: &mut [[f32; 3]], triangles: &[[u32; 3]], offset: f64) {
     let mut normals = vec![Vec3::ZERO; vertices.len()];
     for triangle in triangles {
         let [a, b, c] = triangle.map(|v| Vec3::from(vertices[v as usize]));

@@ -21,7 +21,7 @@ pub(super) static OP: Op = Op {
     about: "\
 The region of a class or object is smoothed a little, its surface cut by marching cubes, and the mesh smoothed so that the \
 staircase of the voxels goes and the volume stays; what is missing from the volume of the voxels is made up along the \
-normals, a quarter of a voxel at most. The error that remains is reported for every mesh. Triangles are \
+normals, a quarter of a voxel at most; where more than a hundredth would still be missing there are fewer rounds. The error that remains is reported for every mesh. Triangles are \
 counter-clockwise seen from outside. Where the voxel size is unknown, vertices are in voxels.
 
 With --values every vertex tells: LAC of the volume, where one is given, linear between voxel centres; thickness, the \

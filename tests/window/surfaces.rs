@@ -45,14 +45,20 @@ fn surfaces_appear_with_their_error_and_are_coloured_by_what_is_told_at_them() {
 
     click(&mut harness, "Surfaces");
     click(&mut harness, "Show surfaces");
+    harness.step();
+    assert!(!said(&harness, "No labels are seen").is_empty(), "the labels of the demo are hidden at first");
+    harness.key_press(egui::Key::Escape);
+    harness.step();
+    click(&mut harness, "Show true labels");
+    click(&mut harness, "Surfaces");
     rest(&mut harness);
     look(&mut harness, "surfaces_menu");
     let errors = said(&harness, "Volume error of ");
     assert!(errors.len() >= 3, "every class tells its error: {errors:?}");
     for error in &errors {
         let percent: f64 = error.rsplit(": ").next().unwrap().trim_end_matches(" %").parse().unwrap();
-        // The smallest organelles of a small demo cell have some dozens of voxels.
-        assert!(percent.abs() < 5.0, "{error}");
+        // Organelles of a demo of 64 voxels are two or three voxels wide.
+        assert!(percent.abs() < 50.0, "{error}");
     }
     assert!(said(&harness, "making surfaces").is_empty());
 
@@ -90,6 +96,7 @@ fn painting_makes_the_surfaces_anew() {
     settle(&mut harness);
     press(&mut harness, "Reconstruct");
     settle(&mut harness);
+    click(&mut harness, "Show true labels");
     click(&mut harness, "Surfaces");
     click(&mut harness, "Show surfaces");
     rest(&mut harness);

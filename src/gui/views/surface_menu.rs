@@ -15,6 +15,9 @@ use crate::project::Edit;
 use crate::render::colormap::ColorMap;
 use crate::render::scene::VolumeMode;
 
+/// What is said where there is nothing to make surfaces of.
+const NO_LABELS: &str = "No labels are seen: show a layer of labels, or paint.";
+
 /// What colours can stand for, in the order of the menu.
 const COLORS: [ColorBy; 7] = [
     ColorBy::Class,
@@ -64,7 +67,11 @@ pub(super) fn show(ui: &mut Ui, cx: &mut Cx<'_>) {
             egui::Frame::new().inner_margin(6.0).show(ui, |ui| {
                 ui.set_width(284.0);
                 let room = ui.ctx().content_rect().height() - 120.0;
-                egui::ScrollArea::vertical().max_height(room.max(200.0)).show(ui, |ui| menu(ui, cx));
+                let room = room.clamp(200.0, 560.0);
+                egui::ScrollArea::vertical()
+                    .max_height(room)
+                    .min_scrolled_height(room)
+                    .show(ui, |ui| menu(ui, cx));
             });
         });
 }
@@ -192,7 +199,7 @@ fn range(ui: &mut Ui, cx: &mut Cx<'_>) {
 /// One line for each class: seen or not, how far its volume is off, how opaque.
 fn classes(ui: &mut Ui, cx: &mut Cx<'_>) {
     let Some(made) = cx.derived.surfaces.made().cloned() else {
-        widgets::hint(ui, "The surfaces are being made.");
+        widgets::hint(ui, cx.derived.surfaces.badge().unwrap_or(NO_LABELS));
         return;
     };
     widgets::heading_row(ui, "Opacity, and error of the volume", |ui| {
@@ -261,7 +268,8 @@ pub(super) fn overlay(ui: &Ui, painter: &Painter, rect: Rect, id: ViewId, cx: &C
     if !cx.view.surfaces.on {
         return;
     }
-    if let Some(text) = cx.derived.surfaces.badge() {
+    let nothing = cx.derived.surfaces.made().is_none().then_some(NO_LABELS);
+    if let Some(text) = cx.derived.surfaces.badge().or(nothing) {
         halo_text(painter, rect.left_top() + vec2(10.0, 10.0), Align2::LEFT_TOP, text, t);
         let said = ui.interact(
             Rect::from_min_size(rect.left_top(), vec2(200.0, 26.0)),
