@@ -4,9 +4,9 @@ use clap::{ArgMatches, Command};
 use serde_json::json;
 
 use super::Subcommand;
-use super::files::{array_output, path, path_arg, write_array};
+use super::files::{array_output, path, path_arg, written};
 use super::shell::Shell;
-use crate::io::{self, WriteRequest};
+use crate::io;
 
 /// The subcommands of this group.
 pub(super) fn subcommands() -> Vec<Subcommand> {
@@ -39,11 +39,11 @@ fn convert_command() -> Command {
 fn convert(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let source = path(matches, "in")?;
     let target = array_output(matches, "out")?;
-    let loaded = shell.with_progress(|progress| io::read_array(source, progress, shell.budget))?;
-    loaded.header.warnings.iter().for_each(|warning| shell.note(warning));
-    let mut result = write_array(shell, target, &WriteRequest::loaded(&loaded))?;
-    result["shape_zyx"] = json!(loaded.array.shape());
-    result["dtype"] = json!(loaded.array.dtype());
+    let done = shell.with_progress(|progress| io::convert(source, target, progress, shell.budget))?;
+    done.warnings.iter().for_each(|warning| shell.note(warning));
+    let mut result = written(shell, target, &done.losses);
+    result["shape_zyx"] = json!(done.shape);
+    result["dtype"] = json!(done.dtype.name());
     shell.finish(&result);
     Ok(())
 }

@@ -131,6 +131,11 @@ pub(super) fn read_scan(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<A
 /// Writes an array, says what the format could not carry, and returns `{"output", "format losses"…}` for the result.
 pub(super) fn write_array(shell: &Shell, path: &Path, request: &WriteRequest<'_>) -> anyhow::Result<Value> {
     let losses = shell.with_progress(|progress| io::write_array(path, request, progress))?;
+    Ok(written(shell, path, &losses))
+}
+
+/// Says what the format of an output could not carry, and returns it for the result.
+pub(super) fn written(shell: &Shell, path: &Path, losses: &[String]) -> Value {
     losses.iter().for_each(|loss| shell.note(loss));
-    Ok(json!({ "output": path, "losses": losses }))
+    json!({ "output": path, "losses": losses })
 }

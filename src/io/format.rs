@@ -258,6 +258,20 @@ pub(crate) trait Format: Sync {
     fn sidecar(&self, _request: &WriteRequest<'_>) -> Sidecar {
         Sidecar::default()
     }
+    /// Bytes that [`Format::stream`] holds at once; `None` where the format takes an array only whole.
+    fn bytes_of_streaming(&self, _header: &Header) -> Option<u64> {
+        None
+    }
+    /// Writes an array whose planes are read one after the other; `request` says everything but the values.
+    fn stream(
+        &self,
+        path: &Path,
+        _source: &mut dyn Source,
+        _request: &WriteRequest<'_>,
+        _progress: &Progress,
+    ) -> Result<(), IoError> {
+        Err(IoError::content(path, "this format takes an array only whole"))
+    }
     /// Writes an array under `path`, a temporary name; returns what the format could not carry, one sentence each.
     fn write(
         &self,
@@ -478,7 +492,7 @@ pub fn read_labels(
 }
 
 /// The format that is written under the extension of a path.
-fn writer(path: &Path) -> Result<&'static dyn Format, IoError> {
+pub(crate) fn writer(path: &Path) -> Result<&'static dyn Format, IoError> {
     formats()
         .into_iter()
         .find(|format| format.writes() && has_extension(path, format.extensions()))

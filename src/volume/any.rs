@@ -43,6 +43,8 @@ pub trait Voxel: Copy + Send + Sync + PartialOrd + bytemuck::Pod + 'static {
     fn to_f32(self) -> f32;
     /// Wraps an array of this type.
     fn wrap(array: Array3<Self>) -> AnyArray;
+    /// The array within, where it is of this type.
+    fn unwrap(any: AnyArray) -> Option<Array3<Self>>;
 }
 
 macro_rules! voxel {
@@ -56,6 +58,9 @@ macro_rules! voxel {
             #[allow(clippy::cast_lossless, clippy::unnecessary_cast, reason = "one body for all types")]
             fn to_f32(self) -> f32 { self as f32 }
             fn wrap(array: Array3<Self>) -> AnyArray { AnyArray::$variant(array) }
+            fn unwrap(any: AnyArray) -> Option<Array3<Self>> {
+                if let AnyArray::$variant(array) = any { Some(array) } else { None }
+            }
         }
     )*};
 }

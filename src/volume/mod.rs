@@ -4,24 +4,28 @@
 
 pub mod alignment;
 pub mod any;
+pub mod block_cache;
 pub mod classes;
 pub mod dense;
 pub mod histogram;
 pub mod labels;
 pub mod landmarks;
 pub mod marks;
+pub mod pyramid;
 pub mod series;
 pub mod table;
 pub mod tracks;
 
 pub use alignment::{Alignment, ViewShift};
 pub use any::AnyArray;
+pub use block_cache::BlockCache;
 pub use classes::{Class, ClassTable};
 pub use dense::Volume;
 pub use histogram::Histogram;
 pub use labels::Labels;
 pub use landmarks::{Landmark, Transform, TransformModel};
 pub use marks::Mark;
+pub use pyramid::{BlockId, BlockSource, Pyramid, PyramidLevel};
 pub use series::{Scan, TiltSeries};
 pub use table::{Cell, Column, Table};
 pub use tracks::{BeadTrack, BeadTracks, TrackPoint};

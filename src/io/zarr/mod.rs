@@ -5,6 +5,7 @@
 //! [`create_rows`] and [`write_rows`] let many processes fill one volume, row range by row range.
 
 mod ome;
+mod pyramid;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -20,13 +21,15 @@ use zarrs::array::{Array, ArraySubset, ElementOwned, data_type};
 use zarrs::filesystem::FilesystemStore;
 use zarrs::group::Group;
 
-use super::array::{Dtype, FileVoxel};
+use super::array::{Dtype, FileVoxel, with_dtype};
 use super::atomic::is_zarr_folder;
 use super::error::{IoError, guarded};
 use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest};
 use crate::base::Progress;
 use crate::volume::AnyArray;
+use crate::volume::any::Voxel as _;
 
+pub use self::pyramid::open_pyramid;
 pub use self::rows::{ROWS_PER_SHARD, RowsTarget, create_rows, write_rows};
 pub use self::write::write_labels_into;
 
@@ -60,6 +63,26 @@ impl Format for Zarr {
         progress: &Progress,
     ) -> Result<Vec<String>, IoError> {
         write::write_image(path, request, progress)
+    }
+
+    fn bytes_of_streaming(&self, header: &Header) -> Option<u64> {
+        Some(write::bytes_of_writing(header.dtype, header.shape))
+    }
+
+    fn stream(
+        &self,
+        path: &Path,
+        source: &mut dyn Source,
+        request: &WriteRequest<'_>,
+        progress: &Progress,
+    ) -> Result<(), IoError> {
+        let (dtype, shape) = (source.header().dtype, source.header().shape);
+        with_dtype!(dtype, T => write::write_planes::<T>(path, shape, request, progress, |planes| {
+            let (first, n) = (planes.start, planes.len());
+            T::unwrap(source.read_planes(planes)?).filter(|found| found.dim() == (n, shape[1], shape[2])).ok_or_else(|| {
+                IoError::content(path, format!("planes {first} to {} are not what the header says", first + n))
+            })
+        }))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::volume::{Class, ClassTable};
 /// One level of a pyramid as the metadata describe it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Multiscale {
-    /// Path of the finest array.
+    /// Path of its array.
     pub(super) path: String,
     /// Names of the axes, in order.
     pub(super) axes: Vec<String>,
@@ -48,23 +48,33 @@ fn apply(transformations: Option<&Value>, scale: &mut [f64], translation: &mut [
     }
 }
 
-/// The first image of a group's attributes, if there is one.
+/// The finest level of the first image of a group's attributes, if there is one.
 pub(super) fn multiscale(attributes: &Map<String, Value>) -> Option<Multiscale> {
-    let image = ome(attributes).get("multiscales")?.as_array()?.first()?;
-    let level = image.get("datasets")?.as_array()?.first()?;
-    let path = level.get("path")?.as_str()?.trim_matches('/').to_owned();
+    levels(attributes).into_iter().next()
+}
+
+/// The levels of the first image of a group's attributes, finest first.
+pub(super) fn levels(attributes: &Map<String, Value>) -> Vec<Multiscale> {
+    let images = ome(attributes).get("multiscales").and_then(Value::as_array);
+    let Some(image) = images.and_then(|images| images.first()) else { return Vec::new() };
     let mut axes = Vec::new();
     let mut units = Vec::new();
     for axis in image.get("axes").and_then(Value::as_array).into_iter().flatten() {
         // Version 0.3 lists bare names.
-        let name = axis.as_str().or_else(|| axis.get("name")?.as_str())?;
-        axes.push(name.to_ascii_lowercase());
+        let name = axis.as_str().or_else(|| axis.get("name")?.as_str());
+        axes.push(name.unwrap_or_default().to_ascii_lowercase());
         units.push(axis.get("unit").and_then(Value::as_str).map(str::to_owned));
     }
-    let (mut scale, mut translation) = (vec![1.0; axes.len()], vec![0.0; axes.len()]);
-    apply(level.get("coordinateTransformations"), &mut scale, &mut translation);
-    apply(image.get("coordinateTransformations"), &mut scale, &mut translation);
-    Some(Multiscale { path, axes, units, scale, translation })
+    let datasets = image.get("datasets").and_then(Value::as_array).into_iter().flatten();
+    datasets
+        .map_while(|level| {
+            let path = level.get("path")?.as_str()?.trim_matches('/').to_owned();
+            let (mut scale, mut translation) = (vec![1.0; axes.len()], vec![0.0; axes.len()]);
+            apply(level.get("coordinateTransformations"), &mut scale, &mut translation);
+            apply(image.get("coordinateTransformations"), &mut scale, &mut translation);
+            Some(Multiscale { path, axes: axes.clone(), units: units.clone(), scale, translation })
+        })
+        .collect()
 }
 
 fn um_per(unit: &str) -> Option<f64> {
@@ -79,6 +89,17 @@ fn um_per(unit: &str) -> Option<f64> {
 }
 
 impl Multiscale {
+    /// Edge of a voxel and centre of voxel (0, 0, 0) in the units of the file, z, y, x.
+    pub(super) fn spacing(&self) -> ([f64; 3], [f64; 3]) {
+        let (mut scale, mut offset) = ([1.0; 3], [0.0; 3]);
+        for (i, name) in self.axes.iter().enumerate() {
+            if let Some(at) = ["z", "y", "x"].iter().position(|axis| axis == name) {
+                (scale[at], offset[at]) = (self.scale[i], self.translation[i]);
+            }
+        }
+        (scale, offset)
+    }
+
     /// Voxel size and origin in µm, z, y, x; `None` where an axis has no unit of length.
     pub(super) fn frame(&self) -> Option<([f64; 3], [f64; 3])> {
         let mut voxel = [1.0; 3];

@@ -5,7 +5,7 @@ use ndarray::s;
 use super::*;
 use crate::base::{MemoryBudget, Unit};
 use crate::io::{Kind, read_array, write_array};
-use crate::volume::ClassTable;
+use crate::volume::{BlockCache, ClassTable};
 
 fn budget() -> MemoryBudget {
     MemoryBudget::from_gib(1.0)
@@ -168,4 +168,110 @@ fn hostile_metadata_is_refused_before_memory_is_taken() {
         let text = read_array(&path, &Progress::new(), budget()).unwrap_err().to_string();
         assert!(text.contains(part), "{part}: {text}");
     }
+}
+
+#[test]
+fn planes_that_come_one_layer_after_the_other_give_the_same_files_as_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    // Two layers of shards and a part of a third at the finest level, odd sides everywhere.
+    let array =
+        Array3::from_shape_fn((531, 37, 70), |(z, y, x)| ((z * 7919 + y * 104_729 + x * 31) % 4099) as u16);
+    for (name, unit) in [("image", Unit::PerUm), ("labels", Unit::Label)] {
+        let request =
+            WriteRequest { voxel_um: Some([0.02; 3]), unit: Some(unit), ..WriteRequest::new(&array) };
+        let (npy, whole, streamed) = (
+            folder.path().join(format!("{name}.npy")),
+            folder.path().join(format!("{name}.zarr")),
+            folder.path().join(format!("{name}_streamed.zarr")),
+        );
+        write_array(&npy, &request, &Progress::new()).unwrap();
+        write_array(&whole, &request, &Progress::new()).unwrap();
+        let done = crate::io::convert(&npy, &streamed, &Progress::new(), budget()).unwrap();
+        assert_eq!((done.shape, done.dtype), ([531, 37, 70], Dtype::U16));
+        let levels: Vec<[usize; 3]> = (0..5)
+            .map(|level| {
+                let [a, b] = [&whole, &streamed].map(|path| {
+                    read_array(&path.join(level.to_string()), &Progress::new(), budget()).unwrap().array
+                });
+                assert_eq!(a, b, "{name} level {level}");
+                a.shape()
+            })
+            .collect();
+        assert_eq!(levels[1], [266, 19, 35]);
+        // The mean of two by two by two voxels, by hand.
+        if unit == Unit::PerUm {
+            let fine = read_array(&streamed, &Progress::new(), budget()).unwrap().array.into_f32();
+            let coarse =
+                read_array(&streamed.join("1"), &Progress::new(), budget()).unwrap().array.into_f32();
+            let mean = fine.slice(s![256..258, 4..6, 8..10]).mean().unwrap();
+            assert!((coarse[[128, 2, 4]] - mean).abs() <= 0.5, "{} {mean}", coarse[[128, 2, 4]]);
+        }
+    }
+}
+
+#[test]
+fn converting_does_not_need_the_memory_of_the_array() {
+    let folder = tempfile::tempdir().unwrap();
+    let array = Array3::from_elem((640, 64, 64), 3u16);
+    let npy = folder.path().join("a.npy");
+    write_array(&npy, &WriteRequest::new(&array), &Progress::new()).unwrap();
+    // 5.2 MB of voxels; a layer of 256 planes takes 2.1, three and a half of them are asked for.
+    let tight = MemoryBudget { bytes: 7_400_000 };
+    crate::io::convert(&npy, &folder.path().join("a.zarr"), &Progress::new(), tight).unwrap();
+    let refused = crate::io::convert(
+        &npy,
+        &folder.path().join("b.zarr"),
+        &Progress::new(),
+        MemoryBudget { bytes: 1 << 20 },
+    );
+    assert!(matches!(refused, Err(IoError::Memory { .. })), "{refused:?}");
+    assert!(!folder.path().join("b.zarr").exists());
+    let cancelled = Progress::new();
+    cancelled.cancel();
+    let stopped = crate::io::convert(&npy, &folder.path().join("c.zarr"), &cancelled, budget());
+    assert!(matches!(stopped, Err(IoError::Cancelled(_))), "{stopped:?}");
+    assert!(!folder.path().join("c.zarr").exists());
+}
+
+#[test]
+fn a_pyramid_gives_any_block_of_any_level() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zarr");
+    let array = ramp([70, 90, 300]);
+    let request = WriteRequest {
+        voxel_um: Some([0.1, 0.1, 0.2]),
+        origin_um: [1.0, 2.0, 3.0],
+        ..WriteRequest::new(&array)
+    };
+    write_array(&path, &request, &Progress::new()).unwrap();
+    let cache = Arc::new(BlockCache::new(1 << 30));
+    let pyramid = open_pyramid(&path, 40_000, &cache, budget()).unwrap().unwrap();
+    let shapes: Vec<[usize; 3]> = pyramid.levels().iter().map(|level| level.shape).collect();
+    assert_eq!(shapes, [[70, 90, 300], [35, 45, 150], [18, 23, 75], [9, 12, 38]]);
+    assert_eq!(pyramid.working(), 2, "the finest of at most 40 000 voxels");
+    assert_eq!(pyramid.levels()[0].block, [64, 64, 64]);
+    assert_eq!(pyramid.levels()[0].scale, [0.1, 0.1, 0.2]);
+    assert_eq!(pyramid.levels()[1].offset, [1.05, 2.05, 3.1]);
+    for (level, low) in [(0, [64, 64, 256]), (0, [0, 64, 0]), (1, [0, 0, 64])] {
+        let block = crate::volume::BlockId { level, at: std::array::from_fn(|a| low[a] / 64) };
+        let whole =
+            read_array(&path.join(level.to_string()), &Progress::new(), budget()).unwrap().array.into_f32();
+        let (first, dims) = pyramid.block_box(block);
+        assert_eq!(first, low);
+        let expected =
+            whole.slice(s![low[0]..low[0] + dims[0], low[1]..low[1] + dims[1], low[2]..low[2] + dims[2]]);
+        assert_eq!(pyramid.read(block).unwrap().into_f32(), expected);
+    }
+    // One level is no pyramid; chunks beyond the budget are refused.
+    let small = folder.path().join("b.zarr");
+    write_array(&small, &WriteRequest::new(&ramp([4, 4, 4])), &Progress::new()).unwrap();
+    assert!(open_pyramid(&small, 1, &cache, budget()).unwrap().is_none());
+    let tight = MemoryBudget { bytes: 1 << 20 };
+    assert!(open_pyramid(&path, 1, &cache, tight).is_err());
+    // A shard that is cut short is an error of that block, not a panic.
+    let shard = path.join("0/c/0/0/0");
+    let bytes = std::fs::read(&shard).unwrap();
+    std::fs::write(&shard, &bytes[..bytes.len() / 2]).unwrap();
+    let again = open_pyramid(&path, 40_000, &cache, budget()).unwrap().unwrap();
+    assert!(again.read(crate::volume::BlockId { level: 0, at: [0; 3] }).is_err());
 }

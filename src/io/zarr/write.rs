@@ -1,6 +1,6 @@
 //! Writes images and labels as OME-Zarr 0.5 with a pyramid.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ndarray::{Array3, ArrayView3, s};
@@ -21,6 +21,8 @@ use crate::io::format::WriteRequest;
 const CHUNK: usize = 64;
 /// Chunks along an edge of a shard, the unit of a file.
 const CHUNKS_PER_SHARD: usize = 4;
+/// Bytes of a layer of shards that is written at once.
+const LAYER_BYTES: usize = 512 << 20;
 /// zstd level: 3 is quick and within some percent of the higher ones on noisy greys.
 const ZSTD_LEVEL: i32 = 3;
 
@@ -35,11 +37,15 @@ pub(super) struct ArrayPlan {
 }
 
 impl ArrayPlan {
-    /// Chunks of at most 64³ in shards of at most 256³.
+    /// Chunks of at most 64³ in shards of at most 256³, less deep where a layer of them would not fit well into memory.
     fn cubic(dtype: Dtype, shape: [usize; 3]) -> Self {
         let chunk = shape.map(|n| n.clamp(1, CHUNK));
-        let shard =
+        let mut shard: [usize; 3] =
             std::array::from_fn(|i| chunk[i] * shape[i].div_ceil(chunk[i]).clamp(1, CHUNKS_PER_SHARD));
+        let plane_bytes = shape[1].saturating_mul(shape[2]).saturating_mul(dtype.n_bytes());
+        while shard[0] > chunk[0] && shard[0].saturating_mul(plane_bytes) > LAYER_BYTES {
+            shard[0] -= chunk[0];
+        }
         Self { dtype, shape, chunk, shard, nan_fill: false }
     }
 
@@ -97,6 +103,48 @@ fn n_levels(shape: [usize; 3]) -> usize {
         n += 1;
     }
     n
+}
+
+/// Writes an image whose planes come one layer after the other; `request` says everything but the values.
+///
+/// `next` gives the planes from the one it is asked for on, at most as many as it is asked for; reading goes on while the
+/// layer before is compressed. Three layers are in memory at once.
+pub(super) fn write_planes<T: Element + FileVoxel>(
+    path: &Path,
+    shape: [usize; 3],
+    request: &WriteRequest<'_>,
+    progress: &Progress,
+    mut next: impl FnMut(std::ops::Range<usize>) -> Result<Array3<T>, IoError> + Send,
+) -> Result<(), IoError> {
+    let store = new_store(path)?;
+    let (n_levels, is_label) = (n_levels(shape), request.unit == Some(Unit::Label));
+    let attributes = ome::attributes(request, &image_name(path), n_levels, None);
+    write_group(&store, "/", attributes).map_err(|problem| IoError::content(path, problem))?;
+    let mut levels = Levels::<T>::create(&store, path, "", shape, (n_levels, is_label))?;
+    let (depth, n_planes) = (levels.n_planes_at_once(), shape[0]);
+    progress.phase("Converting", n_planes as u64);
+    let mut layer = next(0..depth.min(n_planes))?;
+    let mut read = layer.dim().0;
+    while !layer.is_empty() {
+        progress.check()?;
+        let ahead = read..(read + depth).min(n_planes);
+        let (coming, written) = rayon::join(
+            || if ahead.is_empty() { Ok(None) } else { next(ahead).map(Some) },
+            || levels.push(&layer.view(), progress),
+        );
+        written?;
+        let Some(coming) = coming? else { break };
+        (read, layer) = (read + coming.dim().0, coming);
+    }
+    levels.finish(progress)
+}
+
+/// Bytes that [`write_planes`] holds at once, about: three layers of shards and what the coarser levels wait for.
+pub(super) fn bytes_of_writing(dtype: Dtype, shape: [usize; 3]) -> u64 {
+    let depth = ArrayPlan::cubic(dtype, shape).shard[0].min(shape[0]);
+    let sides = [depth, shape[1], shape[2], dtype.n_bytes()];
+    let layer = sides.iter().fold(1u64, |bytes, n| bytes.saturating_mul(*n as u64));
+    layer.saturating_mul(7) / 2
 }
 
 /// Writes an image or a label image as the root of a hierarchy under `path`.
@@ -170,6 +218,7 @@ fn write_at(
     })
 }
 
+/// Writes the levels of a view.
 fn write_levels<T: Element + FileVoxel>(
     store: &Arc<FilesystemStore>,
     path: &Path,
@@ -178,49 +227,168 @@ fn write_levels<T: Element + FileVoxel>(
     (n_levels, is_label): (usize, bool),
     progress: &Progress,
 ) -> Result<(), IoError> {
-    let mut coarse: Option<Array3<T>> = None;
-    for level in 0..n_levels {
-        if level > 0 {
-            let finer = coarse.as_ref().map_or_else(|| finest.view(), |array| array.view());
-            coarse = Some(halved(&finer, is_label, progress)?);
+    let (z, y, x) = finest.dim();
+    let mut levels = Levels::<T>::create(store, path, base, [z, y, x], (n_levels, is_label))?;
+    progress.phase("Writing", z as u64);
+    levels.push(finest, progress)?;
+    levels.finish(progress)
+}
+
+/// Levels of a pyramid that are written while the planes of the finest come, each level a few planes at a time.
+pub(super) struct Levels<T> {
+    path: PathBuf,
+    is_label: bool,
+    /// The finest first.
+    levels: Vec<LevelWriter<T>>,
+}
+
+/// One level that is being written.
+struct LevelWriter<T> {
+    array: Array<FilesystemStore>,
+    shape: [usize; 3],
+    shard: [usize; 3],
+    /// Planes of one layer of shards; empty until planes come that do not fill one.
+    buffer: Array3<T>,
+    n_buffered: usize,
+    /// The first plane that is not written.
+    next_z: usize,
+}
+
+impl<T: Element + FileVoxel> Levels<T> {
+    /// Creates the arrays `BASE/0`, `BASE/1` and so on for `shape_zyx` voxels.
+    pub(super) fn create(
+        store: &Arc<FilesystemStore>,
+        path: &Path,
+        base: &str,
+        shape_zyx: [usize; 3],
+        (n_levels, is_label): (usize, bool),
+    ) -> Result<Self, IoError> {
+        let mut shape = shape_zyx;
+        let mut levels = Vec::new();
+        for level in 0..n_levels {
+            let plan = ArrayPlan::cubic(T::KIND, shape);
+            let array =
+                plan.create(store, &format!("{base}/{level}")).map_err(|e| IoError::content(path, e))?;
+            levels.push(LevelWriter {
+                array,
+                shape,
+                shard: plan.shard,
+                buffer: Array3::from_elem((0, 0, 0), bytemuck::Zeroable::zeroed()),
+                n_buffered: 0,
+                next_z: 0,
+            });
+            shape = shape.map(|n| n.div_ceil(2));
         }
-        let view = coarse.as_ref().map_or_else(|| finest.view(), |array| array.view());
-        let (z, y, x) = view.dim();
-        let plan = ArrayPlan::cubic(T::KIND, [z, y, x]);
-        let array = plan.create(store, &format!("{base}/{level}")).map_err(|e| IoError::content(path, e))?;
-        store_shards(path, &array, &view, plan.shard, progress)?;
+        Ok(Self { path: path.to_owned(), is_label, levels })
+    }
+
+    /// Planes that are best pushed at once.
+    pub(super) fn n_planes_at_once(&self) -> usize {
+        self.levels.first().map_or(1, |level| level.shard[0])
+    }
+
+    /// Takes the next planes of the finest level and advances by their number.
+    pub(super) fn push(&mut self, planes: &ArrayView3<'_, T>, progress: &Progress) -> Result<(), IoError> {
+        push(&mut self.levels, planes, (&self.path, self.is_label), progress, true)
+    }
+
+    /// Writes what is left; every plane must have come.
+    pub(super) fn finish(mut self, progress: &Progress) -> Result<(), IoError> {
+        for level in 0..self.levels.len() {
+            let (writer, coarser) = match self.levels[level..].split_first_mut() {
+                Some(parts) => parts,
+                None => break,
+            };
+            let n = writer.n_buffered;
+            if n > 0 {
+                let buffer = std::mem::replace(
+                    &mut writer.buffer,
+                    Array3::from_elem((0, 0, 0), bytemuck::Zeroable::zeroed()),
+                );
+                let rest = buffer.slice(s![..n, .., ..]);
+                flush(writer, coarser, &rest, (&self.path, self.is_label), progress, level == 0)?;
+                writer.n_buffered = 0;
+            }
+            if writer.next_z != writer.shape[0] {
+                let problem = format!("{} planes of {} came", writer.next_z, writer.shape[0]);
+                return Err(IoError::content(&self.path, problem));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Hands planes to the first of `levels`, layer of shards by layer of shards.
+fn push<T: Element + FileVoxel>(
+    levels: &mut [LevelWriter<T>],
+    planes: &ArrayView3<'_, T>,
+    (path, is_label): (&Path, bool),
+    progress: &Progress,
+    is_finest: bool,
+) -> Result<(), IoError> {
+    let Some((writer, coarser)) = levels.split_first_mut() else { return Ok(()) };
+    let (depth, [_, ny, nx]) = (writer.shard[0], writer.shape);
+    let mut from = 0;
+    while from < planes.dim().0 {
+        let left = planes.dim().0 - from;
+        if writer.n_buffered == 0 && left >= depth {
+            let layer = planes.slice(s![from..from + depth, .., ..]);
+            flush(writer, coarser, &layer, (path, is_label), progress, is_finest)?;
+            from += depth;
+            continue;
+        }
+        if writer.buffer.is_empty() {
+            writer.buffer = Array3::from_elem((depth, ny, nx), bytemuck::Zeroable::zeroed());
+        }
+        let n = left.min(depth - writer.n_buffered);
+        let to = writer.n_buffered..writer.n_buffered + n;
+        writer.buffer.slice_mut(s![to, .., ..]).assign(&planes.slice(s![from..from + n, .., ..]));
+        writer.n_buffered += n;
+        from += n;
+        if writer.n_buffered == depth {
+            let buffer = std::mem::replace(
+                &mut writer.buffer,
+                Array3::from_elem((0, 0, 0), bytemuck::Zeroable::zeroed()),
+            );
+            flush(writer, coarser, &buffer.view(), (path, is_label), progress, is_finest)?;
+            (writer.buffer, writer.n_buffered) = (buffer, 0);
+        }
     }
     Ok(())
 }
 
-/// Stores a whole array shard by shard, looking at the cancel flag between them.
-fn store_shards<T: Element + FileVoxel>(
-    path: &Path,
-    array: &Array<FilesystemStore>,
-    view: &ArrayView3<'_, T>,
-    shard: [usize; 3],
+/// Stores a layer of shards, all at once, and hands its halves to the coarser levels.
+fn flush<T: Element + FileVoxel>(
+    writer: &mut LevelWriter<T>,
+    coarser: &mut [LevelWriter<T>],
+    layer: &ArrayView3<'_, T>,
+    (path, is_label): (&Path, bool),
     progress: &Progress,
+    is_finest: bool,
 ) -> Result<(), IoError> {
-    let (nz, ny, nx) = view.dim();
+    let (nz, ny, nx) = layer.dim();
     let steps = |n: usize, step: usize| (0..n).step_by(step).map(move |at| at..n.min(at + step));
-    let n_shards: usize =
-        [(nz, shard[0]), (ny, shard[1]), (nx, shard[2])].iter().map(|(n, s)| n.div_ceil(*s)).product();
-    progress.phase("Writing", n_shards as u64);
-    for z in steps(nz, shard[0]) {
-        for y in steps(ny, shard[1]) {
-            for x in steps(nx, shard[2]) {
-                progress.check()?;
-                let part = view.slice(s![z.clone(), y.clone(), x.clone()]).to_owned();
-                let wide = |r: &std::ops::Range<usize>| r.start as u64..r.end as u64;
-                let subset = ArraySubset::new_with_ranges(&[wide(&z), wide(&y), wide(&x)]);
-                array
-                    .store_array_subset(&subset, part.into_dyn())
-                    .map_err(|e| IoError::content(path, text(e)))?;
-                progress.advance(1);
-            }
-        }
+    let parts: Vec<_> = steps(ny, writer.shard[1])
+        .flat_map(|y| steps(nx, writer.shard[2]).map(move |x| (y.clone(), x)))
+        .collect();
+    let wide = |r: std::ops::Range<usize>| r.start as u64..r.end as u64;
+    let z = wide(writer.next_z..writer.next_z + nz);
+    let array = &writer.array;
+    parts.into_par_iter().try_for_each(|(y, x)| {
+        progress.check()?;
+        let part = layer.slice(s![.., y.clone(), x.clone()]).to_owned();
+        let subset = ArraySubset::new_with_ranges(&[z.clone(), wide(y), wide(x)]);
+        array.store_array_subset(&subset, part.into_dyn()).map_err(|e| IoError::content(path, text(e)))
+    })?;
+    writer.next_z += nz;
+    if is_finest {
+        progress.advance(nz as u64);
     }
-    Ok(())
+    if coarser.is_empty() {
+        return Ok(());
+    }
+    let half = halved(layer, is_label, progress)?;
+    push(coarser, &half.view(), (path, is_label), progress, false)
 }
 
 /// An array of half the size: the mean of up to 2³ voxels, or the most frequent id for labels (the smallest of equals).
@@ -232,7 +400,6 @@ fn halved<T: FileVoxel>(
     let (nz, ny, nx) = fine.dim();
     let zero: T = bytemuck::Zeroable::zeroed();
     let mut coarse = Array3::from_elem((nz.div_ceil(2), ny.div_ceil(2), nx.div_ceil(2)), zero);
-    progress.phase("Building the pyramid", coarse.dim().0 as u64);
     coarse.outer_iter_mut().into_par_iter().enumerate().try_for_each(|(z, mut plane)| {
         progress.check()?;
         let mut block = Vec::with_capacity(8);
@@ -248,7 +415,6 @@ fn halved<T: FileVoxel>(
             }
             *to = if is_label { most_frequent(&mut block) } else { mean_of(&block) };
         }
-        progress.advance(1);
         Ok::<(), crate::base::Cancelled>(())
     })?;
     Ok(coarse)

@@ -1,0 +1,58 @@
+//! Copies an array from one format into another: types and values as they are.
+
+use std::path::Path;
+
+use super::array::{Dtype, zeros};
+use super::atomic::write_atomically;
+use super::error::IoError;
+use super::format::{Loaded, WriteRequest, open, read_all, write_array, writer};
+use super::sidecar;
+use crate::base::{MemoryBudget, Progress};
+
+/// What was copied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Converted {
+    /// Shape as z, y, x.
+    pub shape: [usize; 3],
+    /// Type of the values.
+    pub dtype: Dtype,
+    /// What the reader had to assume or repair.
+    pub warnings: Vec<String>,
+    /// What the format could not carry, one sentence each.
+    pub losses: Vec<String>,
+}
+
+/// Copies an array. Into OME-Zarr it goes layer by layer, so that neither the array nor its pyramid has to fit into
+/// memory; other formats take it whole.
+///
+/// # Errors
+/// As [`super::read_array`] and [`write_array`]; what is over the budget is refused before anything is read.
+pub fn convert(
+    source: &Path,
+    target: &Path,
+    progress: &Progress,
+    budget: MemoryBudget,
+) -> Result<Converted, IoError> {
+    let format = writer(target)?;
+    let mut from = open(source, 0, budget)?;
+    let mut header = from.header().clone();
+    if header.n_channels > 1 {
+        header.warnings.push(format!("channel 0 of {} was read", header.n_channels));
+    }
+    let of = |shape, dtype, warnings, losses| Converted { shape, dtype, warnings, losses };
+    if let Some(needed) = format.bytes_of_streaming(&header) {
+        let over = |error| IoError::Memory { path: source.to_owned(), source: error };
+        budget.admit(needed).map_err(over)?;
+        let (shape, dtype) = (header.shape, header.dtype);
+        let warnings = std::mem::take(&mut header.warnings);
+        // The values come by planes: what is asked for says all but them.
+        let said = Loaded { array: zeros(dtype, [0; 3]), header };
+        let request = WriteRequest::loaded(&said);
+        write_atomically(target, |temporary| format.stream(temporary, from.as_mut(), &request, progress))?;
+        sidecar::write_beside(target, None)?;
+        return Ok(of(shape, dtype, warnings, Vec::new()));
+    }
+    let loaded = read_all(from, source, progress, budget)?;
+    let losses = write_array(target, &WriteRequest::loaded(&loaded), progress)?;
+    Ok(of(header.shape, header.dtype, header.warnings, losses))
+}
