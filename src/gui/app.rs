@@ -283,6 +283,9 @@ impl App {
                     let form = dialogs::OpenForm::again(&path, &options, &problem);
                     self.view.dialog = Some(Dialog::Open(form));
                 }
+                Event::TooLarge { path, problem } => {
+                    self.view.dialog = Some(super::panels::levels::too_large(&path, &problem));
+                }
                 // Other strokes, other advice.
                 Event::PredictionChanged if self.session.advice().is_none() => self.view.suggestion = None,
                 Event::LayerAdded(id) => self.welcome_layer(id),

@@ -420,6 +420,7 @@ impl App {
                 let done = panels::figure::write(self.drawing(), path);
                 self.warn(done);
             }
+            WriteWhat::Pyramid(source) => self.session.apply(Command::MakePyramid { source, target: path }),
             WriteWhat::Film => {
                 let done = panels::film::write(self.drawing(), path);
                 self.warn(done);

@@ -115,6 +115,8 @@ pub(crate) enum WriteWhat {
     Figure,
     /// The film that is set up.
     Film,
+    /// A pyramid of a file that is too large to be read whole.
+    Pyramid(PathBuf),
 }
 
 /// The save dialog's fields.

@@ -99,6 +99,9 @@ impl Drawer {
                 let id = layer.id.0;
                 if let Some(volume) = layer.volume() {
                     renderer.set_volume(id, layer.revision, volume);
+                    if let Some(pyramid) = &layer.pyramid {
+                        renderer.set_pyramid(id, pyramid);
+                    }
                     sent.insert(id, layer.revision);
                 } else if let Some(labels) = layer.labels() {
                     // Only the bricks that changed, if the renderer has what they are changes of.
@@ -158,6 +161,7 @@ impl Drawer {
             }
             renderer.prepare_volume(view, &scene)
         });
+        cx.view.slices.binning.insert(id, status.map_or(1, |status| status.binning));
         cx.view.scenes.insert(id, Scene::Volume(scene));
         repaint(ui, status);
         ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, Paint { view, is_slice: false }));
@@ -198,6 +202,8 @@ pub(crate) fn sources_of(
             project.layer(LayerId(key)).and_then(|layer| layer.volume().map(Arc::clone))
         };
         sources.volumes.extend(volume.map(|volume| (key, volume)));
+        let pyramid = project.layer(LayerId(key)).and_then(|layer| layer.pyramid.clone());
+        sources.pyramids.extend(pyramid.map(|pyramid| (key, pyramid)));
     }
     for key in labels {
         let shown = match key {

@@ -20,6 +20,7 @@ mod palette;
 mod panels;
 mod panes;
 mod picture;
+mod place;
 mod preview;
 mod rulers;
 mod state;

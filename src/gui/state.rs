@@ -627,10 +627,5 @@ pub(crate) fn value_name(layer: &Layer) -> &'static str {
 
 /// Index (z, y, x) of the voxel at a world point; `None` outside.
 pub(crate) fn voxel_at(layer: &Layer, world_um: DVec3) -> Option<[usize; 3]> {
-    let map = world_from_voxel(layer)?;
-    let shape = layer.content.shape()?;
-    let p = map.inverse().transform_point3(world_um).round();
-    let index = [p.z, p.y, p.x];
-    let inside = index.iter().zip(shape).all(|(i, n)| *i >= 0.0 && *i < n as f64);
-    inside.then(|| index.map(|i| i as usize))
+    super::place::voxel_on((world_from_voxel(layer)?, layer.content.shape()?), world_um)
 }

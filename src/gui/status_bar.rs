@@ -116,8 +116,13 @@ fn device_ui(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         ui.add_space(6.0);
     }
     if cx.facts.project {
-        let bytes: u64 = cx.session.project().layers.iter().map(|layer| layer.content.heap_bytes()).sum();
-        ui.label(small(widgets::bytes(bytes))).on_hover_text("Memory that the layers hold");
+        let held: u64 = cx.session.project().layers.iter().map(|layer| layer.content.heap_bytes()).sum();
+        let blocks = crate::volume::BlockCache::of_process().bytes();
+        ui.label(small(widgets::bytes(held + blocks))).on_hover_text(format!(
+            "Memory: {} in layers, {} in blocks of files that are shown by levels",
+            widgets::bytes(held),
+            widgets::bytes(blocks)
+        ));
         ui.label(egui::RichText::new(icons::HARD_DRIVES).font(theme::icon(14.0)).color(t.text_weak));
     }
 }
@@ -129,14 +134,20 @@ fn readout(ui: &mut egui::Ui, bar: egui::Rect, cx: &mut Cx<'_>) {
     let Some(layer) = state::main_volume(project, cx.view) else { return };
     let at = cx.view.hover.as_ref().map_or(cx.view.cursor_um, |hover| hover.world_um);
     let unit = state::length_unit(Some(layer));
-    let voxel = state::voxel_at(layer, at);
-    let value = voxel.and_then(|index| layer.volume()?.data.get(index).copied());
+    let value = crate::gui::place::value_at(layer, at);
+    if value.is_some_and(|(_, is_finest)| !is_finest) {
+        // The block with the finest voxel is on its way.
+        ui.ctx().request_repaint_after(std::time::Duration::from_millis(30));
+    }
     let position = format!("x {:.2}   y {:.2}   z {:.2} {unit}", at.x, at.y, at.z);
     let name = state::value_name(layer);
     let noise = noise_at(cx, layer, at).map_or_else(String::new, |sd| format!(" ± {sd:.3}"));
     let value = value.map_or_else(
         || format!("{name} –"),
-        |v| format!("{name} {v:.3}{noise} {}", state::value_unit(layer)),
+        |(v, is_finest)| {
+            let about = if is_finest { "" } else { "≈ " };
+            format!("{name} {about}{v:.3}{noise} {}", state::value_unit(layer))
+        },
     );
     let class = class_at(cx, at);
     let said = class.as_ref().map_or_else(String::new, |(name, _)| format!(", {name}"));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::source::SourceFile;
 use crate::ops::{Data, Kind, LabelData, Provenance};
-use crate::volume::{Alignment, ClassTable, Labels, Mark, Scan, TiltSeries, Volume};
+use crate::volume::{Alignment, ClassTable, Labels, Mark, Pyramid, Scan, TiltSeries, Volume};
 
 /// Names a layer; never given twice within a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -225,6 +225,8 @@ pub struct Layer {
     pub provenance: Provenance,
     /// The file it was read from, if any.
     pub source: Option<SourceFile>,
+    /// Finer levels of that file, where a volume is its working level.
+    pub pyramid: Option<Arc<Pyramid>>,
 }
 
 impl Layer {
@@ -244,6 +246,7 @@ impl Layer {
             display: Display::default(),
             provenance,
             source: None,
+            pyramid: None,
         }
     }
 

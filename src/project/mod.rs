@@ -23,7 +23,7 @@ pub use edit::{Edit, EditError};
 pub use history::{History, HistoryError};
 pub use layer::{Content, Display, LabelLayer, Landmark, Layer, LayerId, MissingContent};
 pub use open::{OpenError, Opened, Recoverable};
-pub use source::{Role, ScanOptions, SourceContent, SourceFile};
+pub use source::{Role, ScanOptions, SourceContent, SourceFile, SourcePart};
 pub use store::{SaveWork, Saved, Store, StoreError};
 
 use crate::volume::{ClassTable, Volume};

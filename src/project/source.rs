@@ -12,7 +12,7 @@ use super::layer::{Content, LabelLayer};
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::io::{self, IoError, TiltAxis};
 use crate::ops::Data;
-use crate::volume::{ClassTable, Labels};
+use crate::volume::{ClassTable, Labels, Pyramid};
 
 /// Bytes at each end of a file that its checksum covers.
 const HASHED_BYTES: u64 = 1 << 20;
@@ -68,6 +68,16 @@ impl ScanOptions {
     }
 }
 
+/// Which part of a file with levels a layer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourcePart {
+    /// The level, 0 the finest.
+    pub level: usize,
+    /// First voxel and number of voxels (z, y, x) of what was read of it; `None` for all, and finer levels are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<([usize; 3], [usize; 3])>,
+}
+
 /// A file that a layer was read from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceFile {
@@ -88,6 +98,9 @@ pub struct SourceFile {
     /// What the user said about it.
     #[serde(default)]
     pub options: ScanOptions,
+    /// Which part of it; `None` for all, or for as much as memory allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<SourcePart>,
 }
 
 /// What was read of a file.
@@ -99,6 +112,16 @@ pub struct SourceContent {
     pub classes: Option<ClassTable>,
     /// What the reader had to assume.
     pub warnings: Vec<String>,
+    /// The levels of the file, where the content is one of them.
+    pub pyramid: Option<Arc<Pyramid>>,
+    /// Which part of the file it is, where it is not all.
+    pub part: Option<SourcePart>,
+}
+
+impl SourceContent {
+    fn whole(content: Content, classes: Option<ClassTable>, warnings: Vec<String>) -> Self {
+        Self { content, classes, warnings, pyramid: None, part: None }
+    }
 }
 
 impl SourceFile {
@@ -115,7 +138,7 @@ impl SourceFile {
             .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
             .map_or(0, |since| since.as_secs());
         let (size, hash) = if meta.is_file() { (meta.len(), hash_of(&path, meta.len())?) } else { (0, 0) };
-        Ok(Self { path, relative: None, size, modified_secs, hash, role, options })
+        Ok(Self { path, relative: None, size, modified_secs, hash, role, options, part: None })
     }
 
     /// The path as a project in `folder` keeps it.
@@ -161,9 +184,15 @@ impl SourceFile {
             Role::Scan => {
                 let scan = io::read_scan(path, &self.options.for_reader()?, progress, budget)?;
                 let warnings = scan.warnings.clone();
-                SourceContent { content: Content::Scan(Arc::new(scan)), classes: None, warnings }
+                SourceContent::whole(Content::Scan(Arc::new(scan)), None, warnings)
             }
             Role::Volume => {
+                let header = io::read_header(path)?;
+                if (self.part.is_some() || io::is_beyond(&header, budget))
+                    && let Some(levels) = io::open_levels(path, self.part.map(|part| part.level), budget)?
+                {
+                    return self.read_level(levels, progress, budget);
+                }
                 let loaded = io::read_array(path, progress, budget)?;
                 let warnings = loaded.header.warnings.clone();
                 let mut volume = loaded.into_volume();
@@ -172,7 +201,7 @@ impl SourceFile {
                 {
                     volume.voxel_um = Some([pixel; 3]);
                 }
-                SourceContent { content: Content::Volume(Arc::new(volume)), classes: None, warnings }
+                SourceContent::whole(Content::Volume(Arc::new(volume)), None, warnings)
             }
             Role::Labels => {
                 let (volume, classes) = io::read_labels(path, progress, budget)?;
@@ -180,13 +209,46 @@ impl SourceFile {
                 let classes = classes.unwrap_or_default().with_ids(labels.ids());
                 let (voxel_um, origin_um) = (volume.voxel_um, volume.origin_um);
                 let content = Content::Labels(LabelLayer::new(labels, voxel_um, origin_um));
-                SourceContent { content, classes: Some(classes), warnings: Vec::new() }
+                SourceContent::whole(content, Some(classes), Vec::new())
             }
             Role::Classifier => {
                 let (classifier, classes) = io::read_model(path)?;
                 let content = Content::Other(Data::Classifier(Arc::new(classifier)));
-                SourceContent { content, classes: Some(classes), warnings: Vec::new() }
+                SourceContent::whole(content, Some(classes), Vec::new())
             }
+        })
+    }
+
+    /// Reads a level, or a part of one, of a file with levels.
+    fn read_level(
+        &self,
+        mut levels: io::Levels,
+        progress: &Progress,
+        budget: MemoryBudget,
+    ) -> Result<SourceContent, IoError> {
+        if levels.header.voxel_um.is_none()
+            && let Some(pixel) = self.options.pixel_um
+        {
+            levels.header.voxel_um = Some([pixel; 3]);
+        }
+        let level = levels.pyramid.working();
+        let region = self.part.and_then(|part| part.region);
+        let volume = levels.read(&self.path, level, region, progress, budget)?;
+        let mut warnings = levels.header.warnings.clone();
+        let coarseness = levels.pyramid.coarseness(level);
+        let [z, y, x] = volume.shape();
+        if region.is_none() && level > 0 {
+            warnings.push(format!(
+                "Opened by levels: 1/{coarseness} of the resolution ({z} × {y} × {x}) is in memory, and what is done is done \
+                 on it; finer voxels are read as they are shown"
+            ));
+        }
+        Ok(SourceContent {
+            content: Content::Volume(Arc::new(volume)),
+            classes: None,
+            warnings,
+            part: Some(SourcePart { level, region }),
+            pyramid: (region.is_none() && level > 0).then(|| levels.into()),
         })
     }
 }

@@ -20,7 +20,7 @@ use crate::ops::{Data, Provenance};
 use crate::segment::Classifier;
 use crate::volume::labels::BrickDelta;
 use crate::volume::table::Table;
-use crate::volume::{Alignment, Class, Labels, Scan, TiltSeries, ViewShift, Volume};
+use crate::volume::{Alignment, Class, Labels, Pyramid, Scan, TiltSeries, ViewShift, Volume};
 
 /// What a scan says besides its frames.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -158,12 +158,15 @@ impl StoredLayer {
     pub(super) fn read(self, context: &Reading<'_>, blobs: &[&[u8]], problems: &mut Problems) -> Layer {
         let source = self.source.map(|source| source.found_from(context.folder));
         let name = self.name;
+        let mut pyramid = None;
         let content = match self.content {
             StoredContent::Source { words } => {
-                context.content_of_source(&name, words, source.as_ref(), problems)
+                context.content_of_source(&name, words, source.as_ref(), problems, &mut pyramid)
             }
             StoredContent::Missing(missing) => match &source {
-                Some(_) => context.content_of_source(&name, missing.kind, source.as_ref(), problems),
+                Some(_) => {
+                    context.content_of_source(&name, missing.kind, source.as_ref(), problems, &mut pyramid)
+                }
                 None => Content::Missing(missing),
             },
             stored => {
@@ -184,6 +187,7 @@ impl StoredLayer {
             display: self.display,
             provenance: self.provenance,
             source,
+            pyramid,
         }
     }
 }
@@ -202,6 +206,7 @@ impl Reading<'_> {
         kind: String,
         source: Option<&SourceFile>,
         problems: &mut Problems,
+        pyramid: &mut Option<Arc<Pyramid>>,
     ) -> Content {
         let Some(source) = source else {
             let reason = "the project does not say which file it was read from".to_owned();
@@ -211,6 +216,7 @@ impl Reading<'_> {
         match source.read(self.progress, MemoryBudget::from_system()) {
             Ok(read) => {
                 problems.extend(source.change().map(|change| format!("“{name}”: {change}")));
+                *pyramid = read.pyramid;
                 read.content
             }
             Err(error) => {

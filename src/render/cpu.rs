@@ -24,13 +24,15 @@ use super::surface_setup::world_of_box;
 use super::surfaces::SurfaceSet;
 use super::transfer::{TABLE_LEN, TransferTable};
 use crate::base::{Cancelled, Progress};
-use crate::volume::{Labels, Volume};
+use crate::volume::{Labels, Pyramid, Volume};
 
 /// Volumes and labels by key, as handed to the renderer.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// Volumes.
     pub volumes: BTreeMap<LayerId, Arc<Volume<f32>>>,
+    /// Finer levels of volumes that are the working levels of pyramids; the device draws them, the processor does not.
+    pub pyramids: BTreeMap<LayerId, Arc<Pyramid>>,
     /// Labels.
     pub labels: BTreeMap<LayerId, Labels>,
     /// Surfaces of meshes.

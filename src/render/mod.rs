@@ -11,6 +11,7 @@ pub mod figure;
 pub mod film;
 mod grid;
 pub mod label_texture;
+mod level;
 mod march;
 pub mod overlay;
 pub mod pipelines;
@@ -22,6 +23,9 @@ mod slice;
 #[cfg(test)]
 mod slice_tests;
 mod stores;
+mod streamed;
+#[cfg(test)]
+mod streamed_tests;
 mod surface_cpu;
 mod surface_pipelines;
 mod surface_setup;

@@ -28,7 +28,7 @@ use super::texture::Scale;
 use super::{grid, transfer};
 use crate::gpu::Gpu;
 use crate::volume::labels::{BRICK, Brick};
-use crate::volume::{Labels, Volume};
+use crate::volume::{Labels, Pyramid, Volume};
 use sheets::{MOST_SHEETS, MOVING_SHEETS, Sheets, SurfaceStore};
 
 /// What a view has to say after `prepare_…`.
@@ -166,6 +166,16 @@ impl Renderer {
         self.images.insert(id, ImageStore::new(Arc::clone(volume), revision, stamp));
     }
 
+    /// Says that a volume handed over is the working level of a pyramid: views then show finer levels where their pixels need them.
+    pub fn set_pyramid(&mut self, id: LayerId, pyramid: &Arc<Pyramid>) {
+        if let Some(store) = self.images.get_mut(&id)
+            && store.pyramid.is_none()
+        {
+            store.pyramid = Some(Arc::clone(pyramid));
+            store.stamp += 1;
+        }
+    }
+
     /// Hands over labels. `changed` names the bricks that differ from the last revision handed over;
     /// without it everything is taken anew. A copy of labels is cheap: bricks are shared.
     pub fn set_labels(&mut self, id: LayerId, revision: u64, labels: &Labels, changed: Option<&[u32]>) {
@@ -184,6 +194,7 @@ impl Renderer {
     /// Forgets volumes, labels, surfaces and views that are not named: call it when the document changes.
     pub fn retain(&mut self, layers: &[LayerId], views: &[ViewId]) {
         self.images.retain(|id, _| layers.contains(id));
+        self.images.values_mut().for_each(|store| store.retain_views(views));
         self.labels.retain(|id, _| layers.contains(id));
         self.surfaces.retain(|id, _| layers.contains(id));
         self.slices.retain(|id, _| views.contains(id));
@@ -289,12 +300,12 @@ impl Renderer {
         draws.push((Draw::Background, self.slice_group(&uniform, None, None, None)));
         for layer in &scene.layers {
             let draw = match layer {
-                SliceLayer::Image(image) => self.image_draw(scene, image, &mut status),
+                SliceLayer::Image(image) => self.image_draw((view, scene), image, &mut status),
                 SliceLayer::Labels(labels) => self.label_draw(scene, labels, &mut status),
             };
             draws.extend(draw);
         }
-        status.needs_repaint = status.loaded < 1.0;
+        status.needs_repaint |= status.loaded < 1.0;
         let stamps = scene.layers.iter().map(|layer| self.stamp_of(layer)).collect();
         self.slices.insert(view, SliceView { scene: scene.clone(), stamps, draws, status });
         status
@@ -319,29 +330,56 @@ impl Renderer {
 
     fn image_draw(
         &mut self,
-        scene: &SliceScene,
+        (view, scene): (ViewId, &SliceScene),
         layer: &ImageLayer,
         status: &mut ViewStatus,
     ) -> Option<(Draw, wgpu::BindGroup)> {
         let (gpu, clock) = (self.gpu.clone(), self.clock);
-        let shape = self.images.get(&layer.volume)?.volume.shape();
-        let (texture, bound) = match need(scene, layer.world_from_voxel, shape) {
+        let store = self.images.get_mut(&layer.volume)?;
+        let mut shape = store.volume.shape();
+        // Where what is bound lies, if it is not the volume itself.
+        let mut world_from_voxel = layer.world_from_voxel;
+        let (texture, bound, coarseness) = match need(scene, layer.world_from_voxel, shape) {
             Need::Nothing => return None,
             Need::Section { axis, section } => {
-                let slab = self.images.get_mut(&layer.volume)?.slab(&gpu, axis, section, clock);
-                let mut first = [0; 3];
-                first[axis] = slab.start;
-                (slab.view.clone(), Bound { factor: slab.factor, first })
+                let pyramid = store.pyramid.clone();
+                if let (Some(pyramid), Some(sheet)) =
+                    (pyramid, store.sheet(&gpu, view, scene, layer.world_from_voxel))
+                {
+                    let level = sheet.part.level;
+                    world_from_voxel = layer.world_from_voxel * pyramid.working_from_level(level);
+                    shape = pyramid.levels().get(level)?.shape;
+                    status.loaded = status.loaded.min(sheet.loaded());
+                    let bound = Bound { factor: [1; 3], first: sheet.part.low };
+                    (sheet.view.clone(), bound, pyramid.coarseness(level))
+                } else {
+                    let coarse = store.coarseness();
+                    let slab = store.slab(&gpu, axis, section, clock);
+                    let mut first = [0; 3];
+                    first[axis] = slab.start;
+                    let binned = slab.factor.into_iter().max().unwrap_or(1);
+                    (slab.view.clone(), Bound { factor: slab.factor, first }, coarse * binned)
+                }
             }
             Need::Whole => {
+                let pace = (view, UPLOAD_BUDGET, false);
+                let is_coming = store.stream_slice(&gpu, pace, scene, layer.world_from_voxel);
+                status.needs_repaint |= is_coming;
                 status.loaded = status.loaded.min(self.upload_image(layer.volume, UPLOAD_BUDGET));
-                let full = self.images.get(&layer.volume)?.ready()?;
-                (full.view.clone(), Bound { factor: full.factor, first: [0; 3] })
+                let drawn = self.images.get(&layer.volume)?.drawn(view)?;
+                world_from_voxel = layer.world_from_voxel * drawn.volume_from_voxel;
+                shape = drawn.shape;
+                (
+                    drawn.full.view.clone(),
+                    Bound { factor: drawn.full.factor, first: [0; 3] },
+                    drawn.coarseness,
+                )
             }
         };
-        status.binning = status.binning.max(bound.factor.into_iter().max().unwrap_or(1));
+        status.binning = status.binning.max(coarseness);
         let scale = self.images.get(&layer.volume)?.scale;
-        let uniform = image_uniform(scene, layer, shape, bound, scale, self.pipelines.is_srgb);
+        let placed = ImageLayer { world_from_voxel, ..layer.clone() };
+        let uniform = image_uniform(scene, &placed, shape, bound, scale, self.pipelines.is_srgb);
         let colors = self.pipelines.color_map(layer.color_map);
         Some((Draw::Image, self.slice_group(&uniform, Some(&texture), Some(colors), None)))
     }
@@ -397,8 +435,9 @@ impl Renderer {
     pub fn prepare_volume(&mut self, view: ViewId, scene: &VolumeScene) -> ViewStatus {
         self.clock += 1;
         let loaded = self.upload_for(scene, UPLOAD_BUDGET);
+        let is_coming = self.stream_for((view, UPLOAD_BUDGET, false), scene);
         let stamp = self.scene_stamp(scene);
-        let binning = self.scene_binning(scene);
+        let binning = self.scene_binning(view, scene);
         let is_software = self.gpu.is_software();
         let known = self.volumes.entry(view).or_insert_with(|| {
             let (motion, guess) = if is_software {
@@ -432,6 +471,7 @@ impl Renderer {
         let known = self.volumes.get(&view);
         ViewStatus {
             needs_repaint: loaded < 1.0
+                || is_coming
                 || known.is_some_and(|v| !v.refinement.is_done() || v.under_way.is_some()),
             loaded,
             binning,
@@ -454,6 +494,14 @@ impl Renderer {
         loaded
     }
 
+    /// Works on the finer level that a 3-D view shows; whether more is to come.
+    fn stream_for(&mut self, pace: (ViewId, Duration, bool), scene: &VolumeScene) -> bool {
+        let gpu = self.gpu.clone();
+        let is_drawn = scene.mode != VolumeMode::Labels;
+        let store = scene.volume.filter(|_| is_drawn).and_then(|id| self.images.get_mut(&id));
+        store.is_some_and(|store| store.stream_volume(&gpu, pace, scene))
+    }
+
     fn scene_stamp(&self, scene: &VolumeScene) -> u64 {
         let image = scene.volume.and_then(|id| self.images.get(&id)).map_or(0, |store| store.stamp);
         let labels =
@@ -465,9 +513,8 @@ impl Renderer {
         stamp.wrapping_mul(31).wrapping_add(surfaces.map_or(0, |store| store.stamp))
     }
 
-    fn scene_binning(&self, scene: &VolumeScene) -> usize {
-        let image =
-            scene.volume.and_then(|id| self.images.get(&id)).and_then(|s| s.full.as_ref()).map(|f| f.factor);
+    fn scene_binning(&self, view: ViewId, scene: &VolumeScene) -> usize {
+        let image = scene.volume.and_then(|id| self.images.get(&id)?.drawn(view)).map(|d| [d.coarseness; 3]);
         let labels = scene
             .labels
             .as_ref()
@@ -506,7 +553,7 @@ impl Renderer {
             let geometry = [work.size, [0, 0], work.size];
             let is_whole = work.is_last && work.row == 0;
             if is_whole || self.has_sheets(&state.scene, state.sheets.as_ref(), geometry, MOST_SHEETS) {
-                self.draw_piece(&mut state, &work);
+                self.draw_piece(view, &mut state, &work);
                 state.refinement.advance(&work);
             } else {
                 self.draw_sheets_alone(&mut state, &work, geometry);
@@ -515,7 +562,7 @@ impl Renderer {
         self.volumes.insert(view, state);
     }
 
-    fn draw_piece(&mut self, state: &mut VolumeView, work: &Work) {
+    fn draw_piece(&mut self, view: ViewId, state: &mut VolumeView, work: &Work) {
         let stale = state.back.as_ref().is_none_or(|back| back.size != work.size);
         if stale {
             state.back = Some(self.new_picture(work.size));
@@ -527,7 +574,7 @@ impl Renderer {
         let most = if is_moving && self.gpu.is_software() { MOVING_SHEETS } else { MOST_SHEETS };
         self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, most);
         let sheets = state.sheets.as_ref();
-        let Some(group) = self.march_group(&state.scene, sheets, &mut state.marching, geometry) else {
+        let Some(group) = self.march_group(view, &state.scene, sheets, &mut state.marching, geometry) else {
             return;
         };
         self.march_pass(&mut encoder, &back.view, &group, work);
@@ -598,6 +645,7 @@ impl Renderer {
     /// The bind group of a view; `None` where what it shows is not on the device.
     fn march_group(
         &mut self,
+        view: ViewId,
         scene: &VolumeScene,
         sheets: Option<&Sheets>,
         marching: &mut Option<Marching>,
@@ -609,7 +657,7 @@ impl Renderer {
         let p = &self.pipelines;
         let key = self.march_key(scene);
         if marching.as_ref().is_none_or(|m| m.stamp != key) {
-            *marching = Some(self.new_marching(scene, key)?);
+            *marching = Some(self.new_marching(view, scene, key)?);
         }
         let marching = marching.as_ref()?;
         let (image, scale, setup) = if scene.mode == VolumeMode::Surfaces {
@@ -623,9 +671,12 @@ impl Renderer {
             (None, Scale { mul: 1.0, add: 0.0 }, setup)
         } else {
             let store = self.images.get(&scene.volume?)?;
-            let full = store.ready()?;
-            let setup = MarchSetup::new(scene, scene.world_from_voxel, store.volume.shape(), full.factor);
-            (Some(full), store.scale, setup)
+            let drawn = store.drawn(view)?;
+            let world_from_voxel = scene.world_from_voxel * drawn.volume_from_voxel;
+            let mut setup = MarchSetup::new(scene, world_from_voxel, drawn.shape, drawn.full.factor);
+            // A part fades with depth as the whole does.
+            setup.depth_um = MarchSetup::depth_um(scene, scene.world_from_voxel, store.volume.shape());
+            (Some(drawn.full), store.scale, setup)
         };
         let mut setup = label_texels(&setup, labels.map(|texture| texture.factor));
         let mut channels = [&p.no_image; MOST_CHANNELS];
@@ -694,7 +745,7 @@ impl Renderer {
         hasher.finish()
     }
 
-    fn new_marching(&self, scene: &VolumeScene, stamp: u64) -> Option<Marching> {
+    fn new_marching(&self, view: ViewId, scene: &VolumeScene, stamp: u64) -> Option<Marching> {
         let table = scene.transfer.table();
         let format = wgpu::TextureFormat::R8Uint;
         if scene.mode == VolumeMode::Surfaces {
@@ -714,7 +765,7 @@ impl Renderer {
             let leaps = texture_3d(&self.gpu, "leaps", dims, format, &leaps);
             return Some(Marching { stamp, table, leaps, edge });
         }
-        let full = self.images.get(&scene.volume?)?.ready()?;
+        let full = self.images.get(&scene.volume?)?.drawn(view)?.full;
         if !scene.drawn_channels().is_empty() {
             // Where the volume is clear a channel may glow.
             let leaps = texture_3d(&self.gpu, "leaps", [1; 3], format, &[0]);

@@ -147,9 +147,6 @@ impl MarchSetup {
             let normal = world.matrix3.transpose() * plane.normal;
             *cut = normal.extend(plane.normal.dot(world.translation) - plane.offset_um);
         }
-        let (low_um, high_um) = bounds_um(world_from_voxel, shape_zyx);
-        let middle_um = ((low_um + high_um) * 0.5 - camera.eye_um()).dot(camera.forward());
-        let radius_um = (high_um - low_um).length() * 0.5;
         let camera_from_world = DMat3::from_cols(camera.right(), camera.down(), camera.forward()).transpose();
         let label_from_texel = scene.labels.as_ref().map_or(DAffine3::IDENTITY, |labels| {
             labels.world_from_voxel.inverse() * texel_from_world.inverse()
@@ -171,10 +168,22 @@ impl MarchSetup {
             cuts,
             basis: texel_from_world.matrix3
                 * DMat3::from_cols(camera.right(), camera.down(), camera.forward()),
-            depth_um: [(middle_um - radius_um).max(0.0), middle_um + radius_um],
+            depth_um: Self::depth_um(scene, world_from_voxel, shape_zyx),
             camera_gradient: camera_from_world * texel_from_world.matrix3.transpose(),
             label_from_texel,
         }
+    }
+
+    /// Distances from the eye, µm, of the near and the far side of the sphere around a volume.
+    pub(crate) fn depth_um(
+        scene: &VolumeScene,
+        world_from_voxel: DAffine3,
+        shape_zyx: [usize; 3],
+    ) -> [f64; 2] {
+        let (low_um, high_um) = bounds_um(world_from_voxel, shape_zyx);
+        let middle_um = ((low_um + high_um) * 0.5 - scene.camera.eye_um()).dot(scene.camera.forward());
+        let radius_um = (high_um - low_um).length() * 0.5;
+        [(middle_um - radius_um).max(0.0), middle_um + radius_um]
     }
 
     /// The ray at `sx`, `sy`: origin and direction in texels, the direction per µm.

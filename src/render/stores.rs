@@ -1,12 +1,18 @@
 //! What the renderer keeps of each volume and label volume: the data's handle and its textures.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use glam::DAffine3;
+
 use super::label_texture::{LabelTexture, label_slab, update_slab};
+use super::level::LevelBox;
+use super::scene::{SliceScene, ViewId, VolumeScene};
+use super::streamed::{Region, Sheet, region_bytes};
 use super::texture::{FullTexture, Scale, Slab, binning};
 use crate::gpu::Gpu;
-use crate::volume::{Labels, Volume};
+use crate::volume::{Labels, Pyramid, Volume};
 
 /// Slabs kept per volume: three axes in a few views, and the ones just scrolled past.
 const MAX_SLABS: usize = 8;
@@ -47,16 +53,43 @@ pub(crate) struct ImageStore {
     pub(crate) scale: Scale,
     pub(crate) full: Option<FullTexture>,
     slabs: Slabs,
+    /// Finer levels, where the volume is one of a pyramid.
+    pub(crate) pyramid: Option<Arc<Pyramid>>,
+    /// What views show of finer levels.
+    sheets: BTreeMap<ViewId, Sheet>,
+    regions: BTreeMap<ViewId, Region>,
     /// Clock of the last use of the full texture.
     pub(crate) used: u64,
     /// Changes with every change of content on the device.
     pub(crate) stamp: u64,
 }
 
+/// A box of voxels on the device, and where it lies.
+pub(crate) struct Drawn<'a> {
+    pub(crate) full: &'a FullTexture,
+    /// Voxels before binning.
+    pub(crate) shape: [usize; 3],
+    /// The map from those voxels to the volume's.
+    pub(crate) volume_from_voxel: DAffine3,
+    /// Voxels of the finest data along the edge of what is drawn.
+    pub(crate) coarseness: usize,
+}
+
 impl ImageStore {
     pub(crate) fn new(volume: Arc<Volume<f32>>, revision: u64, stamp: u64) -> Self {
         let scale = Scale::for_values(volume.values());
-        Self { volume, revision, scale, full: None, slabs: Slabs::default(), used: 0, stamp }
+        Self {
+            volume,
+            revision,
+            scale,
+            full: None,
+            slabs: Slabs::default(),
+            pyramid: None,
+            sheets: BTreeMap::new(),
+            regions: BTreeMap::new(),
+            used: 0,
+            stamp,
+        }
     }
 
     pub(crate) fn slab(&mut self, gpu: &Gpu, axis: usize, section: usize, clock: u64) -> &Slab {
@@ -89,8 +122,119 @@ impl ImageStore {
         self.full.as_ref().filter(|full| full.is_ready())
     }
 
+    /// How coarse the volume itself is beside the finest level of its pyramid.
+    pub(crate) fn coarseness(&self) -> usize {
+        self.pyramid.as_ref().map_or(1, |pyramid| pyramid.coarseness(pyramid.working()))
+    }
+
+    /// The section of a finer level that a view shows, with what has come of it; `None` where the volume itself is fine enough.
+    pub(crate) fn sheet(
+        &mut self,
+        gpu: &Gpu,
+        view: ViewId,
+        scene: &SliceScene,
+        world_from_voxel: DAffine3,
+    ) -> Option<&Sheet> {
+        let pyramid = self.pyramid.clone()?;
+        // Of the blocks that a section cuts all the depth is kept; three views have to find room.
+        let depth = pyramid.levels().first()?.block.into_iter().max()? as u64;
+        let room = (gpu.info.max_texture_3d, pyramid.cache().budget() / (3 * depth).max(1));
+        let need = super::level::for_slice(scene, world_from_voxel, &pyramid, room);
+        let Some((need, axis)) = need.and_then(|need| Some((need, need.axis?))) else {
+            self.sheets.remove(&view);
+            return None;
+        };
+        match self.sheets.get_mut(&view).filter(|sheet| sheet.serves(&need, axis)) {
+            Some(sheet) => {
+                if sheet.refresh(gpu, &self.volume, self.scale) {
+                    self.stamp += 1;
+                }
+            }
+            None => {
+                let sheet = Sheet::new(gpu, &pyramid, &self.volume, self.scale, (&need, axis));
+                self.sheets.insert(view, sheet);
+                self.stamp += 1;
+            }
+        }
+        self.sheets.get(&view)
+    }
+
+    /// Works on the box of a finer level that a slice across the axes, or a slab, shows; whether more is to come.
+    pub(crate) fn stream_slice(
+        &mut self,
+        gpu: &Gpu,
+        (view, budget, at_once): (ViewId, Duration, bool),
+        scene: &SliceScene,
+        world_from_voxel: DAffine3,
+    ) -> bool {
+        let Some(pyramid) = self.pyramid.clone() else { return false };
+        let room = (gpu.info.max_texture_3d, region_bytes(gpu).min(pyramid.cache().budget()));
+        let wanted = super::level::for_slice(scene, world_from_voxel, &pyramid, room);
+        let wanted = wanted.filter(|need| need.axis.is_none()).map(|need| need.shown);
+        self.stream(gpu, &pyramid, view, wanted, (budget, at_once))
+    }
+
+    /// Works on the box of a finer level that a 3-D view shows; whether more is to come.
+    pub(crate) fn stream_volume(
+        &mut self,
+        gpu: &Gpu,
+        (view, budget, at_once): (ViewId, Duration, bool),
+        scene: &VolumeScene,
+    ) -> bool {
+        let Some(pyramid) = self.pyramid.clone() else { return false };
+        let room = (gpu.info.max_texture_3d, region_bytes(gpu).min(pyramid.cache().budget()));
+        let wanted = super::level::for_volume(scene, self.volume.shape(), &pyramid, room);
+        self.stream(gpu, &pyramid, view, wanted, (budget, at_once))
+    }
+
+    fn stream(
+        &mut self,
+        gpu: &Gpu,
+        pyramid: &Arc<Pyramid>,
+        view: ViewId,
+        wanted: Option<LevelBox>,
+        pace: (Duration, bool),
+    ) -> bool {
+        let region = self.regions.entry(view).or_insert_with(Region::new);
+        if region.step(gpu, pyramid, wanted, (&self.volume, self.scale), pace) {
+            self.stamp += 1;
+        }
+        region.is_coming()
+    }
+
+    /// What a view draws of the volume: a box of a finer level, or the whole of it.
+    pub(crate) fn drawn(&self, view: ViewId) -> Option<Drawn<'_>> {
+        if let (Some(pyramid), Some(region)) = (&self.pyramid, self.regions.get(&view))
+            && let Some(shown) = region.shown(pyramid)
+        {
+            return Some(Drawn {
+                full: &shown.full,
+                shape: shown.part.dims,
+                volume_from_voxel: shown.part.working_from_box(pyramid),
+                coarseness: pyramid.coarseness(shown.part.level),
+            });
+        }
+        let full = self.ready()?;
+        let binned = full.factor.into_iter().max().unwrap_or(1);
+        Some(Drawn {
+            full,
+            shape: self.volume.shape(),
+            volume_from_voxel: DAffine3::IDENTITY,
+            coarseness: self.coarseness() * binned,
+        })
+    }
+
+    /// Forgets what views show that are gone.
+    pub(crate) fn retain_views(&mut self, views: &[ViewId]) {
+        self.sheets.retain(|view, _| views.contains(view));
+        self.regions.retain(|view, _| views.contains(view));
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
-        self.full.as_ref().map_or(0, FullTexture::bytes) + self.slabs.bytes()
+        self.full.as_ref().map_or(0, FullTexture::bytes)
+            + self.slabs.bytes()
+            + self.sheets.values().map(Sheet::bytes).sum::<u64>()
+            + self.regions.values().map(Region::bytes).sum::<u64>()
     }
 }
 

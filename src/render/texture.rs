@@ -38,6 +38,16 @@ impl Scale {
         Self { mul, add }
     }
 
+    /// Rows of `width` values as they are stored.
+    pub(crate) fn stored(self, values: &[f32], width: usize) -> Vec<f16> {
+        let mut out = vec![f16::ZERO; values.len()];
+        let rows = width.max(1) * 16;
+        out.par_chunks_mut(rows).zip(values.par_chunks(rows)).for_each(|(out, values)| {
+            self.store(values, &mut Vec::new(), out);
+        });
+        out
+    }
+
     fn store(self, row: &[f32], scratch: &mut Vec<f32>, out: &mut [f16]) {
         scratch.clear();
         let inverse = 1.0 / self.mul;
@@ -260,6 +270,21 @@ impl FullTexture {
     /// Whether everything is there.
     pub(crate) fn is_ready(&self) -> bool {
         self.next_z >= self.dims[0]
+    }
+
+    /// The first plane that is not there.
+    pub(crate) fn next_z(&self) -> usize {
+        self.next_z
+    }
+
+    /// Takes the next planes as they are, x fastest.
+    pub(crate) fn put(&mut self, queue: &wgpu::Queue, planes: &[f32], scale: Scale) {
+        let [_, ny, nx] = self.dims;
+        let n = planes.len() / (ny * nx).max(1);
+        let texels = scale.stored(planes, nx);
+        write_box(queue, &self.texture, [self.next_z, 0, 0], [n, ny, nx], bytemuck::cast_slice(&texels));
+        self.grid.add_planes(self.next_z, n, |z, y, _, take| take(&planes[(z * ny + y) * nx..][..nx]));
+        self.next_z += n;
     }
 
     /// Uploads pieces until `budget` is spent or everything is there; at least one piece.

@@ -10,7 +10,7 @@ use super::review::Verdict;
 use super::settings::Settings;
 use crate::jobs::JobId;
 use crate::ops::chain::Chain;
-use crate::project::{Edit, LayerId, Role, ScanOptions};
+use crate::project::{Edit, LayerId, Role, ScanOptions, SourcePart};
 
 /// Formats of meshes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,20 @@ pub enum Command {
         role: Role,
         /// What its files do not say.
         options: ScanOptions,
+    },
+    /// Opens another level, or a part of one, of the file that a layer was read from.
+    OpenPart {
+        /// The layer.
+        layer: LayerId,
+        /// What of the file.
+        part: SourcePart,
+    },
+    /// Writes a volume as an OME-Zarr pyramid and opens that.
+    MakePyramid {
+        /// The file that is too large to be read whole.
+        source: PathBuf,
+        /// The .zarr folder.
+        target: PathBuf,
     },
     /// Makes a demo cell with these parameters of the `demo` operation and adds scan and truth.
     OpenDemo(Value),
@@ -198,6 +212,13 @@ pub enum Event {
         /// What was said about it.
         options: Box<ScanOptions>,
         /// What is missing, in one sentence.
+        problem: String,
+    },
+    /// A volume was not opened because it is larger than memory.
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The numbers, in one sentence.
         problem: String,
     },
     /// A layer has come.

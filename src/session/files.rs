@@ -16,7 +16,8 @@ use crate::measure::fsc::Curve;
 use crate::ops::chain::{AlignSource, Chain, prepare, scan_to_volume};
 use crate::ops::{self, Context, Data, Outcome};
 use crate::project::{
-    Content, History, Layer, LayerId, Opened, Project, Role, ScanOptions, SourceFile, Store, open, store,
+    Content, History, Layer, LayerId, Opened, Project, Role, ScanOptions, SourceFile, SourcePart, Store,
+    open, store,
 };
 use crate::volume::marks::codes_of;
 use crate::volume::{ClassTable, Mark};
@@ -61,15 +62,47 @@ impl Session {
 
     /// Opens whatever lies there.
     pub(super) fn open_path(&mut self, path: PathBuf, role: Option<Role>, options: ScanOptions) {
-        let shown =
-            path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
         let (budget, autosaves) = (self.settings.budget(), self.home.autosaves());
-        self.file_job(format!("Open {shown}"), move |progress| {
+        self.file_job(format!("Open {}", shown(&path)), move |progress| {
             if role.is_none() && open::is_project(&path) {
                 return Ok(Done::Opened(Box::new(open::open(progress, &path, &autosaves).map_err(failed)?)));
             }
             let role = role.map_or_else(|| role_of(&path), Ok).map_err(failed)?;
             read_source(progress, path, role, options, budget)
+        });
+    }
+
+    /// Opens another level, or a part of one, of a layer's file.
+    pub(super) fn open_part(&mut self, layer: LayerId, part: SourcePart) {
+        let Some(source) = self.project.layer(layer).and_then(|layer| layer.source.clone()) else {
+            return self.say(Level::Error, "the layer was not read from a file with levels");
+        };
+        let source = SourceFile { part: Some(part), ..source };
+        let budget = self.settings.budget();
+        self.file_job(format!("Open level {} of {}", part.level, shown(&source.path)), move |progress| {
+            let read = source.read(progress, budget).map_err(failed)?;
+            Ok(Landing::of_file(source, read))
+        });
+    }
+
+    /// Writes a volume as a pyramid, layer by layer, and opens it.
+    pub(super) fn make_pyramid(&mut self, source: PathBuf, target: PathBuf) {
+        let target = if target.extension().is_some_and(|e| e == "zarr") {
+            target
+        } else {
+            target.with_extension("zarr")
+        };
+        let budget = self.settings.budget();
+        self.file_job(format!("Make a pyramid of {}", shown(&source)), move |progress| {
+            let done = io::convert(&source, &target, progress, budget).map_err(failed)?;
+            let opened = read_source(progress, target, Role::Volume, ScanOptions::default(), budget)?;
+            Ok(match opened {
+                Done::Layers { landing, mut outcome, displays } => {
+                    outcome.notes.extend(done.warnings);
+                    Done::Layers { landing, outcome, displays }
+                }
+                other => other,
+            })
         });
     }
 
@@ -319,8 +352,16 @@ fn read_source(
         Err(error @ io::IoError::Scan { .. }) => {
             Ok(Done::Unclear { path, options: Box::new(options), problem: error.to_string() })
         }
+        Err(error @ io::IoError::Memory { .. }) if role == Role::Volume => {
+            Ok(Done::TooLarge { path, problem: error.to_string() })
+        }
         Err(error) => Err(failed(error)),
     }
+}
+
+/// The last part of a path.
+fn shown(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 fn export_layer(

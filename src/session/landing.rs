@@ -19,7 +19,7 @@ use crate::segment::agglomerate::Agglomeration;
 use crate::segment::{Classifier, FeatureCache};
 use crate::volume::classes::palette_color;
 use crate::volume::histogram::automatic_window;
-use crate::volume::{Class, ClassTable, Labels};
+use crate::volume::{Class, ClassTable, Labels, Pyramid};
 
 /// What a finished job gives the session.
 pub(super) enum Done {
@@ -47,6 +47,8 @@ pub(super) enum Done {
     Agglomerated(LayerId, u64, Arc<Agglomeration>),
     /// A scan does not say enough about itself.
     Unclear { path: PathBuf, options: Box<ScanOptions>, problem: String },
+    /// A volume does not fit into memory.
+    TooLarge { path: PathBuf, problem: String },
     /// New layers.
     Layers { landing: Landing, outcome: Outcome, displays: Vec<Display> },
 }
@@ -59,6 +61,8 @@ pub(super) struct Landing {
     /// Name, id and revision of each input.
     inputs: Vec<(String, LayerId, u64)>,
     source: Option<SourceFile>,
+    /// Finer levels of that file.
+    pyramid: Option<Arc<Pyramid>>,
     /// Outputs of another operation that ran on the way: slot, and its record.
     on_the_way: Vec<(&'static str, Provenance)>,
     /// Names of the classes that a file with a classifier knows.
@@ -79,7 +83,16 @@ impl Landing {
             .map(|layer| (layer.name.clone(), layer.id, layer.revision))
             .collect();
         let on_the_way = Vec::new();
-        Self { op: op.to_owned(), params, name, inputs, source: None, on_the_way, classes: None }
+        Self {
+            op: op.to_owned(),
+            params,
+            name,
+            inputs,
+            source: None,
+            pyramid: None,
+            on_the_way,
+            classes: None,
+        }
     }
 
     /// Says that an output is the result of an operation that ran on the way, on inputs of these names; it is named
@@ -102,7 +115,16 @@ impl Landing {
 
     /// What was read of a file, as the outcome of an import.
     pub(super) fn of_file(source: SourceFile, read: SourceContent) -> Done {
-        let name = source.path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let mut name = source.path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        if let (Some(name), Some(part)) = (&mut name, read.part) {
+            // Several levels and parts of a file may be open side by side.
+            match part.region {
+                Some(_) => name.push_str(&format!(" part, level {}", part.level)),
+                None if read.pyramid.is_none() => {}
+                None => name.push_str(&format!(" level {}", part.level)),
+            }
+        }
+        let source = SourceFile { part: read.part, ..source };
         let classes = read.classes.unwrap_or_default();
         let data = read.content.to_data(&classes);
         let outcome = Outcome {
@@ -116,6 +138,7 @@ impl Landing {
             name,
             inputs: Vec::new(),
             source: Some(source),
+            pyramid: read.pyramid,
             on_the_way: Vec::new(),
             classes: Some(classes),
         };
@@ -223,6 +246,7 @@ impl Session {
             Ok(Done::Unclear { path, options, problem }) => {
                 self.events.push(Event::ScanUnclear { path, options, problem });
             }
+            Ok(Done::TooLarge { path, problem }) => self.events.push(Event::TooLarge { path, problem }),
             Ok(Done::Kept) => {}
             Err(JobError::Cancelled) => self.live_failed(finished.lane, ""),
             Err(JobError::Failed(sentence)) => {
@@ -272,7 +296,9 @@ impl Session {
             };
             let name = self.project.free_name(name);
             let source = landing.source.clone();
-            let mut layer = Layer { display, source, ..Layer::new(name, content, provenance.clone()) };
+            let pyramid = landing.pyramid.clone();
+            let mut layer =
+                Layer { display, source, pyramid, ..Layer::new(name, content, provenance.clone()) };
             // The truth of a demo is there to judge by, not to be looked at before the work is done.
             layer.display.visible &= provenance.op != "demo";
             edits.push(Edit::AddLayer { index: usize::MAX, layer: Box::new(layer) });

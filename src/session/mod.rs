@@ -90,6 +90,7 @@ impl Session {
 
     /// An empty, unsaved project that leaves nothing behind: settings and unsaved work end with the session.
     pub fn new(settings: Settings) -> Self {
+        settings.share_memory();
         Self {
             home: home::Home::scratch(),
             quitting: false,
@@ -202,10 +203,13 @@ impl Session {
             Command::SetSettings(settings) => {
                 self.jobs.set_threads(settings.threads);
                 self.settings = *settings;
+                self.settings.share_memory();
                 self.keep_settings();
             }
             Command::Open(path) => self.open_path(path, None, ScanOptions::default()),
             Command::OpenWith { path, role, options } => self.open_path(path, Some(role), options),
+            Command::OpenPart { layer, part } => self.open_part(layer, part),
+            Command::MakePyramid { source, target } => self.make_pyramid(source, target),
             Command::OpenDemo(params) => {
                 if let Err(error) = self.start_op("demo", params, &[], None) {
                     self.say(Level::Error, error.to_string());

@@ -73,6 +73,11 @@ impl Settings {
         self.recent.truncate(MAX_RECENT);
     }
 
+    /// Gives the blocks of pyramids, which all projects of the process share, a quarter of the memory.
+    pub(super) fn share_memory(&self) {
+        crate::volume::BlockCache::of_process().set_budget(self.budget().bytes / 4);
+    }
+
     /// How much memory operations may take.
     pub fn budget(&self) -> crate::base::MemoryBudget {
         self.memory_gib

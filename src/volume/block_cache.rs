@@ -166,7 +166,9 @@ impl BlockCache {
 
     /// Reads what is wanted until nothing is.
     fn work(&self) {
-        while let Some((pyramid, block)) = self.lock().next_or_leave() {
+        loop {
+            let next = self.lock().next_or_leave();
+            let Some((pyramid, block)) = next else { return };
             let result = pyramid.read(block);
             let key = (pyramid.id(), block);
             let mut state = self.lock();

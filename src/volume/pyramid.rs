@@ -4,6 +4,7 @@
 //! level that fits into memory (the *working level*, an ordinary [`Volume`]). The source knows the
 //! file; the [`BlockCache`] keeps what was read, under a budget.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -193,7 +194,8 @@ impl Pyramid {
     }
 
     /// Fills `out` with the voxels `low..low + dims` of a level (x fastest): blocks that are in memory as they are, the
-    /// rest from the working level, linearly. Returns how many blocks were missing.
+    /// rest linearly from the finest coarser level that is in memory, at last the working level. Returns how many
+    /// blocks were missing.
     pub fn fill(
         &self,
         level: usize,
@@ -202,83 +204,141 @@ impl Pyramid {
         out: &mut [f32],
     ) -> usize {
         let blocks = self.blocks_of(level, low, dims);
-        let parts: Vec<Part> = self
-            .cache
-            .get_all(self.id, &blocks)
+        let found = self.cache.get_all(self.id, &blocks);
+        let n_missing = found.iter().filter(|values| values.is_none()).count();
+        let parts: Vec<Part<'_>> = found
             .into_iter()
             .zip(&blocks)
-            .map(|(values, block)| Part::new(self.block_box(*block), (low, dims), values))
+            .map(|(values, block)| {
+                let (at, n) = self.block_box(*block);
+                let to: [Range<usize>; 3] = std::array::from_fn(|a| {
+                    let (first, end) = (at[a].max(low[a]), (at[a] + n[a]).min(low[a] + dims[a]));
+                    first - low[a]..end.max(first) - low[a]
+                });
+                let from = match values {
+                    Some(values) => {
+                        From::Block(values, std::array::from_fn(|a| low[a].saturating_sub(at[a])))
+                    }
+                    None => {
+                        let first = std::array::from_fn(|a| low[a] + to[a].start);
+                        From::Coarse(self.coarse(level, first, to.clone().map(|r| r.len()), working))
+                    }
+                };
+                Part { to, from }
+            })
             .collect();
-        let n_missing = parts.iter().filter(|part| part.values.is_none()).count();
-        let map = self.working_from_level(level);
-        let lines: [Line; 3] = std::array::from_fn(|a| {
-            let xyz = 2 - a;
-            Line::new(low[a], dims[a], (map.matrix3.col(xyz)[xyz], map.translation[xyz]), working.shape()[a])
-        });
         let plane = (dims[1] * dims[2]).max(1);
         out.par_chunks_mut(plane).enumerate().for_each(|(z, out)| {
             for part in parts.iter().filter(|part| part.to[0].contains(&z)) {
-                match &part.values {
-                    Some(values) => {
-                        with_array!(&**values, array => part.copy(&array.view(), z, dims[2], out))
+                match &part.from {
+                    From::Block(values, from) => {
+                        with_array!(&**values, array => part.copy(&array.view(), *from, z, dims[2], out));
                     }
-                    None => part.blur(working, &lines, z, dims[2], out),
+                    From::Coarse(coarse) => part.blur(coarse, z, dims[2], out),
                 }
             }
         });
         n_missing
     }
+
+    /// The best that is in memory for a box of a level whose own block is not.
+    fn coarse<'a>(
+        &self,
+        level: usize,
+        low: [usize; 3],
+        dims: [usize; 3],
+        working: &'a Volume<f32>,
+    ) -> Coarse<'a> {
+        for coarser in level + 1..self.working {
+            let map = self.working_from_level(coarser).inverse() * self.working_from_level(level);
+            let shape = self.levels[coarser].shape;
+            let (mut first, mut n) = ([0; 3], [0; 3]);
+            for a in 0..3 {
+                let at = |i: usize| map.matrix3.col(2 - a)[2 - a] * i as f64 + map.translation[2 - a];
+                let last = shape[a] - 1;
+                first[a] = (at(low[a]).max(0.0) as usize).min(last);
+                n[a] = (at(low[a] + dims[a] - 1).max(0.0).ceil() as usize).min(last) + 1 - first[a];
+            }
+            let blocks = self.blocks_of(coarser, first, n);
+            if self.cache.get_all(self.id, &blocks).iter().all(Option::is_some) {
+                let mut values = vec![0.0; n.iter().product()];
+                if self.fill(coarser, (first, n), working, &mut values) == 0 {
+                    return Coarse::new(values.into(), n, map, first, (low, dims));
+                }
+            }
+        }
+        let map = self.working_from_level(level);
+        Coarse::new(working.values().into(), working.shape(), map, [0; 3], (low, dims))
+    }
 }
 
 /// What a block contributes to a box.
-struct Part {
-    values: Option<Arc<AnyArray>>,
+struct Part<'a> {
     /// Voxels of the box that it covers, z, y, x.
     to: [Range<usize>; 3],
-    /// The first of them within the block.
-    from: [usize; 3],
+    from: From<'a>,
 }
 
-impl Part {
-    fn new(
-        (at, n): ([usize; 3], [usize; 3]),
-        (low, dims): ([usize; 3], [usize; 3]),
-        values: Option<Arc<AnyArray>>,
-    ) -> Self {
-        let to = std::array::from_fn(|a| {
-            let (first, end) = (at[a].max(low[a]), (at[a] + n[a]).min(low[a] + dims[a]));
-            first - low[a]..end.max(first) - low[a]
-        });
-        Self { values, to, from: std::array::from_fn(|a| low[a].saturating_sub(at[a])) }
-    }
+/// Where the voxels of a part come from.
+enum From<'a> {
+    /// The block itself, and the first of its voxels that is taken.
+    Block(Arc<AnyArray>, [usize; 3]),
+    /// A coarser level.
+    Coarse(Coarse<'a>),
+}
 
+/// A box of a coarser level, and where the voxels of a finer box lie in it.
+struct Coarse<'a> {
+    values: Cow<'a, [f32]>,
+    shape: [usize; 3],
+    lines: [Line; 3],
+}
+
+impl<'a> Coarse<'a> {
+    /// `values` of `shape` begin at voxel `first` of the level that `map` leads to from the level of the box.
+    fn new(
+        values: Cow<'a, [f32]>,
+        shape: [usize; 3],
+        map: DAffine3,
+        first: [usize; 3],
+        (low, dims): ([usize; 3], [usize; 3]),
+    ) -> Self {
+        let lines = std::array::from_fn(|a| {
+            let xyz = 2 - a;
+            let offset = map.translation[xyz] - first[a] as f64;
+            Line::new(low[a], dims[a], (map.matrix3.col(xyz)[xyz], offset), shape[a])
+        });
+        Self { values, shape, lines }
+    }
+}
+
+impl Part<'_> {
     fn copy<T: crate::volume::any::Voxel>(
         &self,
         array: &ndarray::ArrayView3<'_, T>,
+        from: [usize; 3],
         z: usize,
         width: usize,
         out: &mut [f32],
     ) {
-        let from_z = z - self.to[0].start + self.from[0];
+        let from_z = z - self.to[0].start + from[0];
         let n = self.to[2].len();
         for (i, y) in self.to[1].clone().enumerate() {
-            let row = array.slice(ndarray::s![from_z, self.from[1] + i, self.from[2]..self.from[2] + n]);
+            let row = array.slice(ndarray::s![from_z, from[1] + i, from[2]..from[2] + n]);
             for (out, value) in out[y * width + self.to[2].start..].iter_mut().zip(row) {
                 *out = value.to_f32();
             }
         }
     }
 
-    fn blur(&self, working: &Volume<f32>, [lz, ly, lx]: &[Line; 3], z: usize, width: usize, out: &mut [f32]) {
-        let [_, ny, nx] = working.shape();
-        let values = working.values();
-        let (z0, z1, tz) = lz.0[z];
-        for y in self.to[1].clone() {
-            let (y0, y1, ty) = ly.0[y];
+    fn blur(&self, coarse: &Coarse<'_>, z: usize, width: usize, out: &mut [f32]) {
+        let ([lz, ly, lx], [_, ny, nx]) = (&coarse.lines, coarse.shape);
+        let values = &*coarse.values;
+        let (z0, z1, tz) = lz.0[z - self.to[0].start];
+        for (y, (y0, y1, ty)) in self.to[1].clone().zip(&ly.0) {
             let rows = [z0 * ny + y0, z0 * ny + y1, z1 * ny + y0, z1 * ny + y1].map(|row| row * nx);
             let weights = [(1.0 - tz) * (1.0 - ty), (1.0 - tz) * ty, tz * (1.0 - ty), tz * ty];
-            for x in self.to[2].clone() {
-                let (x0, x1, tx) = lx.0[x];
+            for (x, (x0, x1, tx)) in self.to[2].clone().zip(&lx.0) {
                 let mut sum = 0.0;
                 for (row, weight) in rows.iter().zip(weights) {
                     sum += weight * ((1.0 - tx) * values[row + x0] + tx * values[row + x1]);
@@ -289,12 +349,12 @@ impl Part {
     }
 }
 
-/// Along one axis: the two voxels of the working level beside each voxel of a box, and the weight of the second.
+/// Along one axis: the two coarse voxels beside each voxel of a box, and the weight of the second.
 struct Line(Vec<(usize, usize, f32)>);
 
 impl Line {
-    fn new(low: usize, n: usize, (scale, offset): (f64, f64), n_working: usize) -> Self {
-        let last = n_working.saturating_sub(1);
+    fn new(low: usize, n: usize, (scale, offset): (f64, f64), n_coarse: usize) -> Self {
+        let last = n_coarse.saturating_sub(1);
         Self(
             (low..low + n)
                 .map(|i| {
@@ -390,6 +450,16 @@ pub(crate) mod tests {
             let inside = 10 + z < first.0[0] + first.1[0] && 3 + y < 16 && 20 + x < 32;
             let tolerance = if inside { 0.0 } else { 1e-4 };
             assert!((found - value).abs() <= tolerance, "{z} {y} {x}: {found} {value}");
+        }
+        // With the level in between in memory the rest comes from there; the values are the same line.
+        for block in pyramid.blocks_of(1, [0; 3], [25, 20, 35]) {
+            cache.insert(pyramid.id(), block, pyramid.read(block).unwrap());
+        }
+        let mut finer = vec![f32::NAN; out.len()];
+        let nothing = working.with_data(Array3::zeros(working.data.dim()), Unit::PerUm);
+        assert_eq!(pyramid.fill(0, ([10, 3, 20], [12, 30, 40]), &nothing, &mut finer), wanted.len() - 5);
+        for (found, value) in finer.iter().zip(&expected) {
+            assert!((found - value).abs() < 1e-4, "{found} {value}");
         }
         assert_eq!(pyramid.value(0, [10, 3, 20]), Some(expected[[0, 0, 0]]));
         assert_eq!(pyramid.value(0, [49, 39, 69]), None, "not in memory");

@@ -214,6 +214,7 @@ fn settings(ui: &mut egui::Ui, layer: &Layer, cx: &mut Cx<'_>) {
         if layer.volume().is_none() {
             return;
         }
+        super::levels::show(ui, layer, cx);
         widgets::row(ui, "Colours", "Colour map", |ui, _| color_map(ui, layer, cx));
         widgets::row(ui, "Window", "Values of the first and the last colour", |ui, _| window(ui, layer, cx));
         ui.horizontal(|ui| {

@@ -15,6 +15,7 @@ mod histogram;
 pub(crate) mod inspector;
 pub(crate) mod layers;
 pub(crate) mod left;
+pub(crate) mod levels;
 pub(crate) mod measure;
 pub(crate) mod methods;
 pub(crate) mod operation;

@@ -138,7 +138,7 @@ impl SliceLook {
     }
 
     /// What is said where a view is coarser than its data: a volume beyond the memory of the device.
-    fn level_text(&self, id: ViewId) -> Option<String> {
+    pub(super) fn level_text(&self, id: ViewId) -> Option<String> {
         let binning = self.binning.get(&id).copied().filter(|binning| *binning > 1)?;
         Some(format!("drawn at 1/{binning} of the resolution"))
     }

@@ -85,9 +85,7 @@ fn fit_to_new_volume(cx: &mut Cx<'_>) {
 
 /// The centre of the voxel at a world point, clamped into the layer.
 pub(crate) fn snap(layer: &crate::project::Layer, world_um: glam::DVec3) -> glam::DVec3 {
-    let (Some(map), Some([nz, ny, nx])) = (state::world_from_voxel(layer), layer.content.shape()) else {
-        return world_um;
-    };
+    let Some((map, [nz, ny, nx])) = crate::gui::place::finest_grid(layer) else { return world_um };
     let last = glam::DVec3::new(nx as f64 - 1.0, ny as f64 - 1.0, nz as f64 - 1.0).max(glam::DVec3::ZERO);
     let index = map.inverse().transform_point3(world_um).round().clamp(glam::DVec3::ZERO, last);
     map.transform_point3(index)

@@ -232,11 +232,13 @@ fn move_cursor(id: ViewId, world_um: DVec3, cx: &mut Cx<'_>) {
 /// Moves through the slices.
 fn step(id: ViewId, by: i32, cx: &mut Cx<'_>) {
     let Some(layer) = state::main_volume(cx.session.project(), cx.view) else { return };
-    let Some(volume) = layer.volume() else { return };
+    let Some((map, _)) = crate::gui::place::finest_grid(layer) else { return };
     let normal = cx.view.normal(id);
-    let [z, y, x] = volume.voxel_um_or_one();
-    // Along an axis the edge of a voxel, across the axes what lies between.
-    let voxel = DVec3::new(x, y, z).dot(normal.abs()) / normal.abs().element_sum();
+    // Along an axis the edge of a voxel, across the axes what lies between; of the level that is shown.
+    let shown =
+        if layer.pyramid.is_some() { cx.view.slices.binning.get(&id).copied().unwrap_or(1) } else { 1 };
+    let edges = [map.x_axis, map.y_axis, map.z_axis].map(|edge| edge.length() * shown as f64);
+    let voxel = DVec3::from_array(edges).dot(normal.abs()) / normal.abs().element_sum();
     move_cursor(id, cx.view.cursor_um + normal * (voxel * f64::from(by)), cx);
 }
 

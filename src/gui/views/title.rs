@@ -106,7 +106,7 @@ fn left_end(ui: &mut egui::Ui, room: egui::Rect, response: &egui::Response, id: 
         after += 18.0;
     }
     let text = match kind {
-        ViewKind::Volume => String::new(),
+        ViewKind::Volume => cx.view.slices.level_text(id).unwrap_or_default(),
         ViewKind::Oblique => super::oblique::lie(cx) + &super::look::title(id, cx),
         ViewKind::Xy | ViewKind::Yz | ViewKind::Xz => place(kind, cx) + &super::look::title(id, cx),
     };
@@ -131,8 +131,9 @@ fn place(kind: ViewKind, cx: &Cx<'_>) -> String {
     let axis = ["x", "y", "z"].get(normal).copied().unwrap_or("");
     let um = cx.view.cursor_um.to_array().get(normal).copied().unwrap_or(0.0);
     let unit = state::length_unit(Some(layer));
-    let shape = layer.content.shape().unwrap_or_default();
-    match state::voxel_at(layer, cx.view.cursor_um) {
+    let grid = crate::gui::place::finest_grid(layer);
+    let shape = grid.map(|(_, shape)| shape).unwrap_or_default();
+    match grid.and_then(|grid| crate::gui::place::voxel_on(grid, cx.view.cursor_um)) {
         Some(index) => {
             let at = index.get(2 - normal).copied().unwrap_or(0);
             let n = shape.get(2 - normal).copied().unwrap_or(0);

@@ -29,7 +29,7 @@ use crate::base::Progress;
 use crate::volume::AnyArray;
 use crate::volume::any::Voxel as _;
 
-pub use self::pyramid::open_pyramid;
+pub(crate) use self::pyramid::open_pyramid;
 pub use self::rows::{ROWS_PER_SHARD, RowsTarget, create_rows, write_rows};
 pub use self::write::write_labels_into;
 

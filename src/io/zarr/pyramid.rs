@@ -129,24 +129,24 @@ impl LevelArray {
     }
 }
 
-/// Opens an OME-Zarr image by its levels. The working level is the finest of at most `working_voxels` voxels, else the coarsest.
+/// Opens an OME-Zarr image by its levels; `working` chooses the working level by the shapes of all.
 ///
 /// `None` where the image has only one level.
 ///
 /// # Errors
 /// [`IoError`] for a foreign or damaged hierarchy, and for blocks that do not fit the budget.
-pub fn open_pyramid(
+pub(crate) fn open_pyramid(
     path: &Path,
-    working_voxels: u64,
+    working: impl Fn(&[[usize; 3]]) -> usize,
     cache: &Arc<BlockCache>,
     budget: MemoryBudget,
 ) -> Result<Option<Pyramid>, IoError> {
-    guarded(path, "Zarr", || open(path, working_voxels, cache, budget))
+    guarded(path, "Zarr", || open(path, &working, cache, budget))
 }
 
 fn open(
     path: &Path,
-    working_voxels: u64,
+    working: impl Fn(&[[usize; 3]]) -> usize,
     cache: &Arc<BlockCache>,
     budget: MemoryBudget,
 ) -> Result<Option<Pyramid>, String> {
@@ -170,8 +170,11 @@ fn open(
         levels.push(PyramidLevel { shape, block, scale, offset });
         arrays.push(array);
     }
-    let fits = levels.iter().position(|level| level.n_voxels() <= working_voxels);
-    let working = fits.unwrap_or(levels.len() - 1);
+    let shapes: Vec<[usize; 3]> = levels.iter().map(|level| level.shape).collect();
+    let working = working(&shapes);
+    if working >= levels.len() {
+        return Err(format!("there is no level {working}, only 0 to {}", levels.len() - 1));
+    }
     let source = Box::new(Levels { path: path.to_owned(), arrays });
     let wrong = || "the levels of the pyramid have no voxels, or no size".to_owned();
     Pyramid::new(levels, working, source, Arc::clone(cache)).map(Some).ok_or_else(wrong)

@@ -115,6 +115,9 @@ impl Artist {
             for (id, volume) in &sources.volumes {
                 renderer.set_volume(*id, 1, &Arc::clone(volume));
             }
+            for (id, pyramid) in &sources.pyramids {
+                renderer.set_pyramid(*id, pyramid);
+            }
             for (id, labels) in &sources.labels {
                 renderer.set_labels(*id, 1, labels, None);
             }

@@ -23,6 +23,8 @@ const DEEP_TILE: u32 = 1024;
 const PIECE: Duration = Duration::from_millis(60);
 /// How long one wait for the device lasts before it is looked at whether to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait between looks at whether blocks of a pyramid have come.
+const BLOCKS: Duration = Duration::from_millis(2);
 /// View that pictures are drawn as.
 const VIEW: u64 = u64::MAX;
 
@@ -51,6 +53,10 @@ impl Renderer {
             progress.check()?;
             self.wait()?;
         }
+        while self.stream_for((VIEW, PIECE, true), scene) {
+            progress.check()?;
+            std::thread::sleep(BLOCKS);
+        }
         let mut marching = None;
         let mut rows_at_once = 16;
         // Sheets take eight bytes a pixel each.
@@ -66,7 +72,7 @@ impl Renderer {
             renderer.draw_sheets(&mut encoder, scene, &mut sheets, geometry, MOST_SHEETS);
             renderer.gpu.queue.submit([encoder.finish()]);
             renderer.wait()?;
-            let Some(group) = renderer.march_group(scene, sheets.as_ref(), &mut marching, geometry) else {
+            let Some(group) = renderer.march_group(VIEW, scene, sheets.as_ref(), &mut marching, geometry) else {
                 renderer.clear(&view, scene.background);
                 return Ok(texture);
             };
@@ -126,6 +132,7 @@ impl Renderer {
             while renderer.prepare_slice(VIEW, &part).needs_repaint {
                 progress.check()?;
                 renderer.wait()?;
+                std::thread::sleep(BLOCKS);
             }
             let texture = offscreen(&renderer.gpu, size, OFFSCREEN);
             let view = texture.create_view(&wgpu::TextureViewDescriptor::default());

@@ -1,0 +1,296 @@
+//! Parts of pyramids on the device: what a view shows, at the level that its pixels need.
+//!
+//! A [`Sheet`] is a section for a slice along the axes; it is drawn while blocks still come, blurred
+//! where they are missing. A [`Region`] is a box for everything else; it is drawn once it is whole,
+//! and until then the working level is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::level::{LevelBox, SliceNeed};
+use super::texture::{FullTexture, Scale, new_texture, write_box};
+use crate::gpu::Gpu;
+use crate::volume::{BlockId, Pyramid, Volume};
+
+/// Bytes of a region on a graphics card.
+const REGION_BYTES: u64 = 512 << 20;
+/// Bytes of a region where the processor draws: more voxels than it can march through in time are of no use.
+const SOFTWARE_REGION_BYTES: u64 = 64 << 20;
+/// How long a scene has to rest before a region is read for it.
+const REST: Duration = Duration::from_millis(120);
+/// How long a sheet waits for more blocks before it is filled again.
+const REFILL: Duration = Duration::from_millis(40);
+
+/// Bytes that a region may take on a device.
+pub(crate) fn region_bytes(gpu: &Gpu) -> u64 {
+    if gpu.is_software() { SOFTWARE_REGION_BYTES } else { REGION_BYTES }
+}
+
+/// What the cache of blocks knows a sheet or region by; nothing is read for it once it is gone.
+#[derive(Debug)]
+struct Viewer {
+    id: u64,
+    pyramid: Arc<Pyramid>,
+}
+
+impl Viewer {
+    fn new(pyramid: &Arc<Pyramid>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), pyramid: Arc::clone(pyramid) }
+    }
+
+    fn want(&self, blocks: &[BlockId]) {
+        self.pyramid.cache().want(self.id, &self.pyramid, blocks);
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.pyramid.cache().forget(self.id);
+    }
+}
+
+/// Blocks of a box, those in its middle first.
+fn from_the_middle(pyramid: &Pyramid, part: &LevelBox) -> Vec<BlockId> {
+    let mut blocks = pyramid.blocks_of(part.level, part.low, part.dims);
+    let distance = |block: &BlockId| {
+        let (low, dims) = pyramid.block_box(*block);
+        (0..3).map(|a| (2 * low[a] + dims[a]).abs_diff(2 * part.low[a] + part.dims[a]).pow(2)).sum::<usize>()
+    };
+    blocks.sort_by_key(distance);
+    blocks
+}
+
+/// A section of a level, as far as a slice shows it.
+#[derive(Debug)]
+pub(crate) struct Sheet {
+    viewer: Viewer,
+    pub(crate) part: LevelBox,
+    axis: usize,
+    pub(crate) view: wgpu::TextureView,
+    texture: wgpu::Texture,
+    blocks: Vec<BlockId>,
+    n_missing: usize,
+    arrivals: u64,
+    filled: Instant,
+}
+
+impl Sheet {
+    /// A sheet for a need, with what is in memory of it.
+    pub(crate) fn new(
+        gpu: &Gpu,
+        pyramid: &Arc<Pyramid>,
+        working: &Volume<f32>,
+        scale: Scale,
+        (need, axis): (&SliceNeed, usize),
+    ) -> Self {
+        let part = need.kept;
+        let texture = new_texture(&gpu.device, "sheet", part.dims, wgpu::TextureFormat::R16Float);
+        let mut sheet = Self {
+            viewer: Viewer::new(pyramid),
+            part,
+            axis,
+            view: texture.create_view(&wgpu::TextureViewDescriptor::default()),
+            texture,
+            blocks: from_the_middle(pyramid, &part),
+            n_missing: 0,
+            arrivals: 0,
+            filled: Instant::now(),
+        };
+        sheet.viewer.want(&sheet.blocks);
+        sheet.fill(gpu, working, scale);
+        sheet
+    }
+
+    fn fill(&mut self, gpu: &Gpu, working: &Volume<f32>, scale: Scale) {
+        let pyramid = &self.viewer.pyramid;
+        self.arrivals = pyramid.cache().arrivals();
+        let mut values = vec![0.0; self.part.dims.iter().product()];
+        pyramid.fill(self.part.level, (self.part.low, self.part.dims), working, &mut values);
+        // What cannot be read is not waited for.
+        self.n_missing = pyramid.cache().n_missing(pyramid.id(), &self.blocks);
+        let texels = scale.stored(&values, self.part.dims[2]);
+        write_box(&gpu.queue, &self.texture, [0; 3], self.part.dims, bytemuck::cast_slice(&texels));
+        self.filled = Instant::now();
+        if self.n_missing == 0 {
+            self.look_ahead();
+        }
+    }
+
+    /// Wants the sections before and behind, where they are in other blocks: the next that a scroll comes to.
+    fn look_ahead(&self) {
+        let pyramid = &self.viewer.pyramid;
+        let Some(at) = pyramid.levels().get(self.part.level) else { return };
+        let block_bytes = at.block.iter().map(|n| *n as u64).product::<u64>() * 4;
+        if self.blocks.len() as u64 * block_bytes * 8 > pyramid.cache().budget() {
+            return;
+        }
+        let n = at.n_blocks()[self.axis];
+        let moved = |by: isize| {
+            self.blocks.iter().filter_map(move |block| {
+                let mut at = block.at;
+                at[self.axis] = at[self.axis].checked_add_signed(by).filter(|i| *i < n)?;
+                Some(BlockId { at, ..*block })
+            })
+        };
+        self.viewer.want(&moved(1).chain(moved(-1)).collect::<Vec<_>>());
+    }
+
+    /// Takes in blocks that have come; whether the picture changes.
+    pub(crate) fn refresh(&mut self, gpu: &Gpu, working: &Volume<f32>, scale: Scale) -> bool {
+        let cache = self.viewer.pyramid.cache();
+        if self.n_missing == 0 || cache.arrivals() == self.arrivals {
+            return false;
+        }
+        let missing = cache.n_missing(self.viewer.pyramid.id(), &self.blocks);
+        if missing > 0 && self.filled.elapsed() < REFILL {
+            return false;
+        }
+        if missing > 0 {
+            // What was read may have been dropped again.
+            self.viewer.want(&self.blocks);
+        }
+        self.fill(gpu, working, scale);
+        true
+    }
+
+    /// Whether it shows what a need asks for.
+    pub(crate) fn serves(&self, need: &SliceNeed, axis: usize) -> bool {
+        self.axis == axis && self.part.holds(&need.shown)
+    }
+
+    /// Fraction of its blocks that are shown as they are.
+    pub(crate) fn loaded(&self) -> f32 {
+        1.0 - self.n_missing as f32 / self.blocks.len().max(1) as f32
+    }
+
+    /// Bytes on the device.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.part.bytes()
+    }
+}
+
+/// A box of a level on the device.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) part: LevelBox,
+    pub(crate) full: FullTexture,
+}
+
+/// A box of a level that is being read.
+#[derive(Debug)]
+struct Coming {
+    viewer: Viewer,
+    part: LevelBox,
+    full: FullTexture,
+}
+
+/// What a view shows of a pyramid where it is no section: the box that is drawn, and the one that is coming.
+#[derive(Debug)]
+pub(crate) struct Region {
+    shown: Option<Part>,
+    coming: Option<Coming>,
+    wanted: Option<LevelBox>,
+    /// When what is wanted changed.
+    since: Instant,
+}
+
+impl Region {
+    /// Nothing shown yet.
+    pub(crate) fn new() -> Self {
+        Self { shown: None, coming: None, wanted: None, since: Instant::now() }
+    }
+
+    /// Works towards what a scene wants for about `budget`; whether another box is shown now.
+    ///
+    /// A scene that moves is not followed: `at_once` says that it does not move.
+    pub(crate) fn step(
+        &mut self,
+        gpu: &Gpu,
+        pyramid: &Arc<Pyramid>,
+        wanted: Option<LevelBox>,
+        (working, scale): (&Volume<f32>, Scale),
+        (budget, at_once): (Duration, bool),
+    ) -> bool {
+        if self.wanted != wanted {
+            (self.wanted, self.since) = (wanted, Instant::now());
+        }
+        let Some(wanted) = wanted else {
+            self.coming = None;
+            return self.shown.take().is_some();
+        };
+        if self.shown.as_ref().is_some_and(|shown| shown.part.holds(&wanted)) {
+            self.coming = None;
+            return false;
+        }
+        if self.coming.as_ref().is_none_or(|coming| !coming.part.holds(&wanted)) {
+            self.coming = None;
+            if !at_once && self.since.elapsed() < REST {
+                return false;
+            }
+            self.coming = Some(Coming {
+                viewer: Viewer::new(pyramid),
+                part: wanted,
+                full: FullTexture::new(gpu, wanted.dims, [1; 3]),
+            });
+        }
+        let is_done = self.coming.as_mut().is_some_and(|coming| coming.step(gpu, (working, scale), budget));
+        if is_done && let Some(Coming { part, full, .. }) = self.coming.take() {
+            self.shown = Some(Part { part, full });
+        }
+        is_done
+    }
+
+    /// The box that is drawn, where it covers what is wanted: at another level too, while the right one is coming.
+    pub(crate) fn shown(&self, pyramid: &Pyramid) -> Option<&Part> {
+        let wanted = self.wanted?;
+        self.shown.as_ref().filter(|shown| shown.part.covers(&wanted, pyramid))
+    }
+
+    /// Whether something is still to come.
+    pub(crate) fn is_coming(&self) -> bool {
+        self.wanted.is_some_and(|wanted| !self.shown.as_ref().is_some_and(|shown| shown.part.holds(&wanted)))
+    }
+
+    /// Bytes on the device.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.shown.as_ref().map_or(0, |part| part.full.bytes())
+            + self.coming.as_ref().map_or(0, |coming| coming.full.bytes())
+    }
+}
+
+impl Coming {
+    /// Uploads layers of blocks that are in memory; whether the box is whole.
+    fn step(&mut self, gpu: &Gpu, (working, scale): (&Volume<f32>, Scale), budget: Duration) -> bool {
+        let began = Instant::now();
+        let pyramid = Arc::clone(&self.viewer.pyramid);
+        let Some(at) = pyramid.levels().get(self.part.level) else { return true };
+        let [nz, ny, nx] = self.part.dims;
+        while !self.full.is_ready() {
+            let z0 = self.full.next_z();
+            // To the next face of blocks.
+            let z1 = nz.min(((self.part.low[0] + z0) / at.block[0] + 1) * at.block[0] - self.part.low[0]);
+            let (low, dims) =
+                ([self.part.low[0] + z0, self.part.low[1], self.part.low[2]], [z1 - z0, ny, nx]);
+            let blocks = pyramid.blocks_of(self.part.level, low, dims);
+            if pyramid.cache().n_missing(pyramid.id(), &blocks) > 0 {
+                // The layer behind is read while this one is taken to the device.
+                let ahead = [z1.min(nz - 1), ny, nx];
+                let next_low = [self.part.low[0] + ahead[0], low[1], low[2]];
+                let mut wanted = blocks;
+                wanted.extend(pyramid.blocks_of(self.part.level, next_low, [1, ny, nx]));
+                wanted.dedup();
+                self.viewer.want(&wanted);
+                return false;
+            }
+            let mut values = vec![0.0; dims.iter().product()];
+            pyramid.fill(self.part.level, (low, dims), working, &mut values);
+            self.full.put(&gpu.queue, &values, scale);
+            if began.elapsed() >= budget {
+                break;
+            }
+        }
+        self.full.is_ready()
+    }
+}
