@@ -19,7 +19,7 @@ use waterwindow::project::{Annotation, Content, Edit, LabelLayer, Layer, LayerId
 use waterwindow::segment::brush::{Brush, BrushShape, stamp_stroke};
 use waterwindow::session::{
     Acceptance, Command, Event, ExportKind, Level, LiveRequest, MeshFormat, Role, ScanOptions, Session,
-    Settings, Verdict,
+    Settings, SourcePart, Verdict,
 };
 use waterwindow::volume::{Class, Labels, Mark};
 
@@ -738,4 +738,67 @@ fn ten_thousand_strokes_survive_a_crash_and_are_undone_one_by_one() {
     }
     assert_eq!(n, 0, "every stroke is a step");
     assert!(session.project().labels(labels).unwrap().labels.is_empty());
+}
+
+/// Settings with so little memory that 160³ voxels of f32 (16 MB) count as too many to be held whole.
+fn little_memory(gib: f64) -> Settings {
+    Settings { memory_gib: Some(gib), ..Settings::default() }
+}
+
+#[test]
+fn a_volume_beyond_memory_opens_by_its_levels_and_gives_parts_of_any() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = common::pyramid(folder.path());
+    let mut session = Session::new(little_memory(0.05));
+    let events = go(&mut session, Command::Open(file.clone()));
+    assert!(
+        said(&events).iter().any(|(_, text)| text.contains("1/2 of the resolution (80 × 80 × 80)")),
+        "{events:?}"
+    );
+    let held = layer(&session, |layer| layer.volume().is_some());
+    let shown = session.project().layer(held).unwrap();
+    let pyramid = shown.pyramid.clone().unwrap();
+    assert_eq!((shown.content.shape(), pyramid.levels()[0].shape), (Some([80; 3]), [160; 3]));
+    let volume = shown.volume().unwrap();
+    assert_eq!((volume.voxel_um, volume.origin_um), (Some([0.04; 3]), [0.01; 3]));
+    // The part of the finest level that a user looks at, as a layer of its own at its place.
+    let part = SourcePart { level: 0, region: Some(([10, 20, 30], [40, 50, 60])) };
+    go(&mut session, Command::OpenPart { layer: held, part });
+    let fine = session.project().layer(layer(&session, |layer| layer.id != held)).unwrap();
+    let whole = io::read_volume(&file, &Progress::new(), MemoryBudget::from_gib(1.0)).unwrap();
+    assert_eq!(fine.volume().unwrap().data, whole.data.slice(ndarray::s![10..50, 20..70, 30..90]));
+    assert_eq!(fine.volume().unwrap().origin_um, [0.2, 0.4, 0.6]);
+    assert!(fine.pyramid.is_none() && fine.name.contains("part"), "{}", fine.name);
+    // Levels and parts come back with the project.
+    let path = folder.path().join("big.waterwindow");
+    go(&mut session, Command::SaveAs(path.clone()));
+    let before = contents(&session);
+    drop(session);
+    let mut again = Session::new(little_memory(0.05));
+    go(&mut again, Command::Open(path));
+    assert_eq!(contents(&again), before);
+    assert!(again.project().layer(held).unwrap().pyramid.is_some());
+    let nothing = SourcePart { level: 7, region: None };
+    assert!(refused(&mut again, Command::OpenPart { layer: held, part: nothing }).contains("no level 7"));
+}
+
+#[test]
+fn a_file_without_levels_that_is_too_large_becomes_a_pyramid_and_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = common::pyramid(folder.path());
+    let flat = folder.path().join("cell.mrc");
+    io::convert(&whole, &flat, &Progress::new(), MemoryBudget::from_gib(1.0)).unwrap();
+    // 16 MB do not fit into 15; a layer of 160 planes does.
+    let mut session = Session::new(little_memory(0.0142));
+    session.apply(Command::Open(flat.clone()));
+    let events = session.wait_idle();
+    let asked = events.iter().any(|event| matches!(event, Event::TooLarge { path, .. } if *path == flat));
+    assert!(asked, "{events:?}");
+    assert!(session.project().is_empty());
+    session.apply(Command::SetSettings(Box::new(little_memory(0.06))));
+    let target = folder.path().join("made");
+    go(&mut session, Command::MakePyramid { source: flat, target });
+    let held = session.project().from_top().next().unwrap();
+    assert!(held.pyramid.is_some());
+    assert!(folder.path().join("made.zarr").is_dir());
 }

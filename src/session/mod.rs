@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use crate::project::{Recoverable, Role, ScanOptions};
+pub use crate::project::{Recoverable, Role, ScanOptions, SourcePart};
 pub use advice::Advice;
 pub use command::{Command, Event, ExportKind, Level, MeshFormat};
 pub use home::user_folder;

@@ -13,3 +13,19 @@ pub(crate) fn bare_views(folder: &Path) -> PathBuf {
     std::fs::write(&file, bytes).unwrap();
     file
 }
+
+/// Writes a volume of 160³ voxels of 0.02 µm as an OME-Zarr pyramid: a ramp along x with a fine pattern on it.
+pub(crate) fn pyramid(folder: &Path) -> PathBuf {
+    use waterwindow::base::{Progress, Unit};
+    use waterwindow::io::{WriteRequest, write_array};
+    use waterwindow::volume::Volume;
+    let data = ndarray::Array3::from_shape_fn((160, 160, 160), |(z, y, x)| {
+        let ball = [z, y, x].map(|i| (i as f32 - 79.5).powi(2)).iter().sum::<f32>().sqrt();
+        let fine = if (x + y + z) % 2 == 0 { 0.05 } else { -0.05 };
+        fine + if ball < 60.0 { 0.2 + x as f32 / 800.0 } else { 0.1 }
+    });
+    let volume = Volume::new(data, Some([0.02; 3]), Unit::PerUm);
+    let path = folder.join("cell.zarr");
+    write_array(&path, &WriteRequest::volume(&volume), &Progress::new()).unwrap();
+    path
+}

@@ -11,6 +11,7 @@
 mod common;
 mod figures;
 mod layouts;
+mod levels;
 mod panels;
 mod quality;
 mod rulers;
