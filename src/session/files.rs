@@ -352,8 +352,11 @@ fn read_source(
         Err(error @ io::IoError::Scan { .. }) => {
             Ok(Done::Unclear { path, options: Box::new(options), problem: error.to_string() })
         }
-        Err(error @ io::IoError::Memory { .. }) if role == Role::Volume => {
-            Ok(Done::TooLarge { path, problem: error.to_string() })
+        Err(io::IoError::Memory { source, .. }) if role == Role::Volume => {
+            let (needed, budget) = (source.needed_gib, source.budget_gib);
+            let problem =
+                format!("{} takes {needed:.2} GiB of memory, and {budget:.2} GiB may be used", shown(&path));
+            Ok(Done::TooLarge { path, problem })
         }
         Err(error) => Err(failed(error)),
     }

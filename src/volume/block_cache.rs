@@ -5,6 +5,7 @@
 //! not been used for longest goes first when the budget is spent.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -187,7 +188,8 @@ impl State {
     /// The next block to read, from each viewer in turn; without one the thread counts as gone.
     fn next_or_leave(&mut self) -> Option<(Arc<Pyramid>, BlockId)> {
         loop {
-            let after = self.wanted.range(self.served + 1..).next().or_else(|| self.wanted.iter().next());
+            let after = (Bound::Excluded(self.served), Bound::Unbounded);
+            let after = self.wanted.range(after).next().or_else(|| self.wanted.iter().next());
             let Some(viewer) = after.map(|(viewer, _)| *viewer) else {
                 self.n_threads -= 1;
                 return None;
@@ -259,7 +261,8 @@ mod tests {
         let (pyramid, _) = Computed::new([64; 3], 2, 16).pyramid(1, &cache);
         let blocks = pyramid.blocks_of(0, [0; 3], [64; 3]);
         cache.want(1, &pyramid, &blocks[..40]);
-        cache.want(2, &pyramid, &blocks[30..]);
+        // Any number will do as a name.
+        cache.want(u64::MAX, &pyramid, &blocks[30..]);
         wait(&cache, &pyramid, &blocks);
         assert_eq!(cache.bytes(), 64 * 64 * 64 * 4);
         assert!(cache.arrivals() >= 64);

@@ -34,7 +34,7 @@ fn finer_voxels_are_counted_read_out_and_loaded_though_a_coarser_level_is_in_mem
         // The title counts the finest sections, and the crosshair stands on one.
         harness.get_by_label_contains("z 81/160");
         // A corner of the pattern: its two values are 0.1 apart, the level in memory knows only their mean.
-        let view = harness.get_by_label("XY slice").rect();
+        let view = harness.get_by_label("Slice XY").rect();
         harness.hover_at(view.center());
         blocks_come(&mut harness);
         let said = harness.get_by_label_contains("LAC ").accesskit_node().label().unwrap_or_default();
