@@ -29,7 +29,7 @@ use crate::render::scene::{
     VolumeMode, VolumeScene, bounds_um,
 };
 use crate::render::surfaces::SurfaceLayer;
-use crate::volume::{Histogram, Volume};
+use crate::volume::{BlockCache, Histogram, Pyramid, Volume};
 
 /// The subcommands of this group.
 pub(super) fn subcommands() -> Vec<Subcommand> {
@@ -184,14 +184,32 @@ struct Content {
 fn read(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<Content> {
     let files: Vec<&PathBuf> = matches.get_many("files").into_iter().flatten().collect();
     let first = files.first().context("no file to draw")?;
-    let volume = read_volume(shell, first)?;
-    let labels = files.get(1).map(|file| read_labels(shell, file)).transpose()?;
     let mut sources = Sources::default();
+    let volume = match read_by_levels(shell, first)? {
+        Some((volume, pyramid)) => {
+            sources.pyramids.insert(VOLUME, pyramid);
+            volume
+        }
+        None => read_volume(shell, first)?,
+    };
+    let labels = files.get(1).map(|file| read_labels(shell, file)).transpose()?;
     sources.volumes.insert(VOLUME, Arc::clone(&volume));
     if let Some(labels) = &labels {
         sources.labels.insert(LABELS, labels.labels.clone());
     }
     Ok(Content { volume, labels, sources })
+}
+
+/// A volume that is too large to be read whole: the level that is held, and the pyramid; `None` for any other.
+fn read_by_levels(shell: &Shell, file: &Path) -> anyhow::Result<Option<(Arc<Volume<f32>>, Arc<Pyramid>)>> {
+    if !io::is_beyond(&io::read_header(file)?, shell.budget) {
+        return Ok(None);
+    }
+    BlockCache::of_process().set_budget(shell.budget.bytes / 4);
+    let Some(levels) = io::open_levels(file, None, shell.budget)? else { return Ok(None) };
+    let working = levels.pyramid.working();
+    let volume = shell.with_progress(|progress| levels.read(file, working, None, progress, shell.budget))?;
+    Ok((working > 0).then(|| (Arc::new(volume), levels.into())))
 }
 
 fn world_of_labels(labels: &LabelData) -> glam::DAffine3 {
@@ -414,6 +432,15 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let mut sources = content.sources.clone();
     sources.surfaces.extend(surfaces.as_ref().map(|surfaces| (SURFACES, Arc::clone(&surfaces.set))));
     let mut artist = Artist::new(sources, device(shell, motion.is_some()));
+    if let Some(pyramid) = content.sources.pyramids.get(&VOLUME)
+        && !artist.has_device()
+    {
+        shell.note(&format!(
+            "drawn at 1/{} of the resolution, the level that fits into memory; a graphics device (--device gpu) reads the voxels \
+             that the picture needs",
+            pyramid.coarseness(pyramid.working())
+        ));
+    }
     let mut scene = match plane(matches) {
         None => Scene::Volume(with_surfaces(volume_scene(matches, &content, size)?, surfaces.as_ref())),
         Some(plane) => Scene::Slice(slice_scene(matches, &content, plane, size)?),

@@ -274,9 +274,11 @@ impl Renderer {
         view
     }
 
-    fn stamp_of(&self, layer: &SliceLayer) -> u64 {
+    fn stamp_of(&self, view: ViewId, layer: &SliceLayer) -> u64 {
         match layer {
-            SliceLayer::Image(image) => self.images.get(&image.volume).map_or(0, |store| store.stamp),
+            SliceLayer::Image(image) => {
+                self.images.get(&image.volume).map_or(0, |store| store.stamp_for(view))
+            }
             SliceLayer::Labels(labels) => self.labels.get(&labels.labels).map_or(0, |store| store.stamp),
         }
     }
@@ -286,7 +288,7 @@ impl Renderer {
     /// Gets a slice ready to be painted: uploads the sections that it shows.
     pub fn prepare_slice(&mut self, view: ViewId, scene: &SliceScene) -> ViewStatus {
         self.clock += 1;
-        let stamps: Vec<u64> = scene.layers.iter().map(|layer| self.stamp_of(layer)).collect();
+        let stamps: Vec<u64> = scene.layers.iter().map(|layer| self.stamp_of(view, layer)).collect();
         if let Some(known) = self.slices.get(&view)
             && known.scene == *scene
             && known.stamps == stamps
@@ -306,7 +308,7 @@ impl Renderer {
             draws.extend(draw);
         }
         status.needs_repaint |= status.loaded < 1.0;
-        let stamps = scene.layers.iter().map(|layer| self.stamp_of(layer)).collect();
+        let stamps = scene.layers.iter().map(|layer| self.stamp_of(view, layer)).collect();
         self.slices.insert(view, SliceView { scene: scene.clone(), stamps, draws, status });
         status
     }
@@ -343,15 +345,15 @@ impl Renderer {
             Need::Nothing => return None,
             Need::Section { axis, section } => {
                 let pyramid = store.pyramid.clone();
-                if let (Some(pyramid), Some(sheet)) =
-                    (pyramid, store.sheet(&gpu, view, scene, layer.world_from_voxel))
+                if let (Some(pyramid), Some(part)) =
+                    (pyramid, store.section(&gpu, view, scene, layer.world_from_voxel))
                 {
-                    let level = sheet.part.level;
+                    let level = part.part.level;
                     world_from_voxel = layer.world_from_voxel * pyramid.working_from_level(level);
                     shape = pyramid.levels().get(level)?.shape;
-                    status.loaded = status.loaded.min(sheet.loaded());
-                    let bound = Bound { factor: [1; 3], first: sheet.part.low };
-                    (sheet.view.clone(), bound, pyramid.coarseness(level))
+                    status.loaded = status.loaded.min(part.loaded());
+                    let bound = Bound { factor: [1; 3], first: part.part.low };
+                    (part.view.clone(), bound, pyramid.coarseness(level))
                 } else {
                     let coarse = store.coarseness();
                     let slab = store.slab(&gpu, axis, section, clock);
@@ -436,7 +438,7 @@ impl Renderer {
         self.clock += 1;
         let loaded = self.upload_for(scene, UPLOAD_BUDGET);
         let is_coming = self.stream_for((view, UPLOAD_BUDGET, false), scene);
-        let stamp = self.scene_stamp(scene);
+        let stamp = self.scene_stamp(view, scene);
         let binning = self.scene_binning(view, scene);
         let is_software = self.gpu.is_software();
         let known = self.volumes.entry(view).or_insert_with(|| {
@@ -502,8 +504,8 @@ impl Renderer {
         store.is_some_and(|store| store.stream_volume(&gpu, pace, scene))
     }
 
-    fn scene_stamp(&self, scene: &VolumeScene) -> u64 {
-        let image = scene.volume.and_then(|id| self.images.get(&id)).map_or(0, |store| store.stamp);
+    fn scene_stamp(&self, view: ViewId, scene: &VolumeScene) -> u64 {
+        let image = scene.volume.and_then(|id| self.images.get(&id)).map_or(0, |store| store.stamp_for(view));
         let labels =
             scene.labels.as_ref().and_then(|l| self.labels.get(&l.labels)).map_or(0, |store| store.stamp);
         let channels = scene.drawn_channels().iter().filter_map(|channel| self.images.get(&channel.volume));
@@ -655,7 +657,7 @@ impl Renderer {
         let label_colors = scene.labels.as_ref().map(|labels| self.color_table(&labels.colors));
         let labels = scene.labels.as_ref().and_then(|l| self.labels.get(&l.labels)?.full.as_ref());
         let p = &self.pipelines;
-        let key = self.march_key(scene);
+        let key = self.march_key(view, scene);
         if marching.as_ref().is_none_or(|m| m.stamp != key) {
             *marching = Some(self.new_marching(view, scene, key)?);
         }
@@ -722,10 +724,10 @@ impl Renderer {
     }
 
     /// Changes when the empty space has to be found anew.
-    fn march_key(&self, scene: &VolumeScene) -> u64 {
+    fn march_key(&self, view: ViewId, scene: &VolumeScene) -> u64 {
         use std::hash::{Hash as _, Hasher as _};
         let mut hasher = std::hash::DefaultHasher::new();
-        self.scene_stamp(scene).hash(&mut hasher);
+        self.scene_stamp(view, scene).hash(&mut hasher);
         scene.mode.hash(&mut hasher);
         for point in &scene.transfer.points {
             let [r, g, b] = point.rgb;

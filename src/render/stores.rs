@@ -9,7 +9,7 @@ use glam::DAffine3;
 use super::label_texture::{LabelTexture, label_slab, update_slab};
 use super::level::LevelBox;
 use super::scene::{SliceScene, ViewId, VolumeScene};
-use super::streamed::{Region, Sheet, region_bytes};
+use super::streamed::{Region, Section, region_bytes};
 use super::texture::{FullTexture, Scale, Slab, binning};
 use crate::gpu::Gpu;
 use crate::volume::{Labels, Pyramid, Volume};
@@ -56,8 +56,10 @@ pub(crate) struct ImageStore {
     /// Finer levels, where the volume is one of a pyramid.
     pub(crate) pyramid: Option<Arc<Pyramid>>,
     /// What views show of finer levels.
-    sheets: BTreeMap<ViewId, Sheet>,
+    sections: BTreeMap<ViewId, Section>,
     regions: BTreeMap<ViewId, Region>,
+    /// How often what a view shows of finer levels has changed; only ever grows.
+    changes: BTreeMap<ViewId, u64>,
     /// Clock of the last use of the full texture.
     pub(crate) used: u64,
     /// Changes with every change of content on the device.
@@ -85,8 +87,9 @@ impl ImageStore {
             full: None,
             slabs: Slabs::default(),
             pyramid: None,
-            sheets: BTreeMap::new(),
+            sections: BTreeMap::new(),
             regions: BTreeMap::new(),
+            changes: BTreeMap::new(),
             used: 0,
             stamp,
         }
@@ -128,35 +131,35 @@ impl ImageStore {
     }
 
     /// The section of a finer level that a view shows, with what has come of it; `None` where the volume itself is fine enough.
-    pub(crate) fn sheet(
+    pub(crate) fn section(
         &mut self,
         gpu: &Gpu,
         view: ViewId,
         scene: &SliceScene,
         world_from_voxel: DAffine3,
-    ) -> Option<&Sheet> {
+    ) -> Option<&Section> {
         let pyramid = self.pyramid.clone()?;
         // Of the blocks that a section cuts all the depth is kept; three views have to find room.
         let depth = pyramid.levels().first()?.block.into_iter().max()? as u64;
         let room = (gpu.info.max_texture_3d, pyramid.cache().budget() / (3 * depth).max(1));
         let need = super::level::for_slice(scene, world_from_voxel, &pyramid, room);
         let Some((need, axis)) = need.and_then(|need| Some((need, need.axis?))) else {
-            self.sheets.remove(&view);
+            self.sections.remove(&view);
             return None;
         };
-        match self.sheets.get_mut(&view).filter(|sheet| sheet.serves(&need, axis)) {
-            Some(sheet) => {
-                if sheet.refresh(gpu, &self.volume, self.scale) {
-                    self.stamp += 1;
+        match self.sections.get_mut(&view).filter(|section| section.serves(&need, axis)) {
+            Some(section) => {
+                if section.refresh(gpu, &self.volume, self.scale) {
+                    *self.changes.entry(view).or_default() += 1;
                 }
             }
             None => {
-                let sheet = Sheet::new(gpu, &pyramid, &self.volume, self.scale, (&need, axis));
-                self.sheets.insert(view, sheet);
-                self.stamp += 1;
+                let section = Section::new(gpu, &pyramid, &self.volume, self.scale, (&need, axis));
+                self.sections.insert(view, section);
+                *self.changes.entry(view).or_default() += 1;
             }
         }
-        self.sheets.get(&view)
+        self.sections.get(&view)
     }
 
     /// Works on the box of a finer level that a slice across the axes, or a slab, shows; whether more is to come.
@@ -197,7 +200,7 @@ impl ImageStore {
     ) -> bool {
         let region = self.regions.entry(view).or_insert_with(Region::new);
         if region.step(gpu, pyramid, wanted, (&self.volume, self.scale), pace) {
-            self.stamp += 1;
+            *self.changes.entry(view).or_default() += 1;
         }
         region.is_coming()
     }
@@ -224,16 +227,21 @@ impl ImageStore {
         })
     }
 
+    /// Changes with every change of what a view shows; both parts of it only grow.
+    pub(crate) fn stamp_for(&self, view: ViewId) -> u64 {
+        self.stamp + self.changes.get(&view).copied().unwrap_or(0)
+    }
+
     /// Forgets what views show that are gone.
     pub(crate) fn retain_views(&mut self, views: &[ViewId]) {
-        self.sheets.retain(|view, _| views.contains(view));
+        self.sections.retain(|view, _| views.contains(view));
         self.regions.retain(|view, _| views.contains(view));
     }
 
     pub(crate) fn bytes(&self) -> u64 {
         self.full.as_ref().map_or(0, FullTexture::bytes)
             + self.slabs.bytes()
-            + self.sheets.values().map(Sheet::bytes).sum::<u64>()
+            + self.sections.values().map(Section::bytes).sum::<u64>()
             + self.regions.values().map(Region::bytes).sum::<u64>()
     }
 }

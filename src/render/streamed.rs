@@ -1,6 +1,6 @@
 //! Parts of pyramids on the device: what a view shows, at the level that its pixels need.
 //!
-//! A [`Sheet`] is a section for a slice along the axes; it is drawn while blocks still come, blurred
+//! A [`Section`] is for a slice along the axes; it is drawn while blocks still come, blurred
 //! where they are missing. A [`Region`] is a box for everything else; it is drawn once it is whole,
 //! and until then the working level is.
 
@@ -19,7 +19,7 @@ const REGION_BYTES: u64 = 512 << 20;
 const SOFTWARE_REGION_BYTES: u64 = 64 << 20;
 /// How long a scene has to rest before a region is read for it.
 const REST: Duration = Duration::from_millis(120);
-/// How long a sheet waits for more blocks before it is filled again.
+/// How long a section waits for more blocks before it is filled again.
 const REFILL: Duration = Duration::from_millis(40);
 
 /// Bytes that a region may take on a device.
@@ -27,7 +27,7 @@ pub(crate) fn region_bytes(gpu: &Gpu) -> u64 {
     if gpu.is_software() { SOFTWARE_REGION_BYTES } else { REGION_BYTES }
 }
 
-/// What the cache of blocks knows a sheet or region by; nothing is read for it once it is gone.
+/// What the cache of blocks knows a section or region by; nothing is read for it once it is gone.
 #[derive(Debug)]
 struct Viewer {
     id: u64,
@@ -64,7 +64,7 @@ fn from_the_middle(pyramid: &Pyramid, part: &LevelBox) -> Vec<BlockId> {
 
 /// A section of a level, as far as a slice shows it.
 #[derive(Debug)]
-pub(crate) struct Sheet {
+pub(crate) struct Section {
     viewer: Viewer,
     pub(crate) part: LevelBox,
     axis: usize,
@@ -76,8 +76,8 @@ pub(crate) struct Sheet {
     filled: Instant,
 }
 
-impl Sheet {
-    /// A sheet for a need, with what is in memory of it.
+impl Section {
+    /// A section for a need, with what is in memory of it.
     pub(crate) fn new(
         gpu: &Gpu,
         pyramid: &Arc<Pyramid>,
@@ -86,8 +86,8 @@ impl Sheet {
         (need, axis): (&SliceNeed, usize),
     ) -> Self {
         let part = need.kept;
-        let texture = new_texture(&gpu.device, "sheet", part.dims, wgpu::TextureFormat::R16Float);
-        let mut sheet = Self {
+        let texture = new_texture(&gpu.device, "section", part.dims, wgpu::TextureFormat::R16Float);
+        let mut section = Self {
             viewer: Viewer::new(pyramid),
             part,
             axis,
@@ -98,9 +98,9 @@ impl Sheet {
             arrivals: 0,
             filled: Instant::now(),
         };
-        sheet.viewer.want(&sheet.blocks);
-        sheet.fill(gpu, working, scale);
-        sheet
+        section.viewer.want(&section.blocks);
+        section.fill(gpu, working, scale);
+        section
     }
 
     fn fill(&mut self, gpu: &Gpu, working: &Volume<f32>, scale: Scale) {

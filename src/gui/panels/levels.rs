@@ -17,9 +17,8 @@ pub(crate) fn too_large(path: &std::path::Path, problem: &str) -> state::Dialog 
         what: dialogs::WriteWhat::Pyramid(path.to_owned()),
         title: "Too large to be read whole".to_owned(),
         hint: format!(
-            "{} Written once more as an OME-Zarr pyramid (.zarr) it is shown at any size, finest voxels included; it opens \
+            "{problem}. Written once more as an OME-Zarr pyramid (.zarr) it is shown at any size, finest voxels included; it opens \
              when it is done. The file itself stays as it is.",
-            super::operation::sentence(problem)
         ),
         path: path.with_extension("zarr").display().to_string(),
     })

@@ -72,7 +72,8 @@ impl Renderer {
             renderer.draw_sheets(&mut encoder, scene, &mut sheets, geometry, MOST_SHEETS);
             renderer.gpu.queue.submit([encoder.finish()]);
             renderer.wait()?;
-            let Some(group) = renderer.march_group(VIEW, scene, sheets.as_ref(), &mut marching, geometry) else {
+            let Some(group) = renderer.march_group(VIEW, scene, sheets.as_ref(), &mut marching, geometry)
+            else {
                 renderer.clear(&view, scene.background);
                 return Ok(texture);
             };
