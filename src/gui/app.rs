@@ -277,6 +277,7 @@ impl App {
                     };
                     self.derived.retain(self.session.project());
                     self.derived.unsaved = None;
+                    self.derived.surfaces.forget();
                     self.view.stage = stage_of(self.session.project());
                 }
                 Event::ScanUnclear { path, options, problem } => {

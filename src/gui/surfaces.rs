@@ -149,6 +149,11 @@ impl Surfaces {
         self.given_up = None;
     }
 
+    /// Forgets everything: another project is open.
+    pub(crate) fn forget(&mut self) {
+        *self = Self { n_made: self.n_made, ..Self::default() };
+    }
+
     /// Takes what has been made meanwhile.
     fn take(&mut self, session: &Session) {
         let Some((mesh, value, job, slot)) = &self.coming else { return };
@@ -245,7 +250,7 @@ pub(crate) fn follow(cx: &mut Cx<'_>) {
     let session = cx.session;
     let project = session.project();
     let Some(source) = source(project, cx) else {
-        cx.derived.surfaces = Surfaces { n_made: cx.derived.surfaces.n_made, ..Surfaces::default() };
+        cx.derived.surfaces.forget();
         return;
     };
     let look = &cx.view.surfaces;

@@ -22,7 +22,11 @@ fn rest(harness: &mut Harness<'_, App>) {
 /// What is said somewhere in the window, by its beginning.
 fn said(harness: &Harness<'_, App>, begin: &str) -> Vec<String> {
     let nodes = harness.query_all_by_label_contains(begin);
-    nodes.filter_map(|node| node.accesskit_node().label()).filter(|text| text.starts_with(begin)).collect()
+    let texts = nodes.filter_map(|node| {
+        let node = node.accesskit_node();
+        node.label().or_else(|| node.value())
+    });
+    texts.filter(|text| text.starts_with(begin)).collect()
 }
 
 fn choose(harness: &mut Harness<'_, App>, menu: &str, line: &str) {
