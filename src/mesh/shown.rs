@@ -38,9 +38,40 @@ const SURROUNDINGS: [&str; 5] = ["ice", "buffer", "capillary", "vacuum", "backgr
 /// A box, low and high corner.
 type Bounds = ([f32; 3], [f32; 3]);
 
+const NOWHERE: Bounds = ([f32::INFINITY; 3], [f32::NEG_INFINITY; 3]);
+
+fn joined(a: Bounds, b: &Bounds) -> Bounds {
+    (std::array::from_fn(|k| a.0[k].min(b.0[k])), std::array::from_fn(|k| a.1[k].max(b.1[k])))
+}
+
+/// The boxes of the connected pieces of a mesh.
+fn piece_boxes(mesh: &Mesh) -> Vec<Bounds> {
+    fn root(parents: &mut [u32], mut v: u32) -> u32 {
+        while parents[v as usize] != v {
+            parents[v as usize] = parents[parents[v as usize] as usize];
+            v = parents[v as usize];
+        }
+        v
+    }
+    let mut parents: Vec<u32> = (0..mesh.vertices.len() as u32).collect();
+    for [a, b, c] in &mesh.triangles {
+        let a = root(&mut parents, *a);
+        for other in [*b, *c] {
+            let other = root(&mut parents, other);
+            parents[other as usize] = a;
+        }
+    }
+    let mut boxes: BTreeMap<u32, Bounds> = BTreeMap::new();
+    for (at, v) in mesh.vertices.iter().enumerate() {
+        let piece = boxes.entry(root(&mut parents, at as u32)).or_insert(NOWHERE);
+        *piece = joined(*piece, &(*v, *v));
+    }
+    boxes.into_values().collect()
+}
+
 /// The classes of some meshes by ascending id.
 pub fn summary(meshes: &[Mesh]) -> Vec<ClassSurface> {
-    let mut found: BTreeMap<u16, (ClassSurface, Bounds, bool)> = BTreeMap::new();
+    let mut found: BTreeMap<u16, (ClassSurface, Vec<Bounds>, bool)> = BTreeMap::new();
     for mesh in meshes {
         let start = ClassSurface {
             class: mesh.class,
@@ -51,28 +82,28 @@ pub fn summary(meshes: &[Mesh]) -> Vec<ClassSurface> {
             voxel_volume_um3: 0.0,
             opacity: 1.0,
         };
-        let nowhere = ([f32::INFINITY; 3], [f32::NEG_INFINITY; 3]);
         let name = mesh.name.to_lowercase();
         let is_around = SURROUNDINGS.iter().any(|word| name.starts_with(word));
-        let (class, (low, high), _) = found.entry(mesh.class).or_insert((start, nowhere, is_around));
+        let (class, pieces, _) = found.entry(mesh.class).or_insert((start, Vec::new(), is_around));
         class.n += 1;
         class.n_triangles += mesh.triangles.len();
         class.area_um2 += mesh.area_um2();
         class.volume_um3 += mesh.volume_um3();
         class.voxel_volume_um3 += mesh.voxel_volume_um3;
-        for v in &mesh.vertices {
-            (0..3).for_each(|a| (low[a], high[a]) = (low[a].min(v[a]), high[a].max(v[a])));
-        }
+        pieces.extend(piece_boxes(mesh));
     }
-    let boxes: Vec<(u16, Bounds, bool)> =
-        found.iter().map(|(id, (_, bounds, is_around))| (*id, *bounds, *is_around)).collect();
+    let boxes: Vec<(u16, Bounds, bool)> = found
+        .iter()
+        .map(|(id, (_, pieces, is_around))| (*id, pieces.iter().fold(NOWHERE, joined), *is_around))
+        .collect();
     let holds =
         |outer: &Bounds, inner: &Bounds| (0..3).all(|a| outer.0[a] <= inner.0[a] && outer.1[a] >= inner.1[a]);
     found
         .into_values()
-        .map(|(mut class, bounds, is_around)| {
+        .map(|(mut class, pieces, is_around)| {
+            // One piece of it around all of another class; scattered pieces hold nothing.
             let held = boxes.iter().any(|(id, inner, inner_is_around)| {
-                *id != class.class && !inner_is_around && holds(&bounds, inner)
+                *id != class.class && !inner_is_around && pieces.iter().any(|piece| holds(piece, inner))
             });
             class.opacity = match (is_around, held) {
                 (true, _) => 0.0,
@@ -89,7 +120,7 @@ mod tests {
     use super::*;
 
     fn cube(name: &str, class: u16, from: f32, to: f32) -> Mesh {
-        let vertices = vec![[from; 3], [to, from, from], [from, to, from], [from, from, to], [to; 3]];
+        let vertices = vec![[from; 3], [to, from, from], [from, to, from], [from, from, to]];
         let triangles = vec![[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]];
         let voxel_volume_um3 = f64::from(to - from).powi(3) / 6.0;
         Mesh { name: name.to_owned(), class, vertices, triangles, voxel_volume_um3, ..Mesh::default() }
@@ -102,10 +133,11 @@ mod tests {
             cube("mitochondria 1", 5, 6.0, 7.0),
             cube("Ice", 9, 0.0, 10.0),
             cube("cytoplasm", 1, 1.0, 8.0),
-            cube("mitochondria 2", 5, 7.0, 7.5),
+            cube("mitochondria 2", 5, 1.5, 1.8),
         ];
         let found = summary(&meshes);
         let opacity: Vec<_> = found.iter().map(|class| (class.class, class.opacity)).collect();
+        // The boxes of both mitochondria together would hold the nucleus.
         assert_eq!(opacity, [(1, CLEAR), (2, 1.0), (5, 1.0), (9, 0.0)]);
         assert_eq!((found[2].n, found[2].n_triangles), (2, 8));
         assert!(found.iter().all(|class| class.volume_error().abs() < 1e-5), "{found:?}");

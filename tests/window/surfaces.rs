@@ -29,15 +29,6 @@ fn said(harness: &Harness<'_, App>, begin: &str) -> Vec<String> {
     texts.filter(|text| text.starts_with(begin)).collect()
 }
 
-fn choose(harness: &mut Harness<'_, App>, menu: &str, line: &str) {
-    harness.get_by_label(menu).click();
-    harness.step();
-    harness.step();
-    harness.get_by_label(line).click();
-    harness.step();
-    harness.step();
-}
-
 #[test]
 fn surfaces_appear_with_their_error_and_are_coloured_by_what_is_told_at_them() {
     let mut harness = window([1440.0, 900.0], demo_session());
@@ -66,17 +57,18 @@ fn surfaces_appear_with_their_error_and_are_coloured_by_what_is_told_at_them() {
     }
     assert!(said(&harness, "making surfaces").is_empty());
 
-    choose(&mut harness, "Colour surfaces by", "Mean curvature");
+    click(&mut harness, "Colour by mean curvature");
     rest(&mut harness);
     let bar = said(&harness, "Surface colours: Mean curvature (1/µm)");
     assert_eq!(bar.len(), 1, "the colour bar names quantity and unit");
     click(&mut harness, "Surfaces alone");
-    choose(&mut harness, "Colour surfaces by", "Distance");
+    click(&mut harness, "Colour by distance");
+    click(&mut harness, "Distance to vacuoles");
     rest(&mut harness);
     look(&mut harness, "surfaces_distance");
-    assert!(said(&harness, "Surface colours: Distance to ")[0].contains("(µm)"));
+    assert!(said(&harness, "Surface colours: Distance to vacuoles")[0].contains("(µm)"));
     click(&mut harness, "Each object");
-    choose(&mut harness, "Colour surfaces by", "Object");
+    click(&mut harness, "Colour by object");
     harness.key_press(egui::Key::Escape);
     rest(&mut harness);
     look(&mut harness, "surfaces_objects");

@@ -7,10 +7,12 @@ use presets::Preset;
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
+mod mouse;
 pub(crate) mod presets;
 mod table;
 
-pub(crate) use table::{COMMANDS, MOUSE};
+pub(crate) use mouse::MOUSE;
+pub(crate) use table::COMMANDS;
 
 use crate::ops::Stage;
 

@@ -65,7 +65,7 @@ pub(super) fn show(ui: &mut Ui, cx: &mut Cx<'_>) {
         .accessible_name("Surfaces")
         .show(|ui| {
             egui::Frame::new().inner_margin(6.0).show(ui, |ui| {
-                ui.set_width(284.0);
+                ui.set_width(300.0);
                 let room = ui.ctx().content_rect().height() - 120.0;
                 let room = room.clamp(200.0, 560.0);
                 egui::ScrollArea::vertical()
@@ -107,25 +107,34 @@ fn menu(ui: &mut Ui, cx: &mut Cx<'_>) {
     classes(ui, cx);
 }
 
+/// A choice in a row of its own kind; lists that fold out would close the menu that they are in.
+fn choice(ui: &mut Ui, label: &str, name: &str, on: bool) -> egui::Response {
+    Button::new(label).quiet().fill_width().height(24.0).selected(on).name(name).show(ui)
+}
+
 fn colors(ui: &mut Ui, cx: &mut Cx<'_>) {
-    widgets::row(ui, "Colour by", color_hint(cx.view.surfaces.color_by), |ui, _| {
-        egui::ComboBox::from_id_salt("surface-color")
-            .selected_text(color_label(cx.view.surfaces.color_by))
-            .width(ui.available_width() - 4.0)
-            .show_ui(ui, |ui| {
-                for color in COLORS {
-                    let look = &mut cx.view.surfaces;
-                    let line = ui.selectable_label(look.color_by == color, color_label(color));
-                    if line.on_hover_text(color_hint(color)).clicked() {
-                        look.objects |= color == ColorBy::Object;
-                        (look.color_by, look.range) = (color, None);
-                    }
+    widgets::heading(ui, "Colour by");
+    ui.spacing_mut().item_spacing.y = 2.0;
+    for pair in COLORS.chunks(2) {
+        ui.columns(2, |columns| {
+            for (ui, color) in columns.iter_mut().zip(pair) {
+                let look = &mut cx.view.surfaces;
+                let label = color_label(*color);
+                let line = choice(
+                    ui,
+                    label,
+                    &format!("Colour by {}", label.to_lowercase()),
+                    look.color_by == *color,
+                );
+                if line.on_hover_text(color_hint(*color)).clicked() {
+                    look.objects |= *color == ColorBy::Object;
+                    (look.color_by, look.range) = (*color, None);
                 }
-            })
-            .response
-            .accessible_name("Colour surfaces by");
-    });
+            }
+        });
+    }
     let ColorBy::Value(attribute) = cx.view.surfaces.color_by else { return };
+    ui.add_space(4.0);
     match attribute {
         Attribute::Lac => {
             let tooltip = "Takes the value so far outside the surface, below 0 inside";
@@ -137,40 +146,29 @@ fn colors(ui: &mut Ui, cx: &mut Cx<'_>) {
         Attribute::Distance => distance(ui, cx),
         _ => {}
     }
-    widgets::row(ui, "Colours", "Colour map of the values", |ui, _| {
-        egui::ComboBox::from_id_salt("surface-map")
-            .selected_text(cx.view.surfaces.color_map.name())
-            .width(ui.available_width() - 4.0)
-            .show_ui(ui, |ui| {
-                for map in MAPS {
-                    ui.selectable_value(&mut cx.view.surfaces.color_map, map, map.name());
-                }
-            })
-            .response
-            .accessible_name("Colours of surface values");
-    });
+    let maps = MAPS.map(|map| (map, map.name(), "Colours of the values"));
+    widgets::segmented(ui, &mut cx.view.surfaces.color_map, &maps);
     range(ui, cx);
 }
 
+/// The class that distances are to.
 fn distance(ui: &mut Ui, cx: &mut Cx<'_>) {
     let project = cx.session.project();
     let Some(made) = cx.derived.surfaces.made() else { return };
     let present: Vec<u16> = made.classes.iter().map(|class| class.class).collect();
     let chosen = surfaces::distance_class(&cx.view.surfaces, &present);
-    widgets::row(ui, "To", "The class that distances are measured to", |ui, _| {
-        egui::ComboBox::from_id_salt("surface-distance")
-            .selected_text(project.classes.name(chosen))
-            .width(ui.available_width() - 4.0)
-            .show_ui(ui, |ui| {
-                for id in present {
-                    if ui.selectable_label(id == chosen, project.classes.name(id)).clicked() {
-                        (cx.view.surfaces.distance_to, cx.view.surfaces.range) = (id, None);
-                    }
+    ui.label(egui::RichText::new("Distance to the nearest surface of").color(theme::of(ui).text_weak));
+    for pair in present.chunks(2) {
+        ui.columns(2, |columns| {
+            for (ui, id) in columns.iter_mut().zip(pair) {
+                let name = project.classes.name(*id);
+                if choice(ui, &name, &format!("Distance to {name}"), *id == chosen).clicked() {
+                    (cx.view.surfaces.distance_to, cx.view.surfaces.range) = (*id, None);
                 }
-            })
-            .response
-            .accessible_name("Distance to class");
-    });
+            }
+        });
+    }
+    ui.add_space(4.0);
 }
 
 fn range(ui: &mut Ui, cx: &mut Cx<'_>) {
@@ -240,7 +238,11 @@ fn class_line(ui: &mut Ui, class: &ClassSurface, cx: &mut Cx<'_>) {
         let color = known.map_or([128; 3], |known| known.color);
         ui.painter().rect_filled(mark, 2, theme::class_color(color));
         let text = egui::RichText::new(&name).color(if is_seen { t.text } else { t.text_weak });
-        ui.add_sized(vec2(92.0, 20.0), egui::Label::new(text).truncate().halign(egui::Align::Min));
+        let left = egui::Layout::left_to_right(egui::Align::Center);
+        ui.allocate_ui_with_layout(vec2(104.0, 20.0), left, |ui| {
+            ui.set_min_width(104.0);
+            ui.add(egui::Label::new(text).truncate());
+        });
         let error = format!("{:+.2} %", class.volume_error() * 100.0);
         let each = if class.n == 1 { "one surface".to_owned() } else { format!("{} surfaces", class.n) };
         let facts = format!(
@@ -248,7 +250,13 @@ fn class_line(ui: &mut Ui, class: &ClassSurface, cx: &mut Cx<'_>) {
             class.n_triangles, class.area_um2, class.volume_um3, class.voxel_volume_um3
         );
         let weak = egui::RichText::new(&error).size(12.0).color(t.text_weak);
-        let response = ui.add_sized(vec2(56.0, 20.0), egui::Label::new(weak));
+        let right = egui::Layout::right_to_left(egui::Align::Center);
+        let response = ui
+            .allocate_ui_with_layout(vec2(58.0, 20.0), right, |ui| {
+                ui.set_min_width(58.0);
+                ui.add(egui::Label::new(weak))
+            })
+            .inner;
         response.widget_info(|| {
             let said = format!("Volume error of {name}: {error}");
             egui::WidgetInfo::labeled(egui::Role::Label, true, said)
