@@ -18,7 +18,7 @@ struct Surface {
     // Window of the values: x low, y 1 / (high - low).
     value: vec4<f32>,
     // What stays has dot(xyz, p) + w >= 0.
-    cuts: array<vec4<f32>, 9>,
+    cuts: array<vec4<f32>, 10>,
 };
 
 @group(0) @binding(0) var<uniform> u: Surface;
@@ -86,7 +86,7 @@ fn distance_along(p: vec3<f32>, perspective: f32) -> f32 {
 
 fn is_cut(p: vec3<f32>) -> bool {
     var cut = false;
-    for (var i = 0; i < 9; i++) {
+    for (var i = 0; i < 10; i++) {
         cut = cut || dot(u.cuts[i].xyz, p) + u.cuts[i].w < 0.0;
     }
     return cut;
@@ -129,7 +129,7 @@ fn peel(v: Point, @builtin(front_facing) front: bool) -> Sheet {
 // Where a ray comes out from behind what is cut away, 0 where nothing is.
 fn entry(origin: vec3<f32>, direction: vec3<f32>) -> f32 {
     var enter = 0.0;
-    for (var i = 0; i < 9; i++) {
+    for (var i = 0; i < 10; i++) {
         let at = dot(u.cuts[i].xyz, origin) + u.cuts[i].w;
         let rises = dot(u.cuts[i].xyz, direction);
         enter = max(enter, select(0.0, -at / rises, rises > 0.0));
@@ -139,7 +139,7 @@ fn entry(origin: vec3<f32>, direction: vec3<f32>) -> f32 {
 
 fn leaves(origin: vec3<f32>, direction: vec3<f32>) -> f32 {
     var leave = NOWHERE;
-    for (var i = 0; i < 9; i++) {
+    for (var i = 0; i < 10; i++) {
         let at = dot(u.cuts[i].xyz, origin) + u.cuts[i].w;
         let rises = dot(u.cuts[i].xyz, direction);
         leave = min(leave, select(NOWHERE, -at / rises, rises < 0.0));

@@ -21,7 +21,7 @@ struct March {
     iso: vec4<f32>,
     // x: mode, y: strength of shading, z: 1 for jitter, w: edge of a brick in texels.
     style: vec4<f32>,
-    // x: 1 where labels are there, y: their strength, z: mode of colours.
+    // x: 1 where labels are there, 2 where those that are kept are not cut, y: their strength, z: mode of colours.
     label: vec4<f32>,
     background: vec4<f32>,
     // Width and height of this tile in pixels, offset of the tile in the picture.
@@ -33,7 +33,7 @@ struct March {
     // x: nearest distance in µm, y: 1 / (farthest - nearest), z: shortest edge of a texel in µm.
     depth: vec4<f32>,
     // What stays has dot(xyz, p) + w >= 0.
-    cuts: array<vec4<f32>, 3>,
+    cuts: array<vec4<f32>, 4>,
     // Right, down and forward of the camera, 1 µm long, in texels.
     basis: array<vec4<f32>, 3>,
     // x: number of channels.
@@ -44,6 +44,9 @@ struct March {
     sheets: vec4<f32>,
     // Steps in depth that are an edge: x world length of a pixel (at distance 1 in perspective), y µm, z 1 for perspective.
     edge: vec4<f32>,
+    // The volume, whatever the box and the cuts take away.
+    whole_low: vec4<f32>,
+    whole_high: vec4<f32>,
 };
 
 const MODE_COMPOSITE: i32 = 0;
@@ -77,7 +80,7 @@ struct Corner {
     @location(0) uv: vec2<f32>,
     // What steers branches comes this way: software drivers compile a shader anew, and keep it, for every
     // set of uniforms that a branch or a loop depends on alone.
-    // x: mode, y: 1 where labels are there, z: strength of shading, w: number of channels.
+    // x: mode, y: 1 where labels are there, 2 where those that are kept are not cut, z: strength of shading, w: number of channels.
     @location(1) @interpolate(flat) steer: vec4<f32>,
     // x: darkness of hollows, y: of shadows, z: number of sheets, w: width of outlines.
     @location(2) @interpolate(flat) look: vec4<f32>,
@@ -222,11 +225,20 @@ fn in_texels(v: vec3<f32>) -> vec3<f32> {
     return u.basis[0].xyz * v.x + u.basis[1].xyz * v.y + u.basis[2].xyz * v.z;
 }
 
-fn is_solid(p: vec3<f32>, mode: i32) -> bool {
-    for (var i = 0; i < 3; i++) {
-        if (dot(u.cuts[i].xyz, p) + u.cuts[i].w < 0.0) { return false; }
+// Whether cuts leave an id whole. Keep in sync with KEPT in src/render/scene.rs.
+fn is_kept(id: u32) -> bool {
+    return id != 0u && label_color(id).a > 0.998;
+}
+
+fn is_solid(p: vec3<f32>, mode: i32, keeps: bool) -> bool {
+    var is_open = all(p >= u.low.xyz) && all(p <= u.high.xyz);
+    for (var i = 0; i < 4; i++) {
+        is_open = is_open && dot(u.cuts[i].xyz, p) + u.cuts[i].w >= 0.0;
     }
-    if (any(p < u.low.xyz) || any(p > u.high.xyz)) { return false; }
+    if (!is_open) {
+        if (!keeps || any(p < u.whole_low.xyz) || any(p > u.whole_high.xyz)) { return false; }
+        if (!is_kept(label_at(p))) { return false; }
+    }
     if (mode == MODE_LABELS) {
         let id = label_at(p);
         return id != 0u && label_color(id).a * u.label.y > 0.5;
@@ -235,7 +247,7 @@ fn is_solid(p: vec3<f32>, mode: i32) -> bool {
 }
 
 // What is left of the light at a place of a surface: hollows see less of it, and what stands between takes it away.
-fn light_left(p: vec3<f32>, normal: vec3<f32>, mode: i32, look: vec4<f32>) -> f32 {
+fn light_left(p: vec3<f32>, normal: vec3<f32>, mode: i32, look: vec4<f32>, keeps: bool) -> f32 {
     var n = normal;
     if (n.z > 0.0) { n = -n; }
     var left = 1.0;
@@ -246,7 +258,7 @@ fn light_left(p: vec3<f32>, normal: vec3<f32>, mode: i32, look: vec4<f32>) -> f3
             let direction = normalize(corner * 0.57735 + n * 1.05);
             for (var j = 0; j < 3; j++) {
                 let reach = u.depth.z * (2.0 + 3.0 * f32(j) + 1.5 * f32(j * j));
-                if (is_solid(p + in_texels(direction * reach), mode)) {
+                if (is_solid(p + in_texels(direction * reach), mode, keeps)) {
                     hidden += 1.0 - 0.25 * f32(j);
                     break;
                 }
@@ -257,7 +269,7 @@ fn light_left(p: vec3<f32>, normal: vec3<f32>, mode: i32, look: vec4<f32>) -> f3
     if (look.y > 0.0) {
         let toward = in_texels(LIGHT * u.depth.z);
         for (var j = 0; j < 40; j++) {
-            if (is_solid(p + toward * (2.0 + 1.5 * f32(j)), mode)) {
+            if (is_solid(p + toward * (2.0 + 1.5 * f32(j)), mode, keeps)) {
                 // Softer the farther what takes the light away.
                 left *= 1.0 - look.y * 0.6 * (1.0 - f32(j) / 40.0);
                 break;
@@ -344,7 +356,7 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec4<f32>) -> vec4<f32> 
     let far = max(ta, tb);
     var enter = max(max(near.x, near.y), max(near.z, 0.0));
     var leave = min(far.x, min(far.y, far.z));
-    for (var i = 0; i < 3; i++) {
+    for (var i = 0; i < 4; i++) {
         let at = dot(u.cuts[i].xyz, o) + u.cuts[i].w;
         let rises = dot(u.cuts[i].xyz, d);
         if (rises > 0.0) {
@@ -355,6 +367,14 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec4<f32>) -> vec4<f32> 
             leave = enter;
         }
     }
+    // Where something is kept whole the ray goes through all of the volume.
+    let keeps = steer.y > 1.5;
+    let wa = (u.whole_low.xyz - o) * inv;
+    let wb = (u.whole_high.xyz - o) * inv;
+    let whole_near = min(wa, wb);
+    let whole_far = max(wa, wb);
+    let begin = select(enter, max(max(whole_near.x, whole_near.y), max(whole_near.z, 0.0)), keeps);
+    let end = select(leave, min(whole_far.x, min(whole_far.y, whole_far.z)), keeps);
     let mode = i32(steer.x);
     let n_sheets = i32(look.z);
     var ray = Gathered(vec4<f32>(0.0), vec2<u32>(0u), NOWHERE, 0, vec2<i32>(px_in_tile) + i32(u.sheets.w), 0.0);
@@ -363,12 +383,12 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec4<f32>) -> vec4<f32> 
         ray.t = bitcast<f32>(ray.next.y);
         if (look.w > 0.0) { ray.outline = outline_at(ray.px, n_sheets, look.w) * u.sheets.y; }
     }
-    if (leave <= enter || mode == MODE_SURFACES) {
+    if (end <= begin || mode == MODE_SURFACES) {
         gather(&ray, n_sheets, NOWHERE);
         return over_background(ray.acc);
     }
     let dt = u.half_size.w;
-    let first = enter + dt * select(0.5, noise(px), u.style.z > 0.5);
+    let first = begin + dt * select(0.5, noise(px), u.style.z > 0.5);
     let edge = u.style.w;
     let n_bricks = vec3<i32>(textureDimensions(leaps));
     let has_labels = steer.y > 0.5;
@@ -383,7 +403,7 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec4<f32>) -> vec4<f32> 
     var k = 0.0;
     for (var i = 0; i < MAX_STEPS; i++) {
         let t = first + k * dt;
-        if (t >= leave) { break; }
+        if (t >= end) { break; }
         if (ray.t <= t - back) {
             gather(&ray, n_sheets, t - back);
             if (ray.acc.a > 0.995) { break; }
@@ -403,13 +423,23 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec4<f32>) -> vec4<f32> 
             continue;
         }
         k += 1.0;
+        let is_open = t >= enter && t < leave;
+        // Where what is seen here begins at the earliest: at a cut, unless this is kept.
+        var face = enter;
+        if (keeps && is_kept(label_at(p))) {
+            face = begin;
+        } else if (!is_open) {
+            last_entry = -1;
+            last_id = 0u;
+            continue;
+        }
         if (mode == MODE_LABELS) {
             let id = label_at(p);
             if (id != last_id && id != 0u) {
                 let color = label_color(id);
                 let alpha = color.a * u.label.y;
                 if (alpha > 0.0) {
-                    var lo = max(t - dt, enter);
+                    var lo = max(t - dt, face);
                     var hi = t;
                     for (var j = 0; j < 5; j++) {
                         let m = 0.5 * (lo + hi);
@@ -417,9 +447,9 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec4<f32>) -> vec4<f32> 
                     }
                     var rgb = color.rgb;
                     // Cut open: the face is flat.
-                    if (t - dt > enter || label_at(o + d * enter) != id) {
+                    if (t - dt > face || label_at(o + d * face) != id) {
                         let normal = label_normal(o + d * hi, id);
-                        rgb = lit(rgb, normal, u.style.y) * light_left(o + d * hi, normal, mode, look);
+                        rgb = lit(rgb, normal, u.style.y) * light_left(o + d * hi, normal, mode, look, keeps);
                     }
                     rgb = faded(rgb, t);
                     gather(&ray, n_sheets, hi);
@@ -463,7 +493,7 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec4<f32>) -> vec4<f32> 
             if (ray.acc.a > 0.995) { break; }
         } else if (mode == MODE_ISO) {
             if (value >= u.iso.w) {
-                var lo = max(t - dt, enter);
+                var lo = max(t - dt, face);
                 if (value_at(o + d * lo) >= u.iso.w) {
                     // Cut open: the face shows the values.
                     gather(&ray, n_sheets, lo);
@@ -483,7 +513,7 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec4<f32>) -> vec4<f32> 
                     rgb = mix(rgb, color.rgb, u.label.y * color.a);
                 }
                 let normal = g / max(length(g), 1e-12);
-                rgb = lit(rgb, normal, u.style.y) * light_left(at, normal, mode, look);
+                rgb = lit(rgb, normal, u.style.y) * light_left(at, normal, mode, look, keeps);
                 gather(&ray, n_sheets, hi);
                 ray.acc += (1.0 - ray.acc.a) * vec4<f32>(faded(rgb, hi), 1.0);
                 break;

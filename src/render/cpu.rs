@@ -14,8 +14,8 @@ use rayon::prelude::*;
 use super::grid::{self, MinMaxGrid};
 use super::march::shading_gradient;
 use super::scene::{
-    Blend, ImageLayer, Interpolation, LabelLayer, LayerId, SlabMode, SliceLayer, SliceScene, VolumeChannel,
-    VolumeMode, VolumeScene,
+    Blend, ImageLayer, Interpolation, KEPT, LabelLayer, LayerId, SlabMode, SliceLayer, SliceScene,
+    VolumeChannel, VolumeMode, VolumeScene,
 };
 use super::setup::{MarchSetup, SliceSetup};
 use super::slice::inverse_width;
@@ -463,6 +463,11 @@ impl<'a> Caster<'a> {
         self.scene.labels.as_ref().map_or([0.0; 4], |l| l.colors.get(id).map(|c| f64::from(c) / 255.0))
     }
 
+    /// Whether cuts leave an id whole.
+    fn is_kept(&self, id: u16) -> bool {
+        id != 0 && self.scene.labels.as_ref().is_some_and(|l| l.colors.get(id)[3] == KEPT)
+    }
+
     fn label_strength(&self) -> f64 {
         self.scene.labels.as_ref().map_or(0.0, |l| f64::from(l.strength.clamp(0.0, 1.0)))
     }
@@ -489,20 +494,23 @@ impl<'a> Caster<'a> {
     fn trace(&self, sx: f64, sy: f64, surfaces: &[Crossing]) -> ([f64; 4], Option<f64>) {
         let (origin, direction) = self.setup.ray(sx, sy);
         let (enter, leave) = self.setup.span(origin, direction);
+        // Where something is kept whole the ray goes through all of the volume.
+        let keeps = self.scene.keeps;
+        let (begin, end) = if keeps { self.setup.whole_span(origin, direction) } else { (enter, leave) };
         let mut ray = RayState { surfaces, ..RayState::default() };
-        if leave.is_nan() || leave <= enter || self.scene.mode == VolumeMode::Surfaces {
+        if end.is_nan() || end <= begin || self.scene.mode == VolumeMode::Surfaces {
             self.gather(&mut ray, f64::INFINITY);
             return (ray.color, ray.hit_um.or(ray.densest_um));
         }
         let inverse = direction.recip();
         let dt = self.setup.dt_um;
-        let first = enter + dt * 0.5;
+        let first = begin + dt * 0.5;
         // Where a surface of the volume is looked for between two samples.
         let back = if matches!(self.scene.mode, VolumeMode::Iso | VolumeMode::Labels) { dt } else { 0.0 };
         let mut k = 0.0;
         loop {
             let t = first + k * dt;
-            if t >= leave {
+            if t >= end {
                 break;
             }
             if self.gather(&mut ray, t - back) {
@@ -516,11 +524,21 @@ impl<'a> Caster<'a> {
                 continue;
             }
             k += 1.0;
+            // Where what is seen here begins at the earliest: at a cut, unless this is kept.
+            let face = if keeps && self.is_kept(self.label(p)) {
+                begin
+            } else if t >= enter && t < leave {
+                enter
+            } else {
+                ray.last_entry = None;
+                ray.last_id = 0;
+                continue;
+            };
             let at = |t: f64| origin + direction * t;
             let is_over = match self.scene.mode {
-                VolumeMode::Labels => self.label_step(&mut ray, at, (t - dt, enter), t),
+                VolumeMode::Labels => self.label_step(&mut ray, at, (t - dt, face), t),
                 VolumeMode::Composite => self.haze_step(&mut ray, p, t),
-                VolumeMode::Iso => self.iso_step(&mut ray, at, (t - dt).max(enter), t, direction),
+                VolumeMode::Iso => self.iso_step(&mut ray, at, (t - dt).max(face), t, direction),
                 VolumeMode::Mip | VolumeMode::MinIp | VolumeMode::Mean | VolumeMode::Surfaces => {
                     self.projection_step(&mut ray, p, t);
                     false
@@ -578,9 +596,13 @@ impl<'a> Caster<'a> {
 
     fn is_solid(&self, p: DVec3) -> bool {
         let setup = &self.setup;
+        let is_outside = |(low, high): (DVec3, DVec3)| p.cmplt(low).any() || p.cmpgt(high).any();
         let is_cut = setup.cuts.iter().any(|cut| cut.truncate().dot(p) + cut.w < 0.0);
-        if is_cut || p.cmplt(setup.low).any() || p.cmpgt(setup.high).any() {
-            return false;
+        if is_cut || is_outside((setup.low, setup.high)) {
+            let is_kept = self.scene.keeps && !is_outside(setup.whole) && self.is_kept(self.label(p));
+            if !is_kept {
+                return false;
+            }
         }
         if self.scene.mode == VolumeMode::Labels {
             let id = self.label(p);

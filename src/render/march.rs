@@ -6,8 +6,8 @@ use super::slice::{inverse_width, vec4};
 use super::texture::Scale;
 use super::transfer::TransferTable;
 
-/// Uniform of volume.wgsl, 44 vectors. Keep in sync with `March` there.
-pub(crate) type MarchUniform = [[f32; 4]; 44];
+/// Uniform of volume.wgsl, 47 vectors. Keep in sync with `March` there.
+pub(crate) type MarchUniform = [[f32; 4]; 47];
 
 /// Number of a mode in the shader.
 fn mode_number(mode: VolumeMode) -> f32 {
@@ -41,7 +41,7 @@ pub(crate) fn march_uniform(
     sheets: [[f32; 4]; 2],
 ) -> MarchUniform {
     let flag = |on: bool| f32::from(u8::from(on));
-    let mut u: MarchUniform = [[0.0; 4]; 44];
+    let mut u: MarchUniform = [[0.0; 4]; 47];
     for i in 0..3 {
         u[i] = vec4(setup.origin[i], 0.0);
         u[3 + i] = vec4(setup.direction[i], 0.0);
@@ -59,7 +59,8 @@ pub(crate) fn march_uniform(
     u[17] = [r, g, b, scene.iso_value];
     u[18] = [mode_number(scene.mode), scene.shading.clamp(0.0, 1.0), flag(scene.jitter), edge as f32];
     let strength = scene.labels.as_ref().map_or(0.0, |labels| labels.strength.clamp(0.0, 1.0));
-    u[19] = [flag(scene.labels.is_some()), strength, 0.0, 0.0];
+    let has_labels = flag(scene.labels.is_some());
+    u[19] = [has_labels * (1.0 + flag(scene.keeps)), strength, 0.0, 0.0];
     u[20] = scene.background;
     u[21] = [tile[0] as f32, tile[1] as f32, offset[0] as f32, offset[1] as f32];
     u[22] = [picture[0] as f32, picture[1] as f32, 0.0, 0.0];
@@ -67,14 +68,18 @@ pub(crate) fn march_uniform(
     u[23] = [share(scene.depth_cue), share(scene.occlusion), share(scene.shadow), 0.0];
     let [near, far] = setup.depth_um;
     u[24] = [near as f32, (1.0 / (far - near).max(1e-12)) as f32, setup.voxel_um as f32, 0.0];
-    for i in 0..3 {
-        u[25 + i] = setup.cuts[i].as_vec4().to_array();
-        u[28 + i] = vec4(setup.basis.col(i), 0.0);
+    for (u, cut) in u[25..29].iter_mut().zip(&setup.cuts) {
+        *u = cut.as_vec4().to_array();
     }
-    u[42..].copy_from_slice(&sheets);
-    u[31] = [channels.len() as f32, 0.0, 0.0, 0.0];
+    for i in 0..3 {
+        u[29 + i] = vec4(setup.basis.col(i), 0.0);
+    }
+    u[43..45].copy_from_slice(&sheets);
+    u[45] = vec4(setup.whole.0, 0.0);
+    u[46] = vec4(setup.whole.1, 0.0);
+    u[32] = [channels.len() as f32, 0.0, 0.0, 0.0];
     let drawn = scene.drawn_channels().iter().zip(channels).zip(&setup.channel_from_texel);
-    for (((channel, scale), map), u) in drawn.zip(u[32..42].chunks_exact_mut(5)) {
+    for (((channel, scale), map), u) in drawn.zip(u[33..43].chunks_exact_mut(5)) {
         for (axis, row) in u[..3].iter_mut().enumerate() {
             *row = vec4(map.matrix3.row(axis), map.translation[axis] as f32);
         }

@@ -151,6 +151,19 @@ fn every_way_to_draw_a_volume_is_that_of_the_reference() {
         cuts: cut(),
         ..scene
     };
+    let surface = VolumeScene { iso_value: 0.22, ..of(VolumeMode::Iso) };
+    let boxed = |scene: VolumeScene| {
+        let (low, high) = bounds_um(map(), SHAPE);
+        let part = (high - low) * DVec3::new(0.25, 0.3, 0.1);
+        VolumeScene { clip: Some((low + part, high - part)), ..scene }
+    };
+    let keeping = |scene: VolumeScene| {
+        let mut scene = VolumeScene { keeps: true, ..with_labels(scene) };
+        if let Some(labels) = &mut scene.labels {
+            labels.colors = labels.colors.keeping(&[2]);
+        }
+        scene
+    };
     let cases = [
         ("haze", of(VolumeMode::Composite)),
         ("haze, cut, faded", dressed(of(VolumeMode::Composite))),
@@ -163,6 +176,11 @@ fn every_way_to_draw_a_volume_is_that_of_the_reference() {
         ("surface, cut open", VolumeScene { iso_value: 0.22, ..dressed(of(VolumeMode::Iso)) }),
         ("labels", with_labels(of(VolumeMode::Labels))),
         ("labels, cut open", dressed(with_labels(of(VolumeMode::Labels)))),
+        ("haze in a box", boxed(of(VolumeMode::Composite))),
+        ("haze in a box, one half whole", keeping(boxed(dressed(of(VolumeMode::Composite))))),
+        ("maximum, one half whole", keeping(boxed(of(VolumeMode::Mip)))),
+        ("surface in a box, one half whole", keeping(boxed(dressed(surface.clone())))),
+        ("labels in a box, one half whole", keeping(boxed(dressed(of(VolumeMode::Labels))))),
     ];
     for (name, scene) in cases {
         let expected = cpu::volume(&Progress::new(), &sources, &scene).unwrap();

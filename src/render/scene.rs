@@ -231,6 +231,9 @@ impl ImageLayer {
 #[derive(Debug, Clone)]
 pub struct LabelColors(Arc<[[u8; 4]]>);
 
+/// Opacity of an id that cuts leave whole. Keep in sync with `is_kept` in volume.wgsl.
+pub(crate) const KEPT: u8 = 255;
+
 impl PartialEq for LabelColors {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
@@ -263,6 +266,21 @@ impl LabelColors {
             [r, g, b, 255]
         };
         std::iter::once([0; 4]).chain((1..Self::LEN).map(color)).collect()
+    }
+
+    /// The same, with these ids marked as kept: cuts leave them whole. The mark is the last bit of the opacity.
+    #[must_use]
+    pub fn keeping(&self, kept: &[u16]) -> Self {
+        let mut colors = self.0.to_vec();
+        for [.., alpha] in &mut colors {
+            *alpha = (*alpha).min(KEPT - 1);
+        }
+        for id in kept {
+            if let Some([.., alpha]) = colors.get_mut(usize::from(*id)).filter(|[.., alpha]| *alpha > 0) {
+                *alpha = KEPT;
+            }
+        }
+        Self(colors.into())
     }
 
     /// Colour of an id.
@@ -408,7 +426,7 @@ pub struct Cut {
 }
 
 /// Cuts of one view, at most; more are left out.
-pub const MOST_CUTS: usize = 3;
+pub const MOST_CUTS: usize = 4;
 
 /// A second volume in the haze that glows by its values: a fluorescence channel.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -462,6 +480,9 @@ pub struct VolumeScene {
     pub clip: Option<BoxUm>,
     /// Planes that cut something away, [`MOST_CUTS`] at most. The inside of an isosurface shows its values there.
     pub cuts: Vec<Cut>,
+    /// Whether what the colours of the labels mark as kept ([`LabelColors::keeping`]) stays whole, whatever box and cuts
+    /// take away around it.
+    pub keeps: bool,
     /// Labels that tint the volume or are drawn as surfaces.
     pub labels: Option<VolumeLabels>,
     /// Surfaces of meshes that lie in the volume.
@@ -502,6 +523,7 @@ impl VolumeScene {
             shadow: 0.0,
             clip: None,
             cuts: Vec::new(),
+            keeps: false,
             labels: None,
             surfaces: None,
             channels: Vec::new(),

@@ -86,6 +86,8 @@ pub(crate) struct MarchSetup {
     /// What is drawn: texel box, faces of the outer voxels cut by the clip box.
     pub(crate) low: DVec3,
     pub(crate) high: DVec3,
+    /// The same without the clip box.
+    pub(crate) whole: (DVec3, DVec3),
     /// Planes in texel space: what stays has `xyz · p + w >= 0`.
     pub(crate) cuts: [DVec4; MOST_CUTS],
     /// Columns: right, down and forward of the camera, each 1 µm long, in texels.
@@ -134,6 +136,7 @@ impl MarchSetup {
         let [nz, ny, nx] = shape_zyx.map(|n| n as f64);
         let mut low = texel_from_voxel.transform_point3(DVec3::splat(-0.5));
         let mut high = texel_from_voxel.transform_point3(DVec3::new(nx, ny, nz) - 0.5);
+        let whole = (low, high);
         if let Some((clip_low, clip_high)) = scene.clip {
             let (a, b) = texel_box(texel_from_world, (clip_low, clip_high));
             low = low.max(a);
@@ -165,6 +168,7 @@ impl MarchSetup {
             dt_um: voxel_um * f64::from(scene.step_voxels.clamp(0.05, 16.0)),
             low,
             high,
+            whole,
             cuts,
             basis: texel_from_world.matrix3
                 * DMat3::from_cols(camera.right(), camera.down(), camera.forward()),
@@ -200,11 +204,14 @@ impl MarchSetup {
         (1.0 + (sx * self.half[0]).powi(2) + (sy * self.half[1]).powi(2)).sqrt()
     }
 
+    /// Where a ray enters and leaves the volume, whatever is cut away; nothing in front of the eye gives entry past exit.
+    pub(crate) fn whole_span(&self, origin: DVec3, direction: DVec3) -> (f64, f64) {
+        crossing(self.whole, origin, direction)
+    }
+
     /// Where a ray enters and leaves what is drawn, µm along it; nothing in front of the eye gives entry past exit.
     pub(crate) fn span(&self, origin: DVec3, direction: DVec3) -> (f64, f64) {
-        let inverse = direction.recip();
-        let (a, b) = ((self.low - origin) * inverse, (self.high - origin) * inverse);
-        let (mut enter, mut leave) = (a.min(b).max_element().max(0.0), a.max(b).min_element());
+        let (mut enter, mut leave) = crossing((self.low, self.high), origin, direction);
         for cut in &self.cuts {
             let (at, rises) = (cut.truncate().dot(origin) + cut.w, cut.truncate().dot(direction));
             if rises > 0.0 {
@@ -217,6 +224,13 @@ impl MarchSetup {
         }
         (enter, leave)
     }
+}
+
+/// Where a ray enters and leaves a box.
+fn crossing((low, high): (DVec3, DVec3), origin: DVec3, direction: DVec3) -> (f64, f64) {
+    let inverse = direction.recip();
+    let (a, b) = ((low - origin) * inverse, (high - origin) * inverse);
+    (a.min(b).max_element().max(0.0), a.max(b).min_element())
 }
 
 fn texel_box(texel_from_world: DAffine3, (low, high): (DVec3, DVec3)) -> (DVec3, DVec3) {

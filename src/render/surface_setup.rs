@@ -7,8 +7,8 @@ use super::scene::{MOST_CUTS, VolumeScene};
 use super::slice::{inverse_width, vec4};
 use super::surfaces::{SurfaceLayer, SurfaceSet};
 
-/// Uniform of surface.wgsl, 17 vectors. Keep in sync with `Surface` there.
-pub(crate) type SurfaceUniform = [[f32; 4]; 17];
+/// Uniform of surface.wgsl, 18 vectors. Keep in sync with `Surface` there.
+pub(crate) type SurfaceUniform = [[f32; 4]; 18];
 
 /// Planes that cut: those of the scene and the faces of its clip box.
 const N_PLANES: usize = MOST_CUTS + 6;
@@ -123,7 +123,7 @@ pub(crate) fn surface_uniform(
     [tile, picture]: [[u32; 2]; 2],
     corner: [f64; 2],
 ) -> SurfaceUniform {
-    let mut u: SurfaceUniform = [[0.0; 4]; 17];
+    let mut u: SurfaceUniform = [[0.0; 4]; 18];
     for axis in 0..3 {
         let map = &setup.camera_from_set;
         u[axis] = vec4(map.matrix3.row(axis), map.translation[axis] as f32);
