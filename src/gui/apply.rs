@@ -265,6 +265,18 @@ impl App {
                 self.derived.surfaces.retry();
             }
             C::SurfacesAlone => view.show_surfaces_alone(),
+            C::ClipBox => {
+                let volume = state::main_volume(self.session.project(), view);
+                let whole = volume.and_then(state::layer_bounds);
+                view.look.clip = if view.look.clip.is_some() { None } else { whole };
+                view.look.handles = true;
+            }
+            C::ClipPlane => {
+                let forward = view.volume_at_hand().map_or(glam::DVec3::Z, |id| view.camera(id).forward());
+                let plane = super::look::FreePlane { point_um: view.cursor_um, normal: forward };
+                view.look.plane = if view.look.plane.is_some() { None } else { Some(plane) };
+                view.look.handles = true;
+            }
             C::ResetCamera => self.reset_camera(),
             C::LookFront => look_from(view, StandardView::Front),
             C::LookBack => look_from(view, StandardView::Back),

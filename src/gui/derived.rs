@@ -1,6 +1,6 @@
 //! What is computed from the document for showing it, kept by (layer, revision), always rebuildable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ndarray::{Array2, Axis};
@@ -83,6 +83,7 @@ pub(crate) struct Derived {
     marks: Background<(LayerId, u64), Labels>,
     coverage: Background<(LayerId, u64), Vec<Option<f32>>>,
     colors: Option<(ClassTable, LabelColors)>,
+    keeping: Option<(ClassTable, BTreeSet<u16>, LabelColors)>,
     /// Surfaces of the labels.
     pub(crate) surfaces: super::surfaces::Surfaces,
     /// What asks for a frame when something made beside the window is there.
@@ -178,6 +179,19 @@ impl Derived {
         let texture = ctx.load_texture("projection", picture, egui::TextureOptions::LINEAR);
         self.projection = Some((key, texture.clone()));
         texture
+    }
+
+    /// The same, with classes and what lies inside them marked as kept whole where the volume is cut.
+    pub(crate) fn keeping(&mut self, classes: &ClassTable, kept: &BTreeSet<u16>) -> LabelColors {
+        if let Some((table, ids, colors)) = &self.keeping
+            && (table, ids) == (classes, kept)
+        {
+            return colors.clone();
+        }
+        let ids: Vec<u16> = kept.iter().flat_map(|id| classes.within(*id)).collect();
+        let colors = self.colors(classes).keeping(&ids);
+        self.keeping = Some((classes.clone(), kept.clone(), colors.clone()));
+        colors
     }
 
     /// Colours of the classes as the renderer takes them.

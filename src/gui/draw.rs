@@ -385,7 +385,6 @@ pub(crate) fn volume_scene(rect: egui::Rect, scale: f64, id: ViewId, cx: &mut Cx
     let shape = layer.content.shape()?;
     let size_px = [pixels(rect.width(), scale), pixels(rect.height(), scale)];
     let mut scene = VolumeScene::new(layer.id.0, state::world_from_voxel(layer)?, shape, size_px);
-    let colors = cx.derived.colors(&project.classes);
     let look = &cx.view.look;
     scene.camera = cx.view.camera(id);
     look.apply(&mut scene, cx.view.cursor_um);
@@ -393,7 +392,13 @@ pub(crate) fn volume_scene(rect: egui::Rect, scale: f64, id: ViewId, cx: &mut Cx
     scene.color_map = map_of(&layer.display);
     scene.background = theme::DARK.canvas.to_normalized_gamma_f32();
     scene.channels = channels(project, layer);
-    if look.labels && cx.view.show_labels {
+    let tints = look.labels && cx.view.show_labels;
+    let colors = if scene.keeps {
+        cx.derived.keeping(&project.classes, &look.kept)
+    } else {
+        cx.derived.colors(&project.classes)
+    };
+    if tints || scene.keeps {
         // While there is a prediction it is what one wants to see, not the strokes that it was made from.
         let predicted = world_from_prediction(project, cx).map(|map| (PREDICTION, map));
         let labels = predicted.or_else(|| labels_of_volume(project));
@@ -401,7 +406,7 @@ pub(crate) fn volume_scene(rect: egui::Rect, scale: f64, id: ViewId, cx: &mut Cx
             labels: key,
             world_from_voxel,
             colors,
-            strength: 0.75,
+            strength: if tints { 0.75 } else { 0.0 },
         });
     }
     scene.surfaces = surfaces::layer(cx, scale);

@@ -64,6 +64,7 @@ pub(crate) const POLYGON: &str = "\u{E6D0}";
 pub(crate) const QUESTION: &str = "\u{E3E8}";
 pub(crate) const RULER: &str = "\u{E6B8}";
 pub(crate) const SCAN: &str = "\u{EBB6}";
+pub(crate) const SCISSORS: &str = "\u{EAE0}";
 pub(crate) const SELECTION: &str = "\u{E69A}";
 pub(crate) const SHAPES: &str = "\u{EC5E}";
 pub(crate) const SIDEBAR_SIMPLE: &str = "\u{EC24}";

@@ -1,7 +1,10 @@
 //! How the 3D view is drawn: the choices of its menus, and the scene that they make.
 
+use std::collections::BTreeSet;
+
 use glam::DVec3;
 
+use crate::render::camera::BoxUm;
 use crate::render::scene::{Cut, VolumeMode, VolumeScene};
 use crate::render::transfer::{TransferFunction, TransferPreset};
 
@@ -15,6 +18,30 @@ pub(crate) enum CutSide {
     Below,
     /// What has the larger coordinate.
     Above,
+}
+
+/// A plane that cuts the volume wherever it is put.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct FreePlane {
+    /// A point of it, where its handle is, world µm.
+    pub(crate) point_um: DVec3,
+    /// Points to the side that stays, length 1.
+    pub(crate) normal: DVec3,
+}
+
+impl FreePlane {
+    /// Azimuth about the upright axis, 0 away from the viewer, and elevation, degrees.
+    pub(crate) fn angles_deg(&self) -> [f64; 2] {
+        let azimuth = self.normal.x.atan2(self.normal.z).to_degrees();
+        [azimuth, (-self.normal.y).clamp(-1.0, 1.0).asin().to_degrees()]
+    }
+
+    /// Turns it.
+    pub(crate) fn set_angles_deg(&mut self, angles: [f64; 2]) {
+        let [azimuth, elevation] = angles.map(f64::to_radians);
+        self.normal =
+            DVec3::new(azimuth.sin() * elevation.cos(), -elevation.sin(), azimuth.cos() * elevation.cos());
+    }
 }
 
 /// How the 3D view is drawn.
@@ -40,6 +67,14 @@ pub(crate) struct VolumeLook {
     pub(crate) shadow: f32,
     /// What is cut away at the crosshair, along x, y, z.
     pub(crate) cuts: [CutSide; 3],
+    /// Only what lies in this box is drawn, world µm.
+    pub(crate) clip: Option<BoxUm>,
+    /// A plane that cuts.
+    pub(crate) plane: Option<FreePlane>,
+    /// Classes that box, plane and cuts leave whole, with all that lies inside them.
+    pub(crate) kept: BTreeSet<u16>,
+    /// Whether the handles of box and plane are drawn.
+    pub(crate) handles: bool,
     /// Whether the crosshair is drawn.
     pub(crate) crosshair: bool,
 }
@@ -57,6 +92,10 @@ impl Default for VolumeLook {
             occlusion: 0.7,
             shadow: 0.0,
             cuts: [CutSide::Off; 3],
+            clip: None,
+            plane: None,
+            kept: BTreeSet::new(),
+            handles: true,
             crosshair: false,
         }
     }
@@ -73,6 +112,16 @@ impl VolumeLook {
         self.has_surfaces() || self.mode == VolumeMode::Composite
     }
 
+    /// Whether anything is cut away.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.clip.is_some() || self.plane.is_some() || self.cuts.iter().any(|side| *side != CutSide::Off)
+    }
+
+    /// Shows everything again.
+    pub(crate) fn cut_nothing(&mut self) {
+        (self.clip, self.plane, self.cuts) = (None, None, [CutSide::Off; 3]);
+    }
+
     /// Brings the choices into a scene; `cursor_um` is where the crosshair is.
     pub(crate) fn apply(&self, scene: &mut VolumeScene, cursor_um: DVec3) {
         scene.mode = self.mode;
@@ -83,6 +132,7 @@ impl VolumeLook {
         scene.occlusion = self.occlusion;
         scene.shadow = self.shadow;
         let axes = [DVec3::X, DVec3::Y, DVec3::Z];
+        scene.clip = self.clip;
         scene.cuts = axes
             .into_iter()
             .zip(self.cuts)
@@ -95,6 +145,10 @@ impl VolumeLook {
                 Some(Cut { normal, offset_um: normal.dot(cursor_um) })
             })
             .collect();
+        scene.cuts.extend(
+            self.plane.map(|plane| Cut { normal: plane.normal, offset_um: plane.normal.dot(plane.point_um) }),
+        );
+        scene.keeps = !self.kept.is_empty() && self.is_cut();
     }
 }
 
@@ -102,6 +156,34 @@ impl VolumeLook {
 mod tests {
     use super::*;
     use glam::DAffine3;
+
+    #[test]
+    fn a_free_plane_is_turned_by_its_angles() {
+        let mut plane = FreePlane { point_um: DVec3::ZERO, normal: DVec3::Z };
+        assert_eq!(plane.angles_deg(), [0.0, 0.0]);
+        for angles in [[30.0, 20.0], [-150.0, -75.0], [90.0, 0.0]] {
+            plane.set_angles_deg(angles);
+            assert!((plane.normal.length() - 1.0).abs() < 1e-12);
+            let back = plane.angles_deg();
+            assert!(angles.iter().zip(back).all(|(a, b)| (a - b).abs() < 1e-9), "{back:?}");
+        }
+        plane.set_angles_deg([0.0, 90.0]);
+        assert!((plane.normal + DVec3::Y).length() < 1e-12, "up is against y");
+    }
+
+    #[test]
+    fn what_is_kept_matters_only_where_something_is_cut() {
+        let mut scene = VolumeScene::new(1, DAffine3::IDENTITY, [8; 3], [10, 10]);
+        let mut look = VolumeLook { kept: BTreeSet::from([3]), ..VolumeLook::default() };
+        look.apply(&mut scene, DVec3::ZERO);
+        assert!(!scene.keeps);
+        look.plane = Some(FreePlane { point_um: DVec3::splat(2.0), normal: DVec3::X });
+        look.apply(&mut scene, DVec3::ZERO);
+        assert!(scene.keeps && scene.cuts == [Cut { normal: DVec3::X, offset_um: 2.0 }]);
+        look.cut_nothing();
+        look.apply(&mut scene, DVec3::ZERO);
+        assert!(!scene.keeps && scene.cuts.is_empty() && scene.clip.is_none());
+    }
 
     #[test]
     fn a_cut_keeps_the_side_that_was_not_chosen() {

@@ -368,6 +368,8 @@ pub(crate) struct ViewState {
     pub(crate) rulers: super::rulers::Rulers,
     /// Slabs and comparisons of the slice views.
     pub(crate) slices: super::views::look::SliceLook,
+    /// The handle of box or plane that is dragged in a 3D view.
+    pub(crate) grip: Option<(ViewId, super::views::clip::Grip)>,
     /// The slice in which the line of the oblique slice is being turned.
     pub(crate) turning: Option<ViewId>,
     /// The key overlay is open.
@@ -441,6 +443,7 @@ impl Default for ViewState {
             plane_points: Vec::new(),
             rulers: super::rulers::Rulers::default(),
             slices: super::views::look::SliceLook::default(),
+            grip: None,
             turning: None,
             key_overlay: false,
             jobs_open: false,

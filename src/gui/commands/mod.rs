@@ -87,6 +87,8 @@ pub(crate) enum CommandId {
     Compare,
     Surfaces,
     SurfacesAlone,
+    ClipBox,
+    ClipPlane,
     ResetCamera,
     LookFront,
     LookBack,

@@ -663,6 +663,24 @@ pub(crate) static COMMANDS: &[Entry] = {
         )
         .when(|f| f.labels || f.prediction),
         entry(
+            C::ClipBox,
+            G::View,
+            icons::BOUNDING_BOX,
+            "Clip box in 3D",
+            &[alt(Key::B)],
+            "Only what lies in a box is drawn in 3D; its faces are dragged, or the box goes again",
+        )
+        .when(|f| f.volume),
+        entry(
+            C::ClipPlane,
+            G::View,
+            icons::SCISSORS,
+            "Free clip plane in 3D",
+            &[alt(Key::P)],
+            "A plane through the crosshair takes away what lies before it in 3D; it is dragged and turned, or goes again",
+        )
+        .when(|f| f.volume),
+        entry(
             C::ResetCamera,
             G::View,
             icons::CUBE,

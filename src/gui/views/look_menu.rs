@@ -1,11 +1,10 @@
-//! The menu of the 3D view that says how it is lit, faded and cut open.
+//! The menu of the 3D view that says how it is lit and faded.
 
 use egui::Ui;
 
 use super::super::commands::{CommandId, find};
 use super::super::frame::Cx;
 use super::super::icons;
-use super::super::look::CutSide;
 use super::super::state::{self, ViewId};
 use super::super::widgets::{self, Button, Number};
 use crate::render::camera::Projection;
@@ -23,7 +22,7 @@ const DIRECTIONS: [(CommandId, &str); 6] = [
 
 /// The button and what it opens.
 pub(super) fn show(ui: &mut Ui, id: ViewId, cx: &mut Cx<'_>) {
-    let tooltip = "Light, depth, cuts and direction of the 3D view";
+    let tooltip = "Light, depth and direction of the 3D view";
     let button = widgets::icon_sized(ui, icons::SLIDERS_HORIZONTAL, "3D look", tooltip, false, 22.0);
     egui::Popup::menu(&button)
         .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
@@ -36,8 +35,6 @@ pub(super) fn show(ui: &mut Ui, id: ViewId, cx: &mut Cx<'_>) {
                     widgets::divider(ui);
                 }
                 light(ui, cx);
-                widgets::divider(ui);
-                cuts(ui, cx);
                 widgets::divider(ui);
                 directions(ui, id, cx);
             });
@@ -93,34 +90,6 @@ fn light(ui: &mut Ui, cx: &mut Cx<'_>) {
         &mut look.occlusion,
     );
     slider(ui, "Shadows", "Shadows that parts of a surface throw on others", has_surfaces, &mut look.shadow);
-}
-
-fn cuts(ui: &mut Ui, cx: &mut Cx<'_>) {
-    widgets::heading_row(ui, "Cut open at the crosshair", |ui| {
-        let is_cut = cx.view.look.cuts.iter().any(|side| *side != CutSide::Off);
-        ui.add_enabled_ui(is_cut, |ui| {
-            if widgets::icon_button(ui, icons::X, "Cut nothing", "Shows everything again").clicked() {
-                cx.view.look.cuts = [CutSide::Off; 3];
-            }
-        });
-    });
-    for (axis, name) in ["x", "y", "z"].into_iter().enumerate() {
-        let Some(side) = cx.view.look.cuts.get_mut(axis) else { continue };
-        let [none, below, above] = ["whole", "below", "above"].map(|which| format!("{name} {which}"));
-        let choices = [
-            (CutSide::Off, none.as_str(), "Nothing is taken away along this axis"),
-            (CutSide::Below, below.as_str(), "Takes away what has a smaller coordinate than the crosshair"),
-            (CutSide::Above, above.as_str(), "Takes away what has a larger coordinate than the crosshair"),
-        ];
-        widgets::segmented(ui, side, &choices);
-        ui.add_space(2.0);
-    }
-    widgets::switch(
-        ui,
-        &mut cx.view.look.crosshair,
-        "Show the crosshair",
-        "Three lines through it, also in 3D",
-    );
 }
 
 fn directions(ui: &mut Ui, view: ViewId, cx: &mut Cx<'_>) {

@@ -2,6 +2,8 @@
 
 pub(crate) mod annotate;
 pub(crate) mod beads;
+pub(crate) mod clip;
+mod clip_menu;
 mod crosshair;
 pub(crate) mod dock;
 mod gestures;

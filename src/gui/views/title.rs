@@ -40,6 +40,7 @@ pub(crate) fn show(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>) -> bool {
         match kind {
             ViewKind::Volume => {
                 super::look_menu::show(ui, id, cx);
+                super::clip_menu::show(ui, cx);
                 super::surface_menu::show(ui, cx);
                 super::surface_menu::retry(ui, cx);
                 volume_controls(ui, bar.width() < SHORT, cx);

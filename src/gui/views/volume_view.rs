@@ -7,7 +7,7 @@ use super::super::draw::{self, Drawer};
 use super::super::frame::Cx;
 use super::super::state::{self, ViewId};
 use super::super::tour::{self, Step};
-use super::{input, scale_bar};
+use super::{clip, input, scale_bar};
 use crate::base::Unit;
 use crate::gui::theme::{self, Tokens};
 use crate::render::cpu;
@@ -37,8 +37,10 @@ pub(crate) fn show(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>, drawer: Optio
         return;
     }
     tour::anchor(ui, cx.view, Step::Volume, rect);
-    handle(ui, &response, rect, id, cx);
-    pick(ui, &response, rect, id, cx);
+    if !clip::drag(ui, &response, rect, id, cx) {
+        handle(ui, &response, rect, id, cx);
+        pick(ui, &response, rect, id, cx);
+    }
     ui.painter().rect_filled(rect, 0, t.canvas);
     if let Some(drawer) = drawer {
         drawer.volume(ui, rect, id, cx);
@@ -46,6 +48,9 @@ pub(crate) fn show(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>, drawer: Optio
     let painter = ui.painter().with_clip_rect(rect);
     if cx.view.look.crosshair && cx.view.picture.is_none() {
         crosshair(&painter, rect, id, cx, t);
+    }
+    if cx.view.picture.is_none() {
+        clip::paint(ui, &painter, rect, id, cx, t);
     }
     axes(&painter, rect, id, cx, t);
     super::surface_menu::overlay(ui, &painter, rect, id, cx, t);
