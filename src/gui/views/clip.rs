@@ -179,7 +179,8 @@ pub(super) fn paint(ui: &egui::Ui, painter: &Painter, rect: Rect, id: ViewId, cx
         let corners = [(1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0)]
             .map(|(a, b)| plane.point_um + (u * a + v * b) * size);
         let places: Vec<Pos2> = corners.iter().filter_map(|at| screen.at(*at)).collect();
-        if places.len() == 4 {
+        let held = cx.view.grip.is_some_and(|(_, grip)| matches!(grip, Grip::Plane | Grip::Tip));
+        if held && places.len() == 4 {
             painter.add(Shape::convex_polygon(places, t.accent.gamma_multiply(0.07), Stroke::NONE));
         }
         for i in 0..4 {

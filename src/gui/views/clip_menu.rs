@@ -22,7 +22,7 @@ pub(super) fn show(ui: &mut Ui, cx: &mut Cx<'_>) {
             egui::Frame::new().inner_margin(6.0).show(ui, |ui| {
                 ui.set_width(286.0);
                 let room = ui.ctx().content_rect().height() - 140.0;
-                egui::ScrollArea::vertical().max_height(room).show(ui, |ui| {
+                egui::ScrollArea::vertical().max_height(room).min_scrolled_height(room).show(ui, |ui| {
                     at_crosshair(ui, cx);
                     widgets::divider(ui);
                     clip_box(ui, cx);
