@@ -17,12 +17,13 @@ use waterwindow::io;
 use waterwindow::kernels::components::{Connectivity, components};
 use waterwindow::kernels::distance::distance_to;
 use waterwindow::kernels::smooth::gaussian;
+use waterwindow::mesh::{Frame, MeshParams, mesh_classes};
 use waterwindow::phantom::{CellKind, CellParams, ScanKind, build_cell};
 use waterwindow::segment::{
     CleanOperation, CleanParams, EnvelopeParams, InterpolateParams, SplitParams, ThresholdMethod,
     ThresholdParams, WatershedParams, clean, envelope, interpolate, split, threshold, watershed,
 };
-use waterwindow::volume::Volume;
+use waterwindow::volume::{ClassTable, Volume};
 
 const RUNS: usize = 3;
 
@@ -54,7 +55,28 @@ fn options() -> (usize, Option<PathBuf>) {
     (size, labels)
 }
 
+/// Surfaces of all classes: cut alone, and smoothed with the volume kept.
+fn meshes(labels: &Array3<u16>) {
+    let mut ids: Vec<u16> = labels.iter().copied().filter(|id| *id != 0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let classes = ClassTable::default().with_ids(ids).classes;
+    let frame = Frame { voxel_um: [0.03; 3], origin_um: [0.0; 3] };
+    for (name, smoothing_voxels, iterations) in
+        [("surfaces of classes, cut alone", 0.0, 0), ("surfaces of classes, smoothed", 0.8, 10)]
+    {
+        let params = MeshParams { smoothing_voxels, iterations, ..MeshParams::default() };
+        let found = timed(name, |progress| {
+            mesh_classes(progress, &labels.view(), &classes, frame, &params).expect("some voxels")
+        });
+        let n: usize = found.iter().map(|mesh| mesh.triangles.len()).sum();
+        let worst = found.iter().map(|mesh| mesh.volume_error().abs()).fold(0.0, f64::max);
+        println!("{:44} {n} triangles, volume within {:.3} %", "", worst * 100.0);
+    }
+}
+
 fn kernels(labels: &Array3<u16>) {
+    meshes(labels);
     let found = timed("connected components, corners", |progress| {
         components(progress, &labels.view(), Connectivity::Corners).expect("few runs")
     });

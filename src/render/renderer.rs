@@ -91,10 +91,10 @@ struct VolumeView {
     under_way: Option<Work>,
     /// Sheets of surfaces of the picture being drawn.
     sheets: Option<Sheets>,
-    /// Sheets are under way, without a piece of the picture.
-    drawing_sheets: bool,
-    /// How long sheets took last.
-    sheets_took: Duration,
+    /// Passes of sheets that are under way without a piece of the picture.
+    passes_under_way: u32,
+    /// How long a pass takes.
+    pass_took: Duration,
 }
 
 /// Draws scenes with a device.
@@ -457,8 +457,8 @@ impl Renderer {
                 finished: Arc::new(AtomicU64::new(0)),
                 under_way: None,
                 sheets: None,
-                drawing_sheets: false,
-                sheets_took: Duration::ZERO,
+                passes_under_way: 0,
+                pass_took: Duration::ZERO,
             }
         });
         if known.scene != *scene || known.stamp != stamp {
@@ -539,12 +539,17 @@ impl Renderer {
                 }
                 nanos => {
                     let took = Duration::from_nanos(nanos - 1);
-                    if std::mem::take(&mut state.drawing_sheets) {
-                        state.sheets_took = took;
+                    let n = std::mem::take(&mut state.passes_under_way);
+                    if n > 0 {
+                        state.pass_took = took / n;
                     } else {
                         // A moving picture is drawn with its sheets at one go.
-                        let sheets =
-                            if work.is_last && work.row == 0 { state.sheets_took } else { Duration::ZERO };
+                        let sheets = match &state.sheets {
+                            Some(sheets) if work.is_last && work.row == 0 => {
+                                state.pass_took * sheets.n_passes()
+                            }
+                            _ => Duration::ZERO,
+                        };
                         state.refinement.measured(&work, took.saturating_sub(sheets).max(took / 8));
                     }
                     state.under_way = None;
@@ -574,7 +579,7 @@ impl Renderer {
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let is_moving = work.is_last && work.row == 0 && work.fraction < 1.0;
         let most = if is_moving && self.gpu.is_software() { MOVING_SHEETS } else { MOST_SHEETS };
-        self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, most);
+        self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, (most, u32::MAX));
         let sheets = state.sheets.as_ref();
         let Some(group) = self.march_group(view, &state.scene, sheets, &mut state.marching, geometry) else {
             return;
@@ -589,8 +594,12 @@ impl Renderer {
     /// Sheets of a picture that is then drawn in pieces: a piece of work of their own.
     fn draw_sheets_alone(&mut self, state: &mut VolumeView, work: &Work, geometry: [[u32; 2]; 3]) {
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, MOST_SHEETS);
-        state.drawing_sheets = true;
+        // One after the other, so that the window stays alive.
+        let affordable = PIECE_BUDGET.as_secs_f64() / state.pass_took.as_secs_f64().max(1e-9);
+        let at_once = if state.pass_took.is_zero() { 1 } else { (affordable as u32).max(1) };
+        let how_many = (MOST_SHEETS, at_once);
+        let n = self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, how_many);
+        state.passes_under_way = n.max(1);
         self.submit(state, work, encoder);
     }
 
@@ -718,7 +727,7 @@ impl Renderer {
                 p.color_map(scene.color_map),
                 channels[0],
                 channels[1],
-                sheets.map_or(&p.no_sheets, |sheets| &sheets.view),
+                sheets.map_or(&p.no_sheets, Sheets::view),
             ],
         ))
     }

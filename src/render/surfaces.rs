@@ -4,6 +4,7 @@
 //! list of sheets along each ray, nearest first, so that transparent surfaces are laid over each other, and between the
 //! samples of a volume, in the right order from wherever they are seen.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use glam::{DAffine3, DVec3, Vec3};
@@ -50,7 +51,12 @@ pub struct SurfaceSet {
     pub(crate) bounds: BoxUm,
     /// Shortest edge of the voxels they were cut from, µm.
     pub(crate) voxel_um: f64,
+    /// The same with fewer triangles, for pictures while something moves on a slow device.
+    pub(crate) coarse: Option<Arc<Self>>,
 }
+
+/// Triangles above which there is a coarse set, and about how many that has.
+const COARSE: usize = 60_000;
 
 impl SurfaceSet {
     /// Parts that are drawn, at most; more are left out.
@@ -90,7 +96,54 @@ impl SurfaceSet {
                 if is_mirrored { [a, c, b] } else { [a, b, c] }
             }));
         }
-        Self { vertices, triangles, n_parts: parts.len(), middle_um, bounds, voxel_um }
+        let mut set =
+            Self { vertices, triangles, n_parts: parts.len(), middle_um, bounds, voxel_um, coarse: None };
+        if set.triangles.len() > COARSE {
+            set.coarse = Some(Arc::new(set.coarser()));
+        }
+        set
+    }
+
+    /// The same with about [`COARSE`] triangles: vertices of a part in one cell of a grid become one (Rossignac and
+    /// Borrel 1993, doi:10.1007/978-3-642-78114-8_29). What was closed stays closed.
+    fn coarser(&self) -> Self {
+        // Triangles have sides of about a voxel: their number falls with the square of the cell.
+        let cell = self.voxel_um * (self.triangles.len() as f64 / COARSE as f64).sqrt().max(1.0) * 1.3;
+        let mut known: HashMap<(u32, [i32; 3]), u32> = HashMap::new();
+        let mut sums: Vec<(SurfaceVertex, f32)> = Vec::new();
+        let places: Vec<u32> = self
+            .vertices
+            .iter()
+            .map(|v| {
+                let at = v.place.map(|c| (f64::from(c) / cell).floor() as i32);
+                let place = *known.entry((v.part, at)).or_insert(sums.len() as u32);
+                match sums.get_mut(place as usize) {
+                    Some((sum, n)) => {
+                        for k in 0..3 {
+                            sum.place[k] += v.place[k];
+                            sum.normal[k] += v.normal[k];
+                        }
+                        sum.value += v.value;
+                        *n += 1.0;
+                    }
+                    None => sums.push((*v, 1.0)),
+                }
+                place
+            })
+            .collect();
+        let mean = |(sum, n): (SurfaceVertex, f32)| SurfaceVertex {
+            place: sum.place.map(|c| c / n),
+            normal: Vec3::from(sum.normal).normalize_or_zero().to_array(),
+            value: sum.value / n,
+            ..sum
+        };
+        let triangles = self.triangles.iter().map(|corners| corners.map(|v| places[v as usize]));
+        Self {
+            vertices: sums.into_iter().map(mean).collect(),
+            triangles: triangles.filter(|[a, b, c]| a != b && b != c && c != a).collect(),
+            coarse: None,
+            ..*self
+        }
     }
 
     /// The box around them, world µm.
@@ -105,7 +158,8 @@ impl SurfaceSet {
 
     /// Bytes on a device.
     pub(crate) fn bytes(&self) -> u64 {
-        (self.vertices.len() * size_of::<SurfaceVertex>() + self.triangles.len() * 12) as u64
+        (size_of_val(self.vertices.as_slice()) + size_of_val(self.triangles.as_slice())) as u64
+            + self.coarse.as_ref().map_or(0, |coarse| coarse.bytes())
     }
 }
 
@@ -169,6 +223,46 @@ impl SurfaceLayer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_coarse_set_is_closed_and_as_large() {
+        // A torus of 320 000 triangles.
+        let n = [800u32, 200u32];
+        let at = |i: u32, j: u32| (i % n[0]) * n[1] + j % n[1];
+        let vertices: Vec<[f32; 3]> = (0..n[0] * n[1])
+            .map(|i| {
+                let angle = |k: u32, n: u32| std::f32::consts::TAU * k as f32 / n as f32;
+                let (a, b) = (angle(i / n[1], n[0]), angle(i % n[1], n[1]));
+                let r = 4.0 + b.cos();
+                [r * a.cos(), r * a.sin(), b.sin()]
+            })
+            .collect();
+        let triangles: Vec<[u32; 3]> = (0..n[0])
+            .flat_map(|i| (0..n[1]).map(move |j| (i, j)))
+            .flat_map(|(i, j)| {
+                let [a, b, c, d] = [at(i, j), at(i + 1, j), at(i + 1, j + 1), at(i, j + 1)];
+                [[a, b, c], [a, c, d]]
+            })
+            .collect();
+        let part =
+            SurfacePart { vertices: &vertices, normals: &vertices, triangles: &triangles, values: &[] };
+        let set = SurfaceSet::new(&[part], DAffine3::IDENTITY, 0.03);
+        let coarse = set.coarse.as_ref().unwrap();
+        assert!((10_000..150_000).contains(&coarse.n_triangles()), "{}", coarse.n_triangles());
+        // Every side is used as often in one direction as in the other.
+        let mut sides: HashMap<(u32, u32), i32> = HashMap::new();
+        for [a, b, c] in &coarse.triangles {
+            for (from, to) in [(a, b), (b, c), (c, a)] {
+                *sides.entry((*from.min(to), *from.max(to))).or_insert(0) += if from < to { 1 } else { -1 };
+            }
+        }
+        assert!(sides.values().all(|sum| *sum == 0));
+        let volume = |set: &SurfaceSet| {
+            let places: Vec<[f32; 3]> = set.vertices.iter().map(|v| v.place).collect();
+            crate::kernels::surface::mesh_volume(&places, &set.triangles, [1.0; 3])
+        };
+        assert!((volume(coarse) / volume(&set) - 1.0).abs() < 0.03);
+    }
 
     #[test]
     fn mirrored_sets_still_face_outwards() {

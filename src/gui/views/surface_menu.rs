@@ -67,7 +67,7 @@ pub(super) fn show(ui: &mut Ui, cx: &mut Cx<'_>) {
             egui::Frame::new().inner_margin(6.0).show(ui, |ui| {
                 ui.set_width(300.0);
                 let room = ui.ctx().content_rect().height() - 120.0;
-                let room = room.clamp(200.0, 560.0);
+                let room = room.clamp(200.0, 720.0);
                 egui::ScrollArea::vertical()
                     .max_height(room)
                     .min_scrolled_height(room)

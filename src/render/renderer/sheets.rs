@@ -11,14 +11,14 @@ use wgpu::util::DeviceExt as _;
 use super::super::pipelines::texture_2d;
 use super::super::scene::{LayerId, VolumeScene};
 use super::super::surface_pipelines::{CROSSINGS, DEPTH, NOWHERE, SHEET, STYLES_WIDE, before_all};
-use super::super::surface_setup::{MARGIN, SurfaceSetup, surface_uniform};
+use super::super::surface_setup::{MARGIN, SurfaceSetup, SurfaceUniform, surface_uniform};
 use super::super::surfaces::{SurfaceLayer, SurfaceSet};
 use super::Renderer;
 use crate::gpu::Gpu;
 
 /// Sheets of a picture at rest and of figures: what lies behind more transparent surfaces than these is left out.
 pub(super) const MOST_SHEETS: u32 = 16;
-/// Sheets while something moves on a software driver.
+/// Sheets while something moves on a software driver; the coarse set is drawn then.
 pub(super) const MOVING_SHEETS: u32 = 4;
 
 /// A set of surfaces as it was handed over.
@@ -28,6 +28,7 @@ pub(crate) struct SurfaceStore {
     pub(super) revision: u64,
     pub(super) stamp: u64,
     buffers: Option<Buffers>,
+    coarse: Option<Buffers>,
 }
 
 #[derive(Debug)]
@@ -37,19 +38,35 @@ struct Buffers {
     n_indices: u32,
 }
 
-/// The sheets of a picture.
+/// The sheets of a picture, drawn pass by pass.
 #[derive(Debug)]
 pub(super) struct Sheets {
-    /// What they were drawn for.
-    key: (u64, [[u32; 2]; 3], u32),
+    /// What they are drawn for.
+    key: Key,
     scene: VolumeScene,
-    pub(super) view: wgpu::TextureView,
-    pub(super) n: u32,
+    target: Target,
+    uniform: SurfaceUniform,
+    styles: wgpu::TextureView,
+    is_cut: bool,
+    n: u32,
+    n_done: u32,
+}
+
+impl Sheets {
+    /// Passes that draw them.
+    pub(super) fn n_passes(&self) -> u32 {
+        self.n
+    }
+
+    /// What the march reads.
+    pub(super) fn view(&self) -> &wgpu::TextureView {
+        &self.target.all
+    }
 }
 
 impl SurfaceStore {
     pub(super) fn new(set: Arc<SurfaceSet>, revision: u64, stamp: u64) -> Self {
-        Self { set, revision, stamp, buffers: None }
+        Self { set, revision, stamp, buffers: None, coarse: None }
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -57,32 +74,28 @@ impl SurfaceStore {
     }
 
     fn upload(&mut self, gpu: &Gpu) {
-        let most = gpu.device.limits().max_buffer_size;
-        let fits = size_of_val(self.set.vertices.as_slice()) as u64 <= most
-            && size_of_val(self.set.triangles.as_slice()) as u64 <= most;
-        if self.buffers.is_some() || self.set.triangles.is_empty() || !fits {
-            return;
+        if self.buffers.is_none() {
+            self.buffers = Buffers::new(gpu, &self.set);
+            self.coarse = self.set.coarse.as_ref().and_then(|set| Buffers::new(gpu, set));
         }
+    }
+}
+
+impl Buffers {
+    /// `None` where there is nothing, or more than the device takes.
+    fn new(gpu: &Gpu, set: &SurfaceSet) -> Option<Self> {
+        let most = gpu.device.limits().max_buffer_size;
+        let fits = size_of_val(set.vertices.as_slice()) as u64 <= most
+            && size_of_val(set.triangles.as_slice()) as u64 <= most;
         let buffer = |label, contents, usage| {
-            gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-                label: Some(label),
-                contents,
-                usage,
-            })
+            let descriptor = wgpu::util::BufferInitDescriptor { label: Some(label), contents, usage };
+            gpu.device.create_buffer_init(&descriptor)
         };
-        self.buffers = Some(Buffers {
-            vertices: buffer(
-                "vertices",
-                bytemuck::cast_slice(&self.set.vertices),
-                wgpu::BufferUsages::VERTEX,
-            ),
-            indices: buffer(
-                "triangles",
-                bytemuck::cast_slice(&self.set.triangles),
-                wgpu::BufferUsages::INDEX,
-            ),
-            n_indices: self.set.triangles.len() as u32 * 3,
-        });
+        (fits && !set.triangles.is_empty()).then(|| Self {
+            vertices: buffer("vertices", bytemuck::cast_slice(&set.vertices), wgpu::BufferUsages::VERTEX),
+            indices: buffer("triangles", bytemuck::cast_slice(&set.triangles), wgpu::BufferUsages::INDEX),
+            n_indices: set.triangles.len() as u32 * 3,
+        })
     }
 }
 
@@ -128,7 +141,7 @@ impl Renderer {
         ]
     }
 
-    /// Whether the sheets of a picture are those of this scene; true where it has none.
+    /// Whether all sheets of a picture of this scene are there; true where it has none.
     pub(super) fn has_sheets(
         &self,
         scene: &VolumeScene,
@@ -136,64 +149,84 @@ impl Renderer {
         geometry: [[u32; 2]; 3],
         most: u32,
     ) -> bool {
-        let Some((layer, _)) = self.surfaces_of(scene) else { return true };
-        let Some(store) = self.surfaces.get(&layer.surfaces) else { return true };
-        let key = (store.stamp, geometry, sheets_wanted(layer, most));
-        sheets.is_some_and(|sheets| sheets.key == key && sheets.scene == *scene)
+        let Some((layer, set)) = self.surfaces_of(scene) else { return true };
+        let Some(store) = self.surfaces.get(&layer.surfaces).filter(|_| !set.triangles.is_empty()) else {
+            return true;
+        };
+        let key = (store.stamp, geometry, most, sheets_wanted(layer, most));
+        sheets.is_some_and(|sheets| sheets.is_of(scene, key) && sheets.n_done == sheets.n)
     }
 
-    /// Records the passes that draw the sheets of a picture, if they are not there.
+    /// Records up to `passes` of the passes that are missing of the sheets of a picture; gives how many.
     pub(super) fn draw_sheets(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         scene: &VolumeScene,
         sheets: &mut Option<Sheets>,
         geometry: [[u32; 2]; 3],
-        most: u32,
-    ) {
+        (most, passes): (u32, u32),
+    ) -> u32 {
         let Some((layer, set)) = self.surfaces_of(scene) else {
             *sheets = None;
-            return;
+            return 0;
         };
-        if self.has_sheets(scene, sheets.as_ref(), geometry, most) {
-            return;
-        }
         let gpu = self.gpu.clone();
-        let Some(store) = self.surfaces.get_mut(&layer.surfaces) else { return };
+        let Some(store) = self.surfaces.get_mut(&layer.surfaces) else { return 0 };
         store.upload(&gpu);
-        let stamp = store.stamp;
-        let Some(store) = self.surfaces.get(&layer.surfaces) else { return };
-        let Some(buffers) = &store.buffers else { return };
-        let [tile, offset, picture] = geometry;
+        let key = (store.stamp, geometry, most, sheets_wanted(layer, most));
+        if sheets.as_ref().is_none_or(|sheets| !sheets.is_of(scene, key)) {
+            *sheets = Some(Sheets::new(&gpu, scene, layer, &set, key));
+        }
+        let (Some(sheets), Some(store)) = (sheets, self.surfaces.get(&layer.surfaces)) else { return 0 };
+        let is_coarse = most <= MOVING_SHEETS;
+        let buffers = store.coarse.as_ref().filter(|_| is_coarse).or(store.buffers.as_ref());
+        let Some(buffers) = buffers else {
+            // Too large for the device: nothing is there to be drawn.
+            sheets.n_done = sheets.n;
+            return 0;
+        };
+        let colors = self.pipelines.color_map(layer.color_map).clone();
+        let first = before_all(&gpu);
+        let end = sheets.n.min(sheets.n_done.saturating_add(passes));
+        let begin = sheets.n_done;
+        for at in begin..end {
+            let passes = Passes { renderer: self, buffers, sheets, colors: &colors };
+            match at.checked_sub(1) {
+                None if sheets.is_cut => {
+                    let crossings = passes.cross(encoder);
+                    passes.close(encoder, &crossings, &first);
+                }
+                None => passes.peel(encoder, 0, &first),
+                Some(before) => passes.peel(encoder, at as usize, &sheets.target.sheets[before as usize]),
+            }
+        }
+        sheets.n_done = end;
+        end - begin
+    }
+}
+
+impl Sheets {
+    fn new(gpu: &Gpu, scene: &VolumeScene, layer: &SurfaceLayer, set: &SurfaceSet, key: Key) -> Self {
+        let (_, [tile, offset, picture], _, n_peeled) = key;
         let size = tile.map(|n| n + 2 * MARGIN);
         let corner = offset.map(|v| f64::from(v) - f64::from(MARGIN));
-        let setup = SurfaceSetup::new(scene, &set);
+        let setup = SurfaceSetup::new(scene, set);
         let is_cut = setup.is_cut();
-        let n_peeled = sheets_wanted(layer, most);
         let n = n_peeled + u32::from(is_cut);
-        let uniform = surface_uniform(scene, layer, &setup, [size, picture], corner);
-        let target = Target::new(&gpu, size, n);
-        let passes = Passes {
-            renderer: self,
-            buffers,
-            uniform: bytemuck::cast_slice(&uniform),
-            styles: styles_table(&gpu, layer, set.n_parts),
-            colors: self.pipelines.color_map(layer.color_map).clone(),
-        };
-        let first = before_all(&gpu);
-        let mut next = 0;
-        if is_cut {
-            let crossings = passes.cross(encoder, size);
-            passes.close(encoder, &target, &crossings, &first);
-            next = 1;
+        Self {
+            key,
+            scene: scene.clone(),
+            target: Target::new(gpu, size, n),
+            uniform: surface_uniform(scene, layer, &setup, [size, picture], corner),
+            styles: styles_table(gpu, layer, set.n_parts),
+            is_cut,
+            n,
+            n_done: 0,
         }
-        while next < n {
-            let before = next.checked_sub(1).map_or(&first, |at| &target.sheets[at as usize]);
-            passes.peel(encoder, &target, next as usize, before);
-            next += 1;
-        }
-        let key = (stamp, geometry, n_peeled);
-        *sheets = Some(Sheets { key, scene: scene.clone(), view: target.all, n });
+    }
+
+    fn is_of(&self, scene: &VolumeScene, key: Key) -> bool {
+        self.key == key && self.scene == *scene
     }
 }
 
@@ -201,6 +234,9 @@ impl Renderer {
 fn sheets_wanted(layer: &SurfaceLayer, most: u32) -> u32 {
     if layer.is_transparent() { most.max(1) } else { 1 }
 }
+
+/// What sheets are drawn for: revision, geometry, sheets at most, sheets that are peeled.
+type Key = (u64, [[u32; 2]; 3], u32, u32);
 
 /// Styles of the parts as the shader reads them: two rows of texels for each row of parts.
 fn styles_table(gpu: &Gpu, layer: &SurfaceLayer, n_parts: usize) -> wgpu::TextureView {
@@ -230,6 +266,7 @@ fn target(gpu: &Gpu, label: &str, size: [u32; 2], n: u32, format: wgpu::TextureF
 }
 
 /// What sheets are drawn into.
+#[derive(Debug)]
 struct Target {
     all: wgpu::TextureView,
     sheets: Vec<wgpu::TextureView>,
@@ -260,16 +297,16 @@ impl Target {
 struct Passes<'a> {
     renderer: &'a Renderer,
     buffers: &'a Buffers,
-    uniform: &'a [u8],
-    styles: wgpu::TextureView,
-    colors: wgpu::TextureView,
+    sheets: &'a Sheets,
+    colors: &'a wgpu::TextureView,
 }
 
 impl Passes<'_> {
     fn group(&self, before: &wgpu::TextureView, crossings: &wgpu::TextureView) -> wgpu::BindGroup {
         let p = &self.renderer.pipelines;
         let (gpu, layout) = (&self.renderer.gpu, &p.surfaces.layout);
-        p.bind(gpu, layout, self.uniform, [&self.styles, &self.colors], &[before, crossings])
+        let uniform = bytemuck::cast_slice(&self.sheets.uniform);
+        p.bind(gpu, layout, uniform, [&self.sheets.styles, self.colors], &[before, crossings])
     }
 
     fn pass<'e>(
@@ -305,15 +342,10 @@ impl Passes<'_> {
         pass.draw_indexed(0..self.buffers.n_indices, 0, 0..1);
     }
 
-    fn peel(
-        &self,
-        encoder: &mut wgpu::CommandEncoder,
-        target: &Target,
-        at: usize,
-        before: &wgpu::TextureView,
-    ) {
+    fn peel(&self, encoder: &mut wgpu::CommandEncoder, at: usize, before: &wgpu::TextureView) {
         let group = self.group(before, &self.renderer.pipelines.no_table);
         let empty = wgpu::Color { r: 0.0, g: f64::from(NOWHERE.to_bits()), b: 0.0, a: 0.0 };
+        let target = &self.sheets.target;
         let mut pass = Self::pass(encoder, "peel", &target.sheets[at], empty, Some(&target.depth));
         pass.set_pipeline(&self.renderer.pipelines.surfaces.peel);
         pass.set_bind_group(0, &group, &[]);
@@ -321,8 +353,9 @@ impl Passes<'_> {
     }
 
     /// Signed crossings behind the cuts.
-    fn cross(&self, encoder: &mut wgpu::CommandEncoder, size: [u32; 2]) -> wgpu::TextureView {
+    fn cross(&self, encoder: &mut wgpu::CommandEncoder) -> wgpu::TextureView {
         let gpu = &self.renderer.gpu;
+        let size = self.sheets.key.1[0].map(|n| n + 2 * MARGIN);
         let sums =
             target(gpu, "crossings", size, 1, CROSSINGS).create_view(&wgpu::TextureViewDescriptor::default());
         let group = self.group(&before_all(gpu), &self.renderer.pipelines.no_table);
@@ -338,12 +371,12 @@ impl Passes<'_> {
     fn close(
         &self,
         encoder: &mut wgpu::CommandEncoder,
-        target: &Target,
         crossings: &wgpu::TextureView,
         first: &wgpu::TextureView,
     ) {
         let group = self.group(first, crossings);
-        let mut pass = Self::pass(encoder, "close", &target.sheets[0], wgpu::Color::TRANSPARENT, None);
+        let mut pass =
+            Self::pass(encoder, "close", &self.sheets.target.sheets[0], wgpu::Color::TRANSPARENT, None);
         pass.set_pipeline(&self.renderer.pipelines.surfaces.close);
         pass.set_bind_group(0, &group, &[]);
         pass.draw(0..3, 0..1);

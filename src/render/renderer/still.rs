@@ -69,7 +69,7 @@ impl Renderer {
             let geometry = [size, offset, scene.size_px];
             let mut encoder =
                 renderer.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            renderer.draw_sheets(&mut encoder, scene, &mut sheets, geometry, MOST_SHEETS);
+            renderer.draw_sheets(&mut encoder, scene, &mut sheets, geometry, (MOST_SHEETS, u32::MAX));
             renderer.gpu.queue.submit([encoder.finish()]);
             renderer.wait()?;
             let Some(group) = renderer.march_group(VIEW, scene, sheets.as_ref(), &mut marching, geometry)
