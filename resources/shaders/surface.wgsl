@@ -22,7 +22,7 @@ struct Surface {
 };
 
 @group(0) @binding(0) var<uniform> u: Surface;
-// Of each part: colour and opacity; 1 for colour by value.
+// Of each part: colour and opacity; x: 1 for colour by value, y: 1 where cuts leave it whole.
 @group(0) @binding(1) var styles: texture_2d<f32>;
 @group(0) @binding(2) var linear: sampler;
 @group(0) @binding(3) var colors: texture_2d<f32>;
@@ -30,6 +30,8 @@ struct Surface {
 @group(0) @binding(4) var before: texture_2d<u32>;
 // Signed crossings of the parts, to close what is cut.
 @group(0) @binding(5) var crossings: texture_2d<f32>;
+// The faces of cuts.
+@group(0) @binding(6) var faces: texture_2d<u32>;
 
 const STYLES: u32 = 512u;
 const NOWHERE: f32 = 1e30;
@@ -48,7 +50,7 @@ struct Point {
     @location(2) value: f32,
     @location(3) @interpolate(flat) part: u32,
     @location(4) @interpolate(flat) style: vec4<f32>,
-    // x: 1 for colour by value, y: 1 for perspective, z: strength of shading, w: darkness of edges.
+    // x: 1 for colour by value, 2 more where cuts leave it whole, y: 1 for perspective, z: strength of shading, w: darkness of edges.
     @location(5) @interpolate(flat) steer: vec4<f32>,
 };
 
@@ -59,14 +61,14 @@ fn vertex(v: Vertex) -> Point {
     let n = vec3<f32>(dot(u.rows[0].xyz, v.normal), dot(u.rows[1].xyz, v.normal), dot(u.rows[2].xyz, v.normal));
     let at = vec2<i32>(i32(v.part % STYLES), i32(v.part / STYLES) * 2);
     let style = textureLoad(styles, at, 0);
-    let by_value = textureLoad(styles, at + vec2<i32>(0, 1), 0).x;
+    let how = textureLoad(styles, at + vec2<i32>(0, 1), 0).xy;
     let w = mix(1.0, p.z, u.half_size.z);
     var clip = vec4<f32>(p.x / u.half_size.x, -p.y / u.half_size.y, 0.5 * w, w);
     clip.x = clip.x * u.tile.x + w * u.tile.z;
     clip.y = clip.y * u.tile.y + w * u.tile.w;
     // What is hidden lies nowhere.
     if (style.a <= 0.0) { clip = vec4<f32>(2.0, 2.0, 2.0, 1.0); }
-    return Point(clip, p, n, v.value, v.part, style, vec4<f32>(by_value, u.half_size.z, u.look.x, u.look.y));
+    return Point(clip, p, n, v.value, v.part, style, vec4<f32>(how.x + 2.0 * how.y, u.half_size.z, u.look.x, u.look.y));
 }
 
 // Light from the upper left behind the viewer, as in volume.wgsl.
@@ -99,7 +101,8 @@ struct Sheet {
 
 @fragment
 fn peel(v: Point, @builtin(front_facing) front: bool) -> Sheet {
-    if (is_cut(v.place)) { discard; }
+    let kept = v.steer.x > 1.5;
+    if (!kept && is_cut(v.place)) { discard; }
     let t = distance_along(v.place, v.steer.y) + select(u.look.z, 0.0, front);
     let last = vec2<i32>(textureDimensions(before)) - 1;
     let known = textureLoad(before, min(vec2<i32>(v.position.xy), last), 0).xy;
@@ -109,7 +112,7 @@ fn peel(v: Point, @builtin(front_facing) front: bool) -> Sheet {
     let side = select(-1.0, 1.0, front);
     let n = normalize(v.normal) * side;
     var rgb = v.style.rgb;
-    if (v.steer.x > 0.5) {
+    if (v.steer.x == 1.0 || v.steer.x == 3.0) {
         let share = clamp((v.value - u.value.x) * u.value.y, 0.0, 1.0);
         let known = v.value > -1e30 && v.value < 1e30;
         let mapped = textureSampleLevel(colors, linear, vec2<f32>((share * 255.0 + 0.5) / 256.0, 0.5), 0.0).rgb;
@@ -156,7 +159,7 @@ fn cross(v: Point, @builtin(front_facing) front: bool) -> @location(0) vec4<f32>
     let origin = vec3<f32>(v.place.xy, 0.0) * (1.0 - v.steer.y);
     let direction = mix(vec3<f32>(0.0, 0.0, 1.0), normalize(v.place), v.steer.y);
     let enter = entry(origin, direction);
-    if (enter <= 0.0 || t <= enter) { discard; }
+    if (enter <= 0.0 || t <= enter || v.steer.x > 1.5) { discard; }
     let n = v.part + 1u;
     let digits = vec4<f32>(f32(n & 31u), f32((n >> 5u) & 31u), f32(n >> 10u), 1.0);
     return digits * select(1.0, -1.0, front);
@@ -181,7 +184,19 @@ fn part_at(px: vec2<i32>) -> i32 {
     return select(select(0, -1, sums.w > 1), n, sums.w == 1);
 }
 
-// The face of the cut where a part is cut open: the first sheet.
+// The face of a cut among the surfaces of a sheet: what cuts leave whole may lie before it.
+@fragment
+fn cap(v: Corner) -> Sheet {
+    let here = vec2<i32>(v.position.xy);
+    let face = textureLoad(faces, here, 0).xy;
+    let t = bitcast<f32>(face.y);
+    let last = vec2<i32>(textureDimensions(before)) - 1;
+    let known = textureLoad(before, min(here, last), 0).xy;
+    if (t < 0.0 || t <= bitcast<f32>(known.y) || (known.x >> 24u) == 255u) { discard; }
+    return Sheet(face, clamp(t * u.half_size.w, 0.0, 1.0));
+}
+
+// The face of the cut where a part is cut open.
 @fragment
 fn close(v: Corner) -> @location(0) vec2<u32> {
     let none = vec2<u32>(0u, bitcast<u32>(-1.0));

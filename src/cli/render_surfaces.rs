@@ -234,6 +234,7 @@ fn styles(
             rgb: color.map(|c| f32::from(c) / 255.0),
             opacity: if is_seen { each.get(&name).copied().or(*all).unwrap_or(best) } else { 0.0 },
             by_value: !mesh.values.is_empty(),
+            kept: false,
         }
     };
     meshes.iter().map(style).collect()

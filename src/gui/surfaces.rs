@@ -457,6 +457,7 @@ pub(crate) fn layer(cx: &Cx<'_>, scale: f64) -> Option<SurfaceLayer> {
             rgb: color.map(|c| f32::from(c) / 255.0),
             opacity: summary.filter(|_| is_seen).map_or(0.0, |known| opacity_of(look, known)),
             by_value: matches!(look.color_by, ColorBy::Value(_)) && !mesh.values.is_empty(),
+            kept: cx.view.look.kept.contains(&mesh.class),
         }
     };
     let styles: Vec<PartStyle> = made.meshes.iter().map(style).collect();

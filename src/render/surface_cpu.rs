@@ -174,7 +174,7 @@ impl<'a> SurfacePainter<'a> {
 
     fn style(&self, triangle: [u32; 3]) -> super::surfaces::PartStyle {
         let part = self.set.vertices[triangle[0] as usize].part as usize;
-        let hidden = super::surfaces::PartStyle { rgb: [0.0; 3], opacity: 0.0, by_value: false };
+        let hidden = super::surfaces::PartStyle { rgb: [0.0; 3], opacity: 0.0, by_value: false, kept: false };
         self.layer.styles.get(part).copied().unwrap_or(hidden)
     }
 
@@ -186,6 +186,10 @@ impl<'a> SurfacePainter<'a> {
         // Ends less beginnings of each part behind the cut.
         let mut inside: Vec<(u32, i32)> = Vec::new();
         for crossing in all {
+            if self.layer.styles.get(crossing.part as usize).is_some_and(|style| style.kept) {
+                left.push(crossing);
+                continue;
+            }
             if crossing.exact > enter && enter > 0.0 {
                 let step = if crossing.is_front { -1 } else { 1 };
                 match inside.iter_mut().find(|(part, _)| *part == crossing.part) {
@@ -202,8 +206,9 @@ impl<'a> SurfacePainter<'a> {
         if let Some((part, _)) = opened
             && let Some(style) = self.layer.styles.get(*part as usize)
         {
+            let at = left.partition_point(|crossing| crossing.t < enter);
             left.insert(
-                0,
+                at,
                 Crossing {
                     t: enter,
                     rgb: style.rgb.map(|c| f64::from(c) * 0.86),

@@ -25,6 +25,7 @@ pub(crate) struct SurfacePipelines {
     pub(crate) peel: wgpu::RenderPipeline,
     pub(crate) cross: wgpu::RenderPipeline,
     pub(crate) close: wgpu::RenderPipeline,
+    pub(crate) cap: wgpu::RenderPipeline,
 }
 
 /// One pixel of one sheet.
@@ -78,6 +79,7 @@ impl SurfacePipelines {
                 Slot::Float(d2, true),
                 Slot::Uint2,
                 Slot::Float(d2, false),
+                Slot::Uint2,
             ],
         );
         let add = wgpu::BlendComponent {
@@ -90,12 +92,14 @@ impl SurfacePipelines {
             peel: pipeline(gpu, &shader, &layout, "peel", (SHEET, None)),
             cross: pipeline(gpu, &shader, &layout, "cross", (CROSSINGS, Some(add))),
             close: pipeline(gpu, &shader, &layout, "close", (SHEET, None)),
+            cap: pipeline(gpu, &shader, &layout, "cap", (SHEET, None)),
             layout,
         }
     }
 }
 
-/// The pipeline of one fragment entry; "close" covers the target, the others draw triangles, "peel" by depth.
+/// The pipeline of one fragment entry; "close" and "cap" cover the target, the others draw triangles; "peel" and "cap"
+/// by depth.
 fn pipeline(
     gpu: &Gpu,
     shader: &wgpu::ShaderModule,
@@ -114,7 +118,7 @@ fn pipeline(
         step_mode: wgpu::VertexStepMode::Vertex,
         attributes: &attributes,
     })];
-    let covers = entry == "close";
+    let covers = matches!(entry, "close" | "cap");
     gpu.device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
         label: Some(entry),
         layout: Some(&layout),
@@ -125,7 +129,7 @@ fn pipeline(
             buffers: if covers { &[] } else { &buffers },
         },
         primitive: wgpu::PrimitiveState::default(),
-        depth_stencil: (entry == "peel").then(|| wgpu::DepthStencilState {
+        depth_stencil: matches!(entry, "peel" | "cap").then(|| wgpu::DepthStencilState {
             format: DEPTH,
             depth_write_enabled: Some(true),
             depth_compare: Some(wgpu::CompareFunction::Less),

@@ -73,7 +73,8 @@ fn set() -> SurfaceSet {
 
 fn styles(opacity: [f32; 3]) -> Vec<PartStyle> {
     let colors = [[0.9, 0.3, 0.2], [0.2, 0.6, 0.9], [0.5, 0.8, 0.3]];
-    let style = |at: usize| PartStyle { rgb: colors[at], opacity: opacity[at], by_value: at == 2 };
+    let style =
+        |at: usize| PartStyle { rgb: colors[at], opacity: opacity[at], by_value: at == 2, kept: false };
     (0..3).map(style).collect()
 }
 
@@ -143,6 +144,17 @@ fn surfaces_of_every_kind_are_those_of_the_reference() {
         scene.camera.projection = Projection::Orthographic;
         scene
     };
+    let keeping = |mut scene: VolumeScene| {
+        if let Some(layer) = &mut scene.surfaces {
+            layer.styles = layer
+                .styles
+                .iter()
+                .enumerate()
+                .map(|(at, style)| PartStyle { kept: at == 1, ..*style })
+                .collect();
+        }
+        scene
+    };
     let cases = [
         ("alone, opaque", scene(VolumeMode::Surfaces, [1.0; 3])),
         ("alone, clear", scene(VolumeMode::Surfaces, half)),
@@ -155,6 +167,7 @@ fn surfaces_of_every_kind_are_those_of_the_reference() {
         ("cut, opaque", VolumeScene { cuts: cut(), ..scene(VolumeMode::Surfaces, apart) }),
         ("cut, clear", VolumeScene { cuts: cut(), ..scene(VolumeMode::Composite, [0.5, 0.4, 0.0]) }),
         ("cut, parallel", VolumeScene { cuts: cut(), ..parallel(scene(VolumeMode::Surfaces, apart)) }),
+        ("cut, one kept", keeping(VolumeScene { cuts: cut(), ..scene(VolumeMode::Surfaces, apart) })),
         (
             "clipped",
             VolumeScene {
@@ -216,7 +229,12 @@ fn clear_surfaces_are_laid_over_each_other_right_from_every_side() {
     let colors = [[1.0f64, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
     let alphas = [0.4f64, 0.5, 0.6];
     let styles: Vec<_> = (0..3)
-        .map(|k| PartStyle { rgb: colors[k].map(|c| c as f32), opacity: alphas[k] as f32, by_value: false })
+        .map(|k| PartStyle {
+            rgb: colors[k].map(|c| c as f32),
+            opacity: alphas[k] as f32,
+            by_value: false,
+            kept: false,
+        })
         .collect();
     let layer = SurfaceLayer { silhouettes: 0.0, ..SurfaceLayer::new(7, styles) };
     for view in [StandardView::Left, StandardView::Right, StandardView::Corner] {

@@ -172,6 +172,8 @@ pub struct PartStyle {
     pub opacity: f32,
     /// Its colours stand for the values at the vertices.
     pub by_value: bool,
+    /// Box and cuts leave it whole.
+    pub kept: bool,
 }
 
 /// Surfaces in a 3-D view.

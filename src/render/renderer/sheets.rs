@@ -47,7 +47,6 @@ pub(super) struct Sheets {
     target: Target,
     uniform: SurfaceUniform,
     styles: wgpu::TextureView,
-    is_cut: bool,
     n: u32,
     n_done: u32,
 }
@@ -190,13 +189,15 @@ impl Renderer {
         let end = sheets.n.min(sheets.n_done.saturating_add(passes));
         let begin = sheets.n_done;
         for at in begin..end {
-            let passes = Passes { renderer: self, buffers, sheets, colors: &colors };
+            let passes = Passes { renderer: self, buffers, sheets, colors: &colors, first: &first };
             match at.checked_sub(1) {
-                None if sheets.is_cut => {
-                    let crossings = passes.cross(encoder);
-                    passes.close(encoder, &crossings, &first);
+                None => {
+                    if sheets.target.faces.is_some() {
+                        let crossings = passes.cross(encoder);
+                        passes.close(encoder, &crossings);
+                    }
+                    passes.peel(encoder, 0, &first);
                 }
-                None => passes.peel(encoder, 0, &first),
                 Some(before) => passes.peel(encoder, at as usize, &sheets.target.sheets[before as usize]),
             }
         }
@@ -211,16 +212,13 @@ impl Sheets {
         let size = tile.map(|n| n + 2 * MARGIN);
         let corner = offset.map(|v| f64::from(v) - f64::from(MARGIN));
         let setup = SurfaceSetup::new(scene, set);
-        let is_cut = setup.is_cut();
-        let n = n_peeled + u32::from(is_cut);
         Self {
             key,
             scene: scene.clone(),
-            target: Target::new(gpu, size, n),
+            target: Target::new(gpu, size, n_peeled, setup.is_cut()),
             uniform: surface_uniform(scene, layer, &setup, [size, picture], corner),
             styles: styles_table(gpu, layer, set.n_parts),
-            is_cut,
-            n,
+            n: n_peeled,
             n_done: 0,
         }
     }
@@ -246,7 +244,8 @@ fn styles_table(gpu: &Gpu, layer: &SurfaceLayer, n_parts: usize) -> wgpu::Textur
         let place = at / STYLES_WIDE * 2 * STYLES_WIDE + at % STYLES_WIDE;
         let [r, g, b] = style.rgb;
         texels[place] = [r, g, b, style.opacity.clamp(0.0, 1.0)];
-        texels[place + STYLES_WIDE][0] = f32::from(u8::from(style.by_value));
+        texels[place + STYLES_WIDE] =
+            [style.by_value, style.kept, false, false].map(|on| f32::from(u8::from(on)));
     }
     let size = [STYLES_WIDE as u32, rows as u32 * 2];
     texture_2d(gpu, "styles", size, wgpu::TextureFormat::Rgba32Float, bytemuck::cast_slice(&texels))
@@ -271,10 +270,12 @@ struct Target {
     all: wgpu::TextureView,
     sheets: Vec<wgpu::TextureView>,
     depth: wgpu::TextureView,
+    /// The faces of cuts, where anything is cut.
+    faces: Option<wgpu::TextureView>,
 }
 
 impl Target {
-    fn new(gpu: &Gpu, size: [u32; 2], n: u32) -> Self {
+    fn new(gpu: &Gpu, size: [u32; 2], n: u32, is_cut: bool) -> Self {
         let texture = target(gpu, "sheets", size, n, SHEET);
         let array = Some(wgpu::TextureViewDimension::D2Array);
         let one = |at| {
@@ -288,6 +289,10 @@ impl Target {
         Self {
             all: texture.create_view(&wgpu::TextureViewDescriptor { dimension: array, ..Default::default() }),
             sheets: (0..n).map(one).collect(),
+            faces: is_cut.then(|| {
+                let texture = target(gpu, "faces of cuts", size, 1, SHEET);
+                texture.create_view(&wgpu::TextureViewDescriptor::default())
+            }),
             depth: target(gpu, "depth", size, 1, DEPTH).create_view(&wgpu::TextureViewDescriptor::default()),
         }
     }
@@ -299,14 +304,21 @@ struct Passes<'a> {
     buffers: &'a Buffers,
     sheets: &'a Sheets,
     colors: &'a wgpu::TextureView,
+    /// The sheet before all others.
+    first: &'a wgpu::TextureView,
 }
 
 impl Passes<'_> {
-    fn group(&self, before: &wgpu::TextureView, crossings: &wgpu::TextureView) -> wgpu::BindGroup {
+    fn group(
+        &self,
+        before: &wgpu::TextureView,
+        crossings: &wgpu::TextureView,
+        faces: &wgpu::TextureView,
+    ) -> wgpu::BindGroup {
         let p = &self.renderer.pipelines;
         let (gpu, layout) = (&self.renderer.gpu, &p.surfaces.layout);
         let uniform = bytemuck::cast_slice(&self.sheets.uniform);
-        p.bind(gpu, layout, uniform, [&self.sheets.styles, self.colors], &[before, crossings])
+        p.bind(gpu, layout, uniform, [&self.sheets.styles, self.colors], &[before, crossings, faces])
     }
 
     fn pass<'e>(
@@ -343,13 +355,18 @@ impl Passes<'_> {
     }
 
     fn peel(&self, encoder: &mut wgpu::CommandEncoder, at: usize, before: &wgpu::TextureView) {
-        let group = self.group(before, &self.renderer.pipelines.no_table);
+        let faces = self.sheets.target.faces.as_ref();
+        let group = self.group(before, &self.renderer.pipelines.no_table, faces.unwrap_or(self.first));
         let empty = wgpu::Color { r: 0.0, g: f64::from(NOWHERE.to_bits()), b: 0.0, a: 0.0 };
         let target = &self.sheets.target;
         let mut pass = Self::pass(encoder, "peel", &target.sheets[at], empty, Some(&target.depth));
         pass.set_pipeline(&self.renderer.pipelines.surfaces.peel);
         pass.set_bind_group(0, &group, &[]);
         self.triangles(&mut pass);
+        if faces.is_some() {
+            pass.set_pipeline(&self.renderer.pipelines.surfaces.cap);
+            pass.draw(0..3, 0..1);
+        }
     }
 
     /// Signed crossings behind the cuts.
@@ -358,7 +375,7 @@ impl Passes<'_> {
         let size = self.sheets.key.1[0].map(|n| n + 2 * MARGIN);
         let sums =
             target(gpu, "crossings", size, 1, CROSSINGS).create_view(&wgpu::TextureViewDescriptor::default());
-        let group = self.group(&before_all(gpu), &self.renderer.pipelines.no_table);
+        let group = self.group(self.first, &self.renderer.pipelines.no_table, self.first);
         let mut pass = Self::pass(encoder, "cross", &sums, wgpu::Color::TRANSPARENT, None);
         pass.set_pipeline(&self.renderer.pipelines.surfaces.cross);
         pass.set_bind_group(0, &group, &[]);
@@ -367,16 +384,11 @@ impl Passes<'_> {
         sums
     }
 
-    /// The faces of the cuts: the first sheet.
-    fn close(
-        &self,
-        encoder: &mut wgpu::CommandEncoder,
-        crossings: &wgpu::TextureView,
-        first: &wgpu::TextureView,
-    ) {
-        let group = self.group(first, crossings);
-        let mut pass =
-            Self::pass(encoder, "close", &self.sheets.target.sheets[0], wgpu::Color::TRANSPARENT, None);
+    /// The faces of the cuts.
+    fn close(&self, encoder: &mut wgpu::CommandEncoder, crossings: &wgpu::TextureView) {
+        let Some(faces) = &self.sheets.target.faces else { return };
+        let group = self.group(self.first, crossings, self.first);
+        let mut pass = Self::pass(encoder, "close", faces, wgpu::Color::TRANSPARENT, None);
         pass.set_pipeline(&self.renderer.pipelines.surfaces.close);
         pass.set_bind_group(0, &group, &[]);
         pass.draw(0..3, 0..1);
