@@ -7,6 +7,7 @@ use presets::Preset;
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
+mod keys;
 mod mouse;
 pub(crate) mod presets;
 mod table;
