@@ -29,7 +29,7 @@ use super::{grid, transfer};
 use crate::gpu::Gpu;
 use crate::volume::labels::{BRICK, Brick};
 use crate::volume::{Labels, Pyramid, Volume};
-use sheets::{MOST_SHEETS, MOVING_SHEETS, Sheets, SurfaceStore};
+use sheets::{COARSE_SHEETS, MOST_SHEETS, MOVING_SHEETS, Sheets, SurfaceStore};
 
 /// What a view has to say after `prepare_…`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -559,7 +559,8 @@ impl Renderer {
         if let Some(work) = state.refinement.next_work(budget) {
             let geometry = [work.size, [0, 0], work.size];
             let is_whole = work.is_last && work.row == 0;
-            if is_whole || self.has_sheets(&state.scene, state.sheets.as_ref(), geometry, MOST_SHEETS) {
+            if is_whole || self.has_sheets(&state.scene, state.sheets.as_ref(), geometry, most_sheets(&work))
+            {
                 self.draw_piece(view, &mut state, &work);
                 state.refinement.advance(&work);
             } else {
@@ -578,7 +579,7 @@ impl Renderer {
         let geometry = [work.size, [0, 0], work.size];
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let is_moving = work.is_last && work.row == 0 && work.fraction < 1.0;
-        let most = if is_moving && self.gpu.is_software() { MOVING_SHEETS } else { MOST_SHEETS };
+        let most = if is_moving && self.gpu.is_software() { MOVING_SHEETS } else { most_sheets(work) };
         self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, (most, u32::MAX));
         let sheets = state.sheets.as_ref();
         let Some(group) = self.march_group(view, &state.scene, sheets, &mut state.marching, geometry) else {
@@ -596,8 +597,8 @@ impl Renderer {
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         // One after the other, so that the window stays alive.
         let affordable = PIECE_BUDGET.as_secs_f64() / state.pass_took.as_secs_f64().max(1e-9);
-        let at_once = if state.pass_took.is_zero() { 1 } else { (affordable as u32).max(1) };
-        let how_many = (MOST_SHEETS, at_once);
+        let at_once = if state.pass_took.is_zero() { 1 } else { (affordable as u32).max(2) };
+        let how_many = (most_sheets(work), at_once);
         let n = self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, how_many);
         state.passes_under_way = n.max(1);
         self.submit(state, work, encoder);
@@ -799,6 +800,11 @@ impl Renderer {
         pass.set_bind_group(0, &front.blit, &[]);
         pass.draw(0..3, 0..1);
     }
+}
+
+/// Sheets of the picture that a piece at rest belongs to.
+fn most_sheets(work: &Work) -> u32 {
+    if work.fraction < 1.0 { COARSE_SHEETS } else { MOST_SHEETS }
 }
 
 /// Which bricks of labels have a visible id, as leaps.

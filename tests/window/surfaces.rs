@@ -75,7 +75,7 @@ fn surfaces_appear_with_their_error_and_are_coloured_by_what_is_told_at_them() {
     assert!(said(&harness, "Surface colours").is_empty(), "colours of objects stand for no values");
 
     // Cut open, then off by the key, and on again.
-    click(&mut harness, "3D look");
+    click(&mut harness, "3D cuts");
     click(&mut harness, "z below");
     harness.key_press(egui::Key::Escape);
     rest(&mut harness);

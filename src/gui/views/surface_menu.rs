@@ -243,7 +243,9 @@ fn class_line(ui: &mut Ui, class: &ClassSurface, cx: &mut Cx<'_>) {
             ui.set_min_width(104.0);
             ui.add(egui::Label::new(text).truncate());
         });
-        let error = format!("{:+.2} %", class.volume_error() * 100.0);
+        let percent = (class.volume_error() * 1e4).round() / 100.0;
+        // No error has no sign.
+        let error = if percent == 0.0 { "0.00 %".to_owned() } else { format!("{percent:+.2} %") };
         let each = if class.n == 1 { "one surface".to_owned() } else { format!("{} surfaces", class.n) };
         let facts = format!(
             "{name}: {each} of {} triangles, {:.3} {unit}², {:.4} {unit}³; the voxels have {:.4} {unit}³",

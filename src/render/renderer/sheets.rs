@@ -18,6 +18,8 @@ use crate::gpu::Gpu;
 
 /// Sheets of a picture at rest and of figures: what lies behind more transparent surfaces than these is left out.
 pub(super) const MOST_SHEETS: u32 = 16;
+/// The same of a picture that a finer one will follow.
+pub(super) const COARSE_SHEETS: u32 = 8;
 /// Sheets while something moves on a software driver; the coarse set is drawn then.
 pub(super) const MOVING_SHEETS: u32 = 4;
 
