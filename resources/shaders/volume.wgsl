@@ -26,11 +26,12 @@ struct March {
     background: vec4<f32>,
     // Width and height of this tile in pixels, offset of the tile in the picture.
     size: vec4<f32>,
-    // Width and height of the whole picture in pixels.
+    // Width and height of the whole picture in pixels; how far right and down of the middles of pixels rays are.
     picture: vec4<f32>,
     // x: how much the farthest point fades, y: darkness of hollows, z: of shadows.
     look: vec4<f32>,
-    // x: nearest distance in µm, y: 1 / (farthest - nearest), z: shortest edge of a texel in µm.
+    // x: nearest distance in µm, y: 1 / (farthest - nearest), z: shortest edge of a texel in µm, w: how far along a step rays
+    // start, 0 to 1.
     depth: vec4<f32>,
     // What stays has dot(xyz, p) + w >= 0.
     cuts: array<vec4<f32>, 4>,
@@ -344,7 +345,7 @@ fn over_background(acc: vec4<f32>) -> vec4<f32> {
 
 fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec4<f32>) -> vec4<f32> {
     let px = px_in_tile + u.size.zw;
-    let s = vec2<f32>(px.x / u.picture.x, px.y / u.picture.y) * 2.0 - 1.0;
+    let s = (px + u.picture.zw) / u.picture.xy * 2.0 - 1.0;
     let o = u.origin[0].xyz + u.origin[1].xyz * s.x + u.origin[2].xyz * s.y;
     var d = u.direction[0].xyz + u.direction[1].xyz * s.x + u.direction[2].xyz * s.y;
     let side = s * u.half_size.xy;
@@ -388,7 +389,7 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec4<f32>) -> vec4<f32> 
         return over_background(ray.acc);
     }
     let dt = u.half_size.w;
-    let first = begin + dt * select(0.5, noise(px), u.style.z > 0.5);
+    let first = begin + dt * select(0.5, fract(noise(px) + u.depth.w), u.style.z > 0.5);
     let edge = u.style.w;
     let n_bricks = vec3<i32>(textureDimensions(leaps));
     let has_labels = steer.y > 0.5;

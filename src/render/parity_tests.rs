@@ -203,6 +203,53 @@ fn every_way_to_draw_a_volume_is_that_of_the_reference() {
     }
 }
 
+/// The mean of squares of pixels of a picture that was drawn larger.
+fn smaller(large: &RgbaImage, factor: u32) -> RgbaImage {
+    let [width, height] = [large.width() / factor, large.height() / factor];
+    RgbaImage::from_fn(width, height, |x, y| {
+        let sum = |c: usize| -> u32 {
+            let square = (0..factor * factor).map(|i| (x * factor + i % factor, y * factor + i / factor));
+            square.map(|(x, y)| u32::from(large.get_pixel(x, y).0[c])).sum()
+        };
+        image::Rgba(std::array::from_fn(|c| ((sum(c) + factor * factor / 2) / (factor * factor)) as u8))
+    })
+}
+
+#[test]
+fn a_view_at_rest_becomes_the_mean_over_its_pixels_the_same_each_time() {
+    let Some(mut renderer) = renderer() else { return };
+    let sources = sources();
+    renderer.set_volume(1, 1, &sources.volumes[&1]);
+    renderer.set_labels(2, 1, &sources.labels[&2], None);
+    let cases = [
+        ("haze", VolumeScene { cuts: cut(), ..scene() }, 40.0),
+        ("surface", VolumeScene { iso_value: 0.22, mode: VolumeMode::Iso, ..scene() }, 36.0),
+        ("labels", with_labels(VolumeScene { mode: VolumeMode::Labels, ..scene() }), 30.0),
+    ];
+    for (name, scene, least) in cases {
+        let large = VolumeScene { size_px: SIZE.map(|n| n * 4), ..scene.clone() };
+        let expected = smaller(&cpu::volume(&Progress::new(), &sources, &large).unwrap(), 4);
+        let one = {
+            settle(&mut renderer, |r| r.prepare_volume(1, &scene).needs_repaint);
+            renderer.screen(1, SIZE)
+        };
+        let sampled = VolumeScene { jitter: true, ..scene.clone() };
+        let mut rest = || {
+            settle(&mut renderer, |r| r.prepare_volume(1, &sampled).needs_repaint);
+            let picture = renderer.screen(1, SIZE);
+            // Something else in between.
+            settle(&mut renderer, |r| r.prepare_volume(1, &scene).needs_repaint);
+            picture
+        };
+        let (first, second) = (rest(), rest());
+        assert!(first == second, "{name}: the same picture each time");
+        let (before, after) = (psnr(&expected, &one), psnr(&expected, &first));
+        // A haze has no edges that samples could make smooth.
+        let is_better = after > before + 1.0 || before > 50.0;
+        assert!(after >= least && is_better, "{name}: {after:.1} dB, one sample {before:.1} dB");
+    }
+}
+
 #[test]
 fn the_surface_of_a_ball_is_picked_to_a_quarter_of_a_voxel() {
     let middle = DVec3::new(23.2, 21.7, 19.4);

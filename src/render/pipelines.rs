@@ -16,6 +16,9 @@ pub const BLIT_WGSL: &str = include_str!("../../resources/shaders/blit.wgsl");
 /// Format of offscreen pictures: sRGB-coded bytes, blended as they are.
 pub(crate) const OFFSCREEN: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
 
+/// Format of means of pictures: finer than any of them.
+pub(crate) const MEAN: wgpu::TextureFormat = wgpu::TextureFormat::Rgba16Float;
+
 /// What every view shares.
 #[derive(Debug)]
 pub(crate) struct Pipelines {
@@ -27,6 +30,8 @@ pub(crate) struct Pipelines {
     pub(crate) march: wgpu::RenderPipeline,
     pub(crate) blit_layout: wgpu::BindGroupLayout,
     pub(crate) blit: wgpu::RenderPipeline,
+    /// Takes a picture into the mean of several, by the share that is set as the constant of blending.
+    pub(crate) mean: wgpu::RenderPipeline,
     pub(crate) linear: wgpu::Sampler,
     pub(crate) no_image: wgpu::TextureView,
     pub(crate) no_ids: wgpu::TextureView,
@@ -215,6 +220,12 @@ impl Pipelines {
             contents: bytemuck::cast_slice(&[srgb, 0.0, 0.0, 0.0]),
             usage: wgpu::BufferUsages::UNIFORM,
         });
+        let share = wgpu::BlendComponent {
+            src_factor: wgpu::BlendFactor::Constant,
+            dst_factor: wgpu::BlendFactor::OneMinusConstant,
+            operation: wgpu::BlendOperation::Add,
+        };
+        let sharing = Some(wgpu::BlendState { color: share, alpha: share });
         let color_maps = ColorMap::ALL
             .iter()
             .map(|map| {
@@ -229,6 +240,7 @@ impl Pipelines {
             slice_image: pipeline(gpu, &slice, &slice_layout, "image_layer", target, over),
             slice_labels: pipeline(gpu, &slice, &slice_layout, "label_layer", target, over),
             march: pipeline(gpu, &volume, &march_layout, "march", OFFSCREEN, None),
+            mean: pipeline(gpu, &blit, &blit_layout, "sample_of", MEAN, sharing),
             blit: pipeline(gpu, &blit, &blit_layout, "blit", target, over),
             no_image: empty(wgpu::TextureFormat::R16Float, &[0; 2]),
             no_ids: empty(wgpu::TextureFormat::R16Uint, &[0; 2]),

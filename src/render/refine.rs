@@ -1,5 +1,8 @@
 //! When to draw how finely: coarse while something moves, finer and finer while it rests.
 //!
+//! Once the picture is at full resolution more samples follow, each a part of a pixel and of a step aside, whose mean
+//! is shown: edges and steps become smooth. Their places are always the same, so that a view has one picture.
+//!
 //! The 3-D view is drawn in pieces of work, each small enough for its budget, into a picture that
 //! replaces the shown one when it is whole. Knows no device and no window: it is told how long
 //! each piece took.
@@ -19,6 +22,29 @@ pub struct Work {
     pub is_last: bool,
     /// Edge of its pixels, 1 for full resolution, 0.5 for half.
     pub fraction: f32,
+    /// Which sample of the pixels, 0 for their middles.
+    pub sample: u32,
+}
+
+/// Where a sample lies: right and down of the middle of its pixel, in pixels, and how far along a step of its ray, 0 to 1.
+///
+/// Halton's points, which fill pixel and step evenly however many there are; the first is the middle.
+pub(crate) fn sample_offset(sample: u32) -> [f64; 3] {
+    if sample == 0 {
+        return [0.0; 3];
+    }
+    [halton(sample, 2) - 0.5, halton(sample, 3) - 0.5, halton(sample, 5)]
+}
+
+/// The digits of a number in a base, mirrored at the point.
+fn halton(mut number: u32, base: u32) -> f64 {
+    let (mut value, mut share) = (0.0, 1.0);
+    while number > 0 {
+        share /= f64::from(base);
+        value += share * f64::from(number % base);
+        number /= base;
+    }
+    value
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,6 +53,8 @@ enum State {
     Moving,
     /// Drawing the picture at this place of [`LEVELS`], rows from here on are due.
     Level(usize, u32),
+    /// Drawing this sample of the full picture, rows from here on are due.
+    Sample(u32, u32),
     Done,
 }
 
@@ -44,13 +72,21 @@ pub struct Refinement {
     secs_per_px: f64,
     state: State,
     shown: f32,
+    /// How many samples a pixel gets at rest.
+    samples: u32,
 }
 
 impl Refinement {
     /// For a view of this size. `motion_budget` is what a frame may take while moving: 80 ms on
     /// a software driver gives the 10 frames a second that still feel connected to the hand.
     pub fn new(size: [u32; 2], motion_budget: Duration, secs_per_px: f64) -> Self {
-        Self { size: size.map(|n| n.max(1)), motion_budget, secs_per_px, state: State::Moving, shown: 0.0 }
+        let size = size.map(|n| n.max(1));
+        Self { size, motion_budget, secs_per_px, state: State::Moving, shown: 0.0, samples: 1 }
+    }
+
+    /// How many samples a pixel gets at rest, from 1.
+    pub fn set_samples(&mut self, samples: u32) {
+        self.samples = samples.max(1);
     }
 
     /// The scene changed: what is being refined is out of date.
@@ -91,17 +127,20 @@ impl Refinement {
                 };
                 let fraction = COARSE.iter().find(fits).copied().unwrap_or(COARSE[COARSE.len() - 1]);
                 let size = picture(fraction);
-                Some(Work { size, row: 0, n_rows: size[1], is_last: true, fraction })
+                Some(Work { size, row: 0, n_rows: size[1], is_last: true, fraction, sample: 0 })
             }
-            State::Level(level, row) => {
-                let fraction = LEVELS[level];
-                let size = picture(fraction);
-                let affordable = budget.as_secs_f64() / self.secs_per_px / f64::from(size[0]);
-                // At least four rows, but no more than are left.
-                let n_rows = (affordable as u32).max(4).min(size[1] - row);
-                Some(Work { size, row, n_rows, is_last: row + n_rows == size[1], fraction })
-            }
+            State::Level(level, row) => Some(self.rows(LEVELS[level], row, 0, budget)),
+            State::Sample(sample, row) => Some(self.rows(1.0, row, sample, budget)),
         }
+    }
+
+    /// Rows of a picture that are drawn within a budget.
+    fn rows(&self, fraction: f32, row: u32, sample: u32, budget: Duration) -> Work {
+        let size = self.size.map(|n| ((n as f32 * fraction).round() as u32).max(1));
+        let affordable = budget.as_secs_f64() / self.secs_per_px / f64::from(size[0]);
+        // At least four rows, but no more than are left.
+        let n_rows = (affordable as u32).max(4).min(size[1] - row);
+        Work { size, row, n_rows, is_last: row + n_rows == size[1], fraction, sample }
     }
 
     /// A piece was handed to the device: go on to the next.
@@ -111,13 +150,20 @@ impl Refinement {
         }
         self.state = match self.state {
             State::Level(level, _) if !work.is_last => State::Level(level, work.row + work.n_rows),
-            State::Moving | State::Level(..) => Self::level_above(work.fraction),
+            State::Sample(sample, _) if !work.is_last => State::Sample(sample, work.row + work.n_rows),
+            State::Moving | State::Level(..) => self.level_above(work.fraction),
+            State::Sample(sample, _) => self.sample_after(sample),
             State::Done => State::Done,
         };
     }
 
-    fn level_above(fraction: f32) -> State {
-        LEVELS.iter().position(|level| *level > fraction).map_or(State::Done, |level| State::Level(level, 0))
+    fn level_above(&self, fraction: f32) -> State {
+        let level = LEVELS.iter().position(|level| *level > fraction);
+        level.map_or_else(|| self.sample_after(0), |level| State::Level(level, 0))
+    }
+
+    fn sample_after(&self, sample: u32) -> State {
+        if sample + 1 < self.samples { State::Sample(sample + 1, 0) } else { State::Done }
     }
 
     /// How long a piece took. Dear pieces count at once, cheap ones (sky) slowly.
@@ -174,6 +220,37 @@ mod tests {
     fn a_fast_device_draws_the_full_picture_at_once() {
         let start = Refinement::new([1920, 1080], Duration::from_millis(12), 1e-9);
         assert_eq!(run(start, 1e-9).0, [1.0]);
+    }
+
+    #[test]
+    fn at_rest_every_pixel_gets_its_samples_and_then_nothing_more_is_drawn() {
+        for secs_per_px in [1e-9, 1e-5] {
+            let mut refinement = Refinement::new([300, 200], BUDGET, secs_per_px);
+            refinement.set_samples(5);
+            let mut rows = [0; 5];
+            let mut n = 0;
+            while let Some(work) = refinement.next_work(BUDGET) {
+                refinement.advance(&work);
+                if work.fraction >= 1.0 {
+                    assert_eq!(work.size, [300, 200]);
+                    rows[work.sample as usize] += work.n_rows;
+                }
+                n += 1;
+                assert!(n < 1000, "it ends");
+            }
+            assert_eq!(rows, [200; 5]);
+            refinement.begin_motion();
+            assert_eq!(refinement.next_work(BUDGET).unwrap().sample, 0);
+        }
+    }
+
+    #[test]
+    fn samples_fill_the_pixel_evenly() {
+        let all: Vec<_> = (0..16).map(sample_offset).collect();
+        for axis in 0..2 {
+            let mean: f64 = all.iter().map(|offset| offset[axis]).sum::<f64>() / 16.0;
+            assert!(mean.abs() < 0.05 && all.iter().all(|offset| offset[axis].abs() < 0.5), "{mean}");
+        }
     }
 
     #[test]

@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::march::march_uniform;
-use super::pipelines::{OFFSCREEN, Pipelines, texture_2d, texture_3d};
-use super::refine::{Refinement, Work};
+use super::pipelines::{MEAN, OFFSCREEN, Pipelines, texture_2d, texture_3d};
+use super::refine::{Refinement, Work, sample_offset};
 use super::scene::{
     ImageLayer, LabelColors, LabelLayer, LayerId, MOST_CHANNELS, SliceLayer, SliceScene, ViewId,
     VolumeLabels, VolumeMode, VolumeScene,
@@ -95,6 +95,8 @@ struct VolumeView {
     passes_under_way: u32,
     /// How long a pass takes.
     pass_took: Duration,
+    /// The mean of the samples of the full picture, and how many there are.
+    mean: Option<(Picture, u32)>,
 }
 
 /// Draws scenes with a device.
@@ -114,6 +116,10 @@ pub struct Renderer {
     next_stamp: u64,
 }
 
+/// Samples of a pixel while a view rests.
+const SAMPLES: u32 = 16;
+/// The same on a software driver, where each costs seconds.
+const SAMPLES_IN_SOFTWARE: u32 = 4;
 /// How long an upload may hold up a frame.
 const UPLOAD_BUDGET: Duration = Duration::from_millis(20);
 /// How long a piece of refinement should take.
@@ -440,7 +446,7 @@ impl Renderer {
         let is_coming = self.stream_for((view, UPLOAD_BUDGET, false), scene);
         let stamp = self.scene_stamp(view, scene);
         let binning = self.scene_binning(view, scene);
-        let is_software = self.gpu.is_software();
+        let (is_software, samples) = (self.gpu.is_software(), self.samples(scene));
         let known = self.volumes.entry(view).or_insert_with(|| {
             let (motion, guess) = if is_software {
                 (Duration::from_millis(80), 1e-6)
@@ -459,8 +465,10 @@ impl Renderer {
                 sheets: None,
                 passes_under_way: 0,
                 pass_took: Duration::ZERO,
+                mean: None,
             }
         });
+        known.refinement.set_samples(samples);
         if known.scene != *scene || known.stamp != stamp {
             known.refinement.resize(scene.size_px);
             known.refinement.begin_motion();
@@ -573,7 +581,10 @@ impl Renderer {
     fn draw_piece(&mut self, view: ViewId, state: &mut VolumeView, work: &Work) {
         let stale = state.back.as_ref().is_none_or(|back| back.size != work.size);
         if stale {
-            state.back = Some(self.new_picture(work.size));
+            state.back = Some(self.new_picture(work.size, OFFSCREEN));
+        }
+        if work.sample == 0 {
+            state.mean = None;
         }
         let Some(back) = &state.back else { return };
         let geometry = [work.size, [0, 0], work.size];
@@ -582,14 +593,80 @@ impl Renderer {
         let most = if is_moving && self.gpu.is_software() { MOVING_SHEETS } else { most_sheets(work) };
         self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, (most, u32::MAX));
         let sheets = state.sheets.as_ref();
-        let Some(group) = self.march_group(view, &state.scene, sheets, &mut state.marching, geometry) else {
+        let Some(group) =
+            self.march_group(view, &state.scene, sheets, &mut state.marching, geometry, work.sample)
+        else {
             return;
         };
         self.march_pass(&mut encoder, &back.view, &group, work);
+        if work.is_last && work.sample > 0 {
+            self.add_to_mean(&mut encoder, state, work.size);
+        }
         self.submit(state, work, encoder);
-        if work.is_last {
+        if work.is_last && work.sample == 0 {
             std::mem::swap(&mut state.front, &mut state.back);
         }
+    }
+
+    /// How many samples a pixel of a scene gets at rest.
+    fn samples(&self, scene: &VolumeScene) -> u32 {
+        match (scene.jitter, self.gpu.is_software()) {
+            (false, _) => 1,
+            (true, false) => SAMPLES,
+            (true, true) => SAMPLES_IN_SOFTWARE,
+        }
+    }
+
+    /// Takes a sample that has been drawn into the mean of all of them.
+    fn add_to_mean(&self, encoder: &mut wgpu::CommandEncoder, state: &mut VolumeView, size: [u32; 2]) {
+        let (Some(front), Some(back)) = (&state.front, &state.back) else { return };
+        let (mean, mut n) = state.mean.take().unwrap_or_else(|| (self.new_picture(size, MEAN), 0));
+        if n == 0 {
+            n = 1;
+            self.mean_pass(encoder, &mean.view, &front.view, n);
+        }
+        n += 1;
+        self.mean_pass(encoder, &mean.view, &back.view, n);
+        state.mean = Some((mean, n));
+    }
+
+    /// Takes the sample of this number, from 1, into a mean.
+    fn mean_pass(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        mean: &wgpu::TextureView,
+        sample: &wgpu::TextureView,
+        n: u32,
+    ) {
+        let load = if n == 1 { wgpu::LoadOp::Clear(wgpu::Color::TRANSPARENT) } else { wgpu::LoadOp::Load };
+        let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
+            label: Some("mean"),
+            color_attachments: &[Some(wgpu::RenderPassColorAttachment {
+                view: mean,
+                depth_slice: None,
+                resolve_target: None,
+                ops: wgpu::Operations { load, store: wgpu::StoreOp::Store },
+            })],
+            ..Default::default()
+        });
+        let share = 1.0 / f64::from(n);
+        pass.set_blend_constant(wgpu::Color { r: share, g: share, b: share, a: share });
+        pass.set_pipeline(&self.pipelines.mean);
+        pass.set_bind_group(0, &self.blit_group(sample), &[]);
+        pass.draw(0..3, 0..1);
+    }
+
+    fn blit_group(&self, view: &wgpu::TextureView) -> wgpu::BindGroup {
+        let p = &self.pipelines;
+        self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("blit"),
+            layout: &p.blit_layout,
+            entries: &[
+                wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::TextureView(view) },
+                wgpu::BindGroupEntry { binding: 1, resource: wgpu::BindingResource::Sampler(&p.linear) },
+                wgpu::BindGroupEntry { binding: 2, resource: p.blit_style.as_entire_binding() },
+            ],
+        })
     }
 
     /// Sheets of a picture that is then drawn in pieces: a piece of work of their own.
@@ -638,19 +715,10 @@ impl Renderer {
         pass.draw(0..3, 0..1);
     }
 
-    fn new_picture(&self, size: [u32; 2]) -> Picture {
-        let texture = offscreen(&self.gpu, size, OFFSCREEN);
+    fn new_picture(&self, size: [u32; 2], format: wgpu::TextureFormat) -> Picture {
+        let texture = offscreen(&self.gpu, size, format);
         let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-        let p = &self.pipelines;
-        let blit = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("blit"),
-            layout: &p.blit_layout,
-            entries: &[
-                wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::TextureView(&view) },
-                wgpu::BindGroupEntry { binding: 1, resource: wgpu::BindingResource::Sampler(&p.linear) },
-                wgpu::BindGroupEntry { binding: 2, resource: p.blit_style.as_entire_binding() },
-            ],
-        });
+        let blit = self.blit_group(&view);
         Picture { view, size, blit }
     }
 
@@ -662,6 +730,7 @@ impl Renderer {
         sheets: Option<&Sheets>,
         marching: &mut Option<Marching>,
         geometry: [[u32; 2]; 3],
+        sample: u32,
     ) -> Option<wgpu::BindGroup> {
         let sheet_numbers = self.sheet_numbers(scene, sheets, geometry);
         let label_colors = scene.labels.as_ref().map(|labels| self.color_table(&labels.colors));
@@ -701,7 +770,7 @@ impl Renderer {
             channels[i] = &full.view;
             scales.push(store.scale);
         }
-        let uniform = march_uniform(
+        let mut uniform = march_uniform(
             scene,
             &setup,
             &marching.table,
@@ -711,6 +780,11 @@ impl Renderer {
             geometry,
             sheet_numbers,
         );
+        // Sheets of surfaces lie in the middles of pixels.
+        let aside = if sheets.is_some() { 0.0 } else { 1.0 };
+        let [right, down, start] = sample_offset(sample);
+        (uniform[22][2], uniform[22][3]) = ((right * aside) as f32, (down * aside) as f32);
+        uniform[24][3] = start as f32;
         let table_rows: Vec<[f32; 4]> =
             marching.table.direct.iter().chain(&marching.table.integral).copied().collect();
         let size = [transfer::TABLE_LEN as u32, 2];
@@ -795,9 +869,15 @@ impl Renderer {
 
     /// Paints the newest whole picture of a prepared 3-D view; the pass's viewport is the view's rectangle.
     pub fn paint_volume(&self, view: ViewId, pass: &mut wgpu::RenderPass<'_>) {
-        let Some(front) = self.volumes.get(&view).and_then(|v| v.front.as_ref()) else { return };
+        let Some(known) = self.volumes.get(&view) else { return };
+        let mean = known.mean.as_ref().map(|(mean, _)| mean);
+        let Some(front) = mean.or(known.front.as_ref()) else { return };
+        self.blit(front, pass);
+    }
+
+    fn blit(&self, picture: &Picture, pass: &mut wgpu::RenderPass<'_>) {
         pass.set_pipeline(&self.pipelines.blit);
-        pass.set_bind_group(0, &front.blit, &[]);
+        pass.set_bind_group(0, &picture.blit, &[]);
         pass.draw(0..3, 0..1);
     }
 }

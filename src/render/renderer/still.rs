@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use image::RgbaImage;
 
-use super::super::pipelines::OFFSCREEN;
+use super::super::pipelines::{MEAN, OFFSCREEN};
 use super::super::refine::Work;
 use super::super::scene::{PixelMask, SliceLayer, SliceScene, VolumeScene};
 use super::super::surfaces::SurfaceLayer;
@@ -45,9 +45,11 @@ impl Renderer {
         &mut self,
         progress: &Progress,
         scene: &VolumeScene,
-        tile: Option<u32>,
+        (tile, is_frame): (Option<u32>, bool),
     ) -> Result<RgbaImage, DrawError> {
-        progress.phase("Drawing", u64::from(scene.size_px[1]));
+        // Frames of films follow each other too quickly for noise to be seen.
+        let samples = if is_frame { 1 } else { self.samples(scene) };
+        progress.phase("Drawing", u64::from(scene.size_px[1]) * u64::from(samples));
         self.clock += 1;
         while self.upload_for(scene, PIECE) < 1.0 {
             progress.check()?;
@@ -72,27 +74,40 @@ impl Renderer {
             renderer.draw_sheets(&mut encoder, scene, &mut sheets, geometry, (MOST_SHEETS, u32::MAX));
             renderer.gpu.queue.submit([encoder.finish()]);
             renderer.wait()?;
-            let Some(group) = renderer.march_group(VIEW, scene, sheets.as_ref(), &mut marching, geometry)
-            else {
-                renderer.clear(&view, scene.background);
-                return Ok(texture);
-            };
-            let mut row = 0;
-            while row < size[1] {
-                progress.check()?;
-                let n_rows = rows_at_once.min(size[1] - row);
-                let is_last = row + n_rows == size[1];
-                let work = Work { size, row, n_rows, is_last, fraction: 1.0 };
-                let began = Instant::now();
-                let mut encoder =
-                    renderer.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-                renderer.march_pass(&mut encoder, &view, &group, &work);
-                renderer.gpu.queue.submit([encoder.finish()]);
+            let mean = (samples > 1).then(|| renderer.new_picture(size, MEAN));
+            for sample in 0..samples {
+                let Some(group) =
+                    renderer.march_group(VIEW, scene, sheets.as_ref(), &mut marching, geometry, sample)
+                else {
+                    renderer.clear(&view, scene.background);
+                    return Ok(texture);
+                };
+                let mut row = 0;
+                while row < size[1] {
+                    progress.check()?;
+                    let n_rows = rows_at_once.min(size[1] - row);
+                    let is_last = row + n_rows == size[1];
+                    let work = Work { size, row, n_rows, is_last, fraction: 1.0, sample };
+                    let began = Instant::now();
+                    let mut encoder = renderer
+                        .gpu
+                        .device
+                        .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+                    renderer.march_pass(&mut encoder, &view, &group, &work);
+                    if let (Some(mean), true) = (&mean, is_last) {
+                        renderer.mean_pass(&mut encoder, &mean.view, &view, sample + 1);
+                    }
+                    renderer.gpu.queue.submit([encoder.finish()]);
+                    renderer.wait()?;
+                    progress.advance(u64::from(n_rows));
+                    row += n_rows;
+                    let share = PIECE.as_secs_f64() / began.elapsed().as_secs_f64().max(1e-6);
+                    rows_at_once = ((f64::from(n_rows) * share.clamp(0.25, 4.0)) as u32).clamp(1, TILE);
+                }
+            }
+            if let Some(mean) = mean {
+                renderer.pass(&view, [0.0; 4], |renderer, pass| renderer.blit(&mean, pass));
                 renderer.wait()?;
-                progress.advance(u64::from(n_rows));
-                row += n_rows;
-                let share = PIECE.as_secs_f64() / began.elapsed().as_secs_f64().max(1e-6);
-                rows_at_once = ((f64::from(n_rows) * share.clamp(0.25, 4.0)) as u32).clamp(1, TILE);
             }
             Ok(texture)
         })
