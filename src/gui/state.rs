@@ -75,6 +75,10 @@ pub(crate) enum ObjectAction {
 pub(crate) struct Brush {
     /// Radius in voxels of the labels.
     pub(crate) radius: f64,
+    /// A pen that presses less paints with a smaller radius.
+    pub(crate) pen_pressure: bool,
+    /// A pen that tells how hard it presses has been used.
+    pub(crate) pen_seen: bool,
     /// A ball through the planes instead of a disc in one.
     pub(crate) ball: bool,
     /// Touch only values from low to high.
@@ -107,6 +111,8 @@ impl Default for Brush {
     fn default() -> Self {
         Self {
             radius: 4.0,
+            pen_pressure: true,
+            pen_seen: false,
             ball: false,
             limited: false,
             limit: [0.2, 0.4],
@@ -368,6 +374,10 @@ pub(crate) struct ViewState {
     pub(crate) rulers: super::rulers::Rulers,
     /// Slabs and comparisons of the slice views.
     pub(crate) slices: super::views::look::SliceLook,
+    /// What is left of the parts of slices that a touch pad gave.
+    pub(crate) turn_rest: f32,
+    /// How hard the pen pressed last.
+    pub(crate) pressure: f32,
     /// The handle of box or plane that is dragged in a 3D view.
     pub(crate) grip: Option<(ViewId, super::views::clip::Grip)>,
     /// The slice in which the line of the oblique slice is being turned.
@@ -443,6 +453,8 @@ impl Default for ViewState {
             plane_points: Vec::new(),
             rulers: super::rulers::Rulers::default(),
             slices: super::views::look::SliceLook::default(),
+            turn_rest: 0.0,
+            pressure: 1.0,
             grip: None,
             turning: None,
             key_overlay: false,

@@ -54,6 +54,10 @@ fn brush(ui: &mut egui::Ui, cx: &mut Cx<'_>, edges: bool) {
     widgets::row(ui, "Radius", "In voxels; also [ and ], and Shift with the wheel", |ui, _| {
         Number::new(&mut brush.radius, 0.0..=128.0).unit("px").step(0, 0.1).show(ui, "Brush radius");
     });
+    if brush.pen_seen {
+        let tooltip = "A pen that presses less paints with a smaller radius";
+        widgets::switch(ui, &mut brush.pen_pressure, "Pen pressure", tooltip);
+    }
     if edges {
         let entry = find(CommandId::SmartBrush);
         widgets::switch(ui, &mut brush.smart, "Follow edges", &entry.tooltip_with_key());

@@ -20,6 +20,13 @@ pub(crate) struct Stamp {
     pub(crate) to_um: DVec3,
     /// Takes labels away.
     pub(crate) erase: bool,
+    /// How hard a pen presses, 0 to 1: a part of the radius. 1 for a mouse.
+    pub(crate) pressure: f32,
+}
+
+/// The part of the radius that a pen paints with: a fifth where it hardly touches.
+fn part_of_radius(pressure: f32) -> f64 {
+    0.2 + 0.8 * f64::from(pressure.clamp(0.0, 1.0))
 }
 
 /// Puts a piece of a stroke into the labels; a sentence where it could not.
@@ -29,7 +36,10 @@ pub(crate) fn apply(session: &mut Session, view: &mut ViewState, stamp: &Stamp) 
     let (Some(from), Some(to)) = (index_at(layer, stamp.from_um), index_at(layer, stamp.to_um)) else {
         return Ok(());
     };
-    let settings = view.brush.clone();
+    let mut settings = view.brush.clone();
+    if settings.pen_pressure {
+        settings.radius *= part_of_radius(stamp.pressure);
+    }
     let brush = Brush {
         shape: if settings.ball { BrushShape::Ball } else { BrushShape::Disc },
         radius_voxels: settings.radius,
@@ -93,4 +103,16 @@ fn regions(
         paint_regions(labels, volume, ids, groups, from, to, brush)
     });
     painted.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pen_that_is_pressed_fully_paints_as_a_mouse_does() {
+        assert!((part_of_radius(1.0) - 1.0).abs() < 1e-12);
+        assert!(part_of_radius(0.0) > 0.1 && part_of_radius(0.5) > part_of_radius(0.2));
+        assert!((part_of_radius(7.0) - 1.0).abs() < 1e-12, "whatever a driver tells");
+    }
 }

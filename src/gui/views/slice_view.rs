@@ -243,16 +243,23 @@ fn step(id: ViewId, by: i32, cx: &mut Cx<'_>) {
 }
 
 fn wheel(ui: &egui::Ui, id: ViewId, geometry: &Geometry, pos: Pos2, cx: &mut Cx<'_>) {
-    for (modifiers, lines) in input::wheel(ui) {
+    for turn in input::wheel(ui) {
+        let input::Turn { modifiers, lines, aside, .. } = turn;
+        cx.view.center_um -= geometry.drag(vec2(aside, 0.0));
         if modifiers.command || modifiers.ctrl {
             zoom(geometry, pos, 1.15f64.powf(f64::from(lines)), cx);
         } else if modifiers.shift {
             let brush = &mut cx.view.brush;
-            brush.radius = (brush.radius + f64::from(lines.signum())).clamp(0.0, 128.0);
+            let by = f64::from(input::slices(turn, &mut cx.view.turn_rest).signum());
+            brush.radius = (brush.radius + by).clamp(0.0, 128.0);
         } else {
-            let steps = if lines.abs() < 1.0 { lines.signum() as i32 } else { lines.round() as i32 };
+            let steps = input::slices(turn, &mut cx.view.turn_rest);
             step(id, if modifiers.alt { steps * 10 } else { steps }, cx);
         }
+    }
+    if let Some((moved, spread)) = input::fingers(ui) {
+        cx.view.center_um -= geometry.drag(moved);
+        zoom(geometry, pos, f64::from(spread), cx);
     }
     let pinch = input::pinch(ui);
     if pinch != 1.0 {
@@ -321,10 +328,15 @@ fn stroke(ui: &egui::Ui, response: &Response, id: ViewId, geometry: &Geometry, c
         let Some(pos) = response.interact_pointer_pos().or_else(|| path.last().copied()) else { return };
         let at_um = geometry.world(pos);
         cx.view.stroke = Some(Stroke { view: id, at_um, erase });
-        cx.queue.push(Request::Paint(Stamp { view: id, from_um: at_um, to_um: at_um, erase }));
+        let pressure = input::pressure(ui).unwrap_or(1.0);
+        cx.view.pressure = pressure;
+        cx.queue.push(Request::Paint(Stamp { view: id, from_um: at_um, to_um: at_um, erase, pressure }));
         path = vec![pos];
     }
     let Some(mut running) = cx.view.stroke.filter(|stroke| stroke.view == id) else { return };
+    cx.view.brush.pen_seen |= input::pressure(ui).is_some();
+    let pressure = input::pressure(ui).unwrap_or(cx.view.pressure);
+    cx.view.pressure = pressure;
     for pos in path {
         let to_um = geometry.world(pos);
         if (to_um - running.at_um).length() > geometry.um_per_pt * 0.5 {
@@ -333,6 +345,7 @@ fn stroke(ui: &egui::Ui, response: &Response, id: ViewId, geometry: &Geometry, c
                 from_um: running.at_um,
                 to_um,
                 erase: running.erase,
+                pressure,
             }));
             running.at_um = to_um;
         }

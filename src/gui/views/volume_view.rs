@@ -64,8 +64,18 @@ pub(crate) fn show(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>, drawer: Optio
 fn handle(ui: &egui::Ui, response: &egui::Response, rect: egui::Rect, id: ViewId, cx: &mut Cx<'_>) {
     let shift = ui.input(|i| i.modifiers.shift);
     if response.contains_pointer() {
-        for (_, lines) in input::wheel(ui) {
-            cx.view.set_camera(id, |camera| camera.zoom(1.12f64.powf(f64::from(lines))));
+        for turn in input::wheel(ui) {
+            cx.view.set_camera(id, |camera| {
+                camera.zoom(1.12f64.powf(f64::from(turn.lines)));
+                camera.pan(DVec2::new(f64::from(turn.aside), 0.0), f64::from(rect.height()));
+            });
+        }
+        if let Some((moved, spread)) = input::fingers(ui) {
+            cx.view.set_camera(id, |camera| {
+                camera.pan(DVec2::new(f64::from(moved.x), f64::from(moved.y)), f64::from(rect.height()));
+                camera.zoom(f64::from(spread));
+            });
+            return;
         }
         let pinch = input::pinch(ui);
         if pinch != 1.0 {
