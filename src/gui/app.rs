@@ -118,11 +118,12 @@ impl App {
         let ctx = ui.ctx().clone();
         self.derived.ctx.get_or_insert_with(|| ctx.clone());
         commands::presets::Preset::of_id(&self.session.settings().keymap).use_it();
+        commands::custom::use_these(&self.session.settings().shortcuts);
         self.take_events(&ctx);
         self.take_dropped_files(&ctx);
         self.take_system_dialog();
         let mut facts = self.facts();
-        if !self.palette.is_open() && self.view.dialog.is_none() {
+        if !self.palette.is_open() && self.view.dialog.is_none() && !self.view.keys.is_listening() {
             self.tour.keys(&ctx, &self.session, &mut self.view, &mut self.queue);
             super::tools::outline::keys(&ctx, &mut self.view, &mut self.queue);
             let project = self.session.project();
@@ -141,7 +142,10 @@ impl App {
                 facts = self.facts();
             }
         }
-        if self.view.key_overlay && ctx.input(|i| i.key_pressed(egui::Key::Escape)) {
+        if self.view.key_overlay
+            && !self.view.keys.is_listening()
+            && ctx.input(|i| i.key_pressed(egui::Key::Escape))
+        {
             self.view.key_overlay = false;
         }
         panels::film::play(&ctx, &mut self.view);
@@ -151,11 +155,10 @@ impl App {
         self.draw(ui, facts);
         self.tour.show(&ctx, facts, &self.session, &mut self.view, &mut self.queue);
         if self.view.key_overlay {
-            let (open, preset) = keymap::show(&ctx);
+            let settings = self.session.settings();
+            let (open, changed) = keymap::show(&ctx, &mut self.view.keys, settings);
             self.view.key_overlay = open;
-            if let Some(preset) = preset {
-                let keymap = preset.id().to_owned();
-                let settings = crate::session::Settings { keymap, ..self.session.settings().clone() };
+            if let Some(settings) = changed {
                 self.queue.session(Command::SetSettings(Box::new(settings)));
             }
         }

@@ -1,14 +1,62 @@
-//! The overlay of every shortcut, opened with "?" and closed with any key or click.
+//! The overlay of every shortcut, opened with "?"; a click on a command changes its shortcut.
 
-use egui::vec2;
+use std::collections::BTreeMap;
+
+use egui::{Key, KeyboardShortcut, vec2};
 
 use super::commands::presets::Preset;
-use super::commands::{COMMANDS, CommandId, Entry, Group, MOUSE, format_shortcut};
-use super::{theme, widgets};
+use super::commands::{COMMANDS, CommandId, Entry, Group, MOUSE, custom, find, format_shortcut};
+use super::widgets::Button;
+use super::{icons, theme, widgets};
+use crate::session::Settings;
 
-/// Draws the overlay; false once it should close, and the set of shortcuts where another one was chosen.
-pub(crate) fn show(ctx: &egui::Context) -> (bool, Option<Preset>) {
-    let mut chosen = None;
+/// The shortcut that is being changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Changing {
+    /// Of which command; the next key is for it.
+    id: Option<CommandId>,
+    /// A key that another command has: it is asked first.
+    taken: Option<KeyboardShortcut>,
+}
+
+impl Changing {
+    /// Whether keys go to it and to no command.
+    pub(crate) fn is_listening(self) -> bool {
+        self.id.is_some()
+    }
+
+    /// Takes the key that was pressed; the shortcuts where that changes them.
+    fn listen(&mut self, ctx: &egui::Context, settings: &Settings) -> Option<Settings> {
+        let id = self.id.filter(|_| self.taken.is_none())?;
+        let key = custom::take_pressed(ctx)?;
+        if key.modifiers.is_none() && key.logical_key == Key::Escape {
+            self.id = None;
+            return None;
+        }
+        if key.modifiers.is_none() && matches!(key.logical_key, Key::Backspace | Key::Delete) {
+            return Some(self.assign(id, None, settings));
+        }
+        if custom::owner(&key, id).is_some() {
+            self.taken = Some(key);
+            return None;
+        }
+        Some(self.assign(id, Some(key), settings))
+    }
+
+    fn assign(&mut self, id: CommandId, key: Option<KeyboardShortcut>, settings: &Settings) -> Settings {
+        *self = Self::default();
+        let shortcuts = custom::with(settings.shortcuts.clone(), id, key);
+        Settings { shortcuts, ..settings.clone() }
+    }
+}
+
+/// Draws the overlay; false once it should close, and the settings where a shortcut or the set was changed.
+pub(crate) fn show(
+    ctx: &egui::Context,
+    changing: &mut Changing,
+    settings: &Settings,
+) -> (bool, Option<Settings>) {
+    let mut changed = changing.listen(ctx, settings);
     let content = ctx.content_rect();
     let tokens = theme::of_visuals(&ctx.global_style().visuals);
     let modal = egui::Modal::new(egui::Id::unique("key-overlay"))
@@ -34,16 +82,68 @@ pub(crate) fn show(ctx: &egui::Context) -> (bool, Option<Preset>) {
                         .color(tokens.text_strong),
                 );
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                    chosen = preset_choice(ui);
+                    if let Some(preset) = preset_choice(ui) {
+                        changed = Some(Settings { keymap: preset.id().to_owned(), ..settings.clone() });
+                    }
+                    ui.add_enabled_ui(!settings.shortcuts.is_empty(), |ui| {
+                        let button = Button::new("Reset all").height(theme::ROW).name("Reset all shortcuts");
+                        if button.show(ui).on_hover_text("As in the set that is chosen").clicked() {
+                            let shortcuts = BTreeMap::new();
+                            changed = Some(Settings { shortcuts, ..settings.clone() });
+                        }
+                    });
                 });
             });
+            changed = question(ui, changing, settings).or(changed.take());
             ui.add_space(8.0);
-            egui::ScrollArea::vertical().max_height(content.height() - 150.0).show(ui, |ui| {
+            let room = content.height() - 170.0;
+            egui::ScrollArea::vertical().max_height(room).min_scrolled_height(room).show(ui, |ui| {
                 let n = if width > 900.0 { 3 } else { 2 };
-                ui.columns(n, columns_ui);
+                ui.columns(n, |columns| {
+                    if let Some(reset) = columns_ui(columns, changing) {
+                        let mut shortcuts = settings.shortcuts.clone();
+                        shortcuts.remove(&custom::name_of(reset));
+                        changed = Some(Settings { shortcuts, ..settings.clone() });
+                    }
+                });
             });
         });
-    (!modal.should_close(), chosen)
+    let open = changing.is_listening() || !modal.should_close();
+    if !open {
+        *changing = Changing::default();
+    }
+    (open, changed)
+}
+
+/// What is asked while a shortcut is being changed.
+fn question(ui: &mut egui::Ui, changing: &mut Changing, settings: &Settings) -> Option<Settings> {
+    let t = theme::of(ui);
+    let Some(id) = changing.id else {
+        widgets::hint(ui, "Click a command to change its shortcut.");
+        return None;
+    };
+    let label = find(id).label.trim_end_matches('…');
+    let mut changed = None;
+    ui.horizontal(|ui| {
+        let owner = changing.taken.and_then(|key| custom::owner(&key, id).map(|owner| (key, owner)));
+        let text = match owner {
+            Some((key, owner)) => {
+                format!("{} belongs to “{}”.", format_shortcut(&key), owner.label.trim_end_matches('…'))
+            }
+            None => format!("Press the new key for “{label}”; Backspace for none, Escape to leave it."),
+        };
+        ui.label(egui::RichText::new(text).color(t.text_strong));
+        if let Some((key, _)) = owner {
+            let name = format!("Give it to {label}");
+            if Button::new(&name).primary().height(theme::ROW).show(ui).clicked() {
+                changed = Some(changing.assign(id, Some(key), settings));
+            }
+        }
+        if Button::new("Cancel").height(theme::ROW).name("Cancel change of shortcut").show(ui).clicked() {
+            *changing = Changing::default();
+        }
+    });
+    changed
 }
 
 /// The set of shortcuts; the one that was chosen now.
@@ -65,8 +165,9 @@ fn preset_choice(ui: &mut egui::Ui) -> Option<Preset> {
     chosen
 }
 
-/// Fills the columns from left to right, each group in the shortest one.
-fn columns_ui(columns: &mut [egui::Ui]) {
+/// Fills the columns from left to right, each group in the shortest one; a command whose shortcut is to be as in its set.
+fn columns_ui(columns: &mut [egui::Ui], changing: &mut Changing) -> Option<CommandId> {
+    let mut reset = None;
     let shortest = |columns: &[egui::Ui]| {
         (0..columns.len())
             .min_by(|a, b| columns[*a].min_rect().height().total_cmp(&columns[*b].min_rect().height()))
@@ -87,18 +188,47 @@ fn columns_ui(columns: &mut [egui::Ui]) {
         for entry in COMMANDS.iter().filter(|e| e.group == group && shown(e)) {
             match entry.id {
                 CommandId::Class(_) => pair(ui, &["1".to_owned(), "9".to_owned()], "Paint with class 1 to 9"),
-                _ => {
-                    let keys: Vec<_> = entry.keys_in_force().iter().map(format_shortcut).collect();
-                    pair(ui, &keys, entry.label.trim_end_matches('…'));
-                }
+                _ => reset = command(ui, entry, changing).or(reset),
             }
         }
         ui.add_space(12.0);
     }
+    reset
+}
+
+/// A command with its keys: a click changes them. Itself, where its keys are to be as in the set.
+fn command(ui: &mut egui::Ui, entry: &Entry, changing: &mut Changing) -> Option<CommandId> {
+    let t = theme::of(ui);
+    let keys: Vec<_> = entry.keys_in_force().iter().map(format_shortcut).collect();
+    let label = entry.label.trim_end_matches('…');
+    let top = ui.cursor().min;
+    let row = egui::Rect::from_min_size(top, vec2(ui.available_width(), 22.0));
+    let name = format!("Shortcut of {label}");
+    let response = ui.interact(row, ui.scope_id().with(("shortcut", label)), egui::Sense::click());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
+    let is_on = changing.id == Some(entry.id);
+    if is_on || response.hovered() || response.has_focus() {
+        let fill = if is_on { t.accent_soft } else { t.hover };
+        ui.painter().rect_filled(row.expand2(vec2(4.0, 0.0)), theme::RADIUS, fill);
+    }
+    if response.clicked() {
+        *changing = Changing { id: Some(entry.id), taken: None };
+    }
+    pair(ui, &keys, label);
+    if !custom::is_changed(entry.id) {
+        return None;
+    }
+    let place = egui::Rect::from_min_size(row.right_top() - vec2(22.0, 0.0), vec2(22.0, 22.0));
+    let name = format!("Reset shortcut of {label}");
+    let tooltip = "As in the set that is chosen";
+    let button = ui.scope_builder(egui::UiBuilder::new().max_rect(place), |ui| {
+        widgets::icon_sized(ui, icons::ARROW_COUNTER_CLOCKWISE, &name, tooltip, false, 20.0).clicked()
+    });
+    button.inner.then_some(entry.id)
 }
 
 fn shown(entry: &Entry) -> bool {
-    !entry.keys_in_force().is_empty() && !matches!(entry.id, CommandId::Class(n) if n > 1)
+    !matches!(entry.id, CommandId::Class(n) if n > 1)
 }
 
 fn pair(ui: &mut egui::Ui, keys: &[String], what: &str) {

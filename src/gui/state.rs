@@ -384,6 +384,8 @@ pub(crate) struct ViewState {
     pub(crate) turning: Option<ViewId>,
     /// The key overlay is open.
     pub(crate) key_overlay: bool,
+    /// The shortcut that is being changed in it.
+    pub(crate) keys: super::keymap::Changing,
     /// The list of jobs is open.
     pub(crate) jobs_open: bool,
     /// Something has been exported since the project was opened.
@@ -458,6 +460,7 @@ impl Default for ViewState {
             grip: None,
             turning: None,
             key_overlay: false,
+            keys: super::keymap::Changing::default(),
             jobs_open: false,
             exported: false,
             sort: None,

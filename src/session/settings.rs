@@ -40,6 +40,8 @@ pub struct Settings {
     pub threads: usize,
     /// Set of shortcuts.
     pub keymap: String,
+    /// Shortcuts that differ from the set: name of the command and its key, "ctrl+shift+Z", or nothing for none.
+    pub shortcuts: std::collections::BTreeMap<String, String>,
     /// Projects and files that were open, newest first.
     pub recent: Vec<Recent>,
     /// Whether the tour of the first minute has been seen.
@@ -54,6 +56,7 @@ impl Default for Settings {
             memory_gib: None,
             threads: 0,
             keymap: "standard".to_owned(),
+            shortcuts: std::collections::BTreeMap::new(),
             recent: Vec::new(),
             tour_seen: false,
         }

@@ -15,6 +15,7 @@ mod levels;
 mod panels;
 mod quality;
 mod rulers;
+mod shortcuts;
 mod slices;
 mod support;
 mod surfaces;

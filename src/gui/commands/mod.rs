@@ -7,6 +7,7 @@ use presets::Preset;
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
+pub(crate) mod custom;
 mod keys;
 mod mouse;
 pub(crate) mod presets;
@@ -207,9 +208,9 @@ impl Entry {
         self
     }
 
-    /// The shortcuts in the set that the user has chosen.
+    /// The shortcuts in the set that the user has chosen, with what was changed in it.
     pub(crate) fn keys_in_force(&self) -> Vec<KeyboardShortcut> {
-        Preset::in_force().keys(self)
+        custom::keys(self, Preset::in_force())
     }
 
     /// The first shortcut as it is printed on keys; empty where there is none.
