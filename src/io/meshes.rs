@@ -54,7 +54,8 @@ fn ply(path: &Path, meshes: &[Mesh]) -> Result<Vec<u8>, IoError> {
         meshes.iter().flat_map(|mesh| &mesh.values).map(|values| values.attribute).collect();
     told.sort_unstable();
     told.dedup();
-    let properties: String = told.iter().map(|what| format!("property float {}\n", what.key())).collect();
+    let properties =
+        told.iter().fold(String::new(), |text, what| text + "property float " + what.key() + "\n");
     let mut bytes = format!(
         "ply\nformat binary_little_endian 1.0\ncomment unit um\nelement vertex {n_vertices}\n\
          property float x\nproperty float y\nproperty float z\n\

@@ -37,8 +37,7 @@ pub(crate) fn march_uniform(
     scale: Scale,
     channels: &[Scale],
     edge: usize,
-    [tile, offset, picture]: [[u32; 2]; 3],
-    sheets: [[f32; 4]; 2],
+    ([tile, offset, picture], sheets): ([[u32; 2]; 3], [[f32; 4]; 2]),
 ) -> MarchUniform {
     let flag = |on: bool| f32::from(u8::from(on));
     let mut u: MarchUniform = [[0.0; 4]; 47];

@@ -777,8 +777,7 @@ impl Renderer {
             scale,
             &scales,
             marching.edge,
-            geometry,
-            sheet_numbers,
+            (geometry, sheet_numbers),
         );
         // Sheets of surfaces lie in the middles of pixels.
         let aside = if sheets.is_some() { 0.0 } else { 1.0 };
