@@ -37,7 +37,7 @@ fn finer_voxels_are_counted_read_out_and_loaded_though_a_coarser_level_is_in_mem
         let view = harness.get_by_label("Slice XY").rect();
         harness.hover_at(view.center());
         blocks_come(&mut harness);
-        let said = harness.get_by_label_contains("LAC ").accesskit_node().label().unwrap_or_default();
+        let said = harness.get_by_label_contains("µm, LAC ").accesskit_node().label().unwrap_or_default();
         assert!(!said.contains('≈'), "{said}");
         let value: f32 = said.split("LAC ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
         let distance = |offset: f32| (value - 0.3 - offset).abs();
