@@ -5,7 +5,7 @@ use glam::{DAffine3, DVec3};
 use super::camera::Projection;
 use super::scene::{SliceScene, VolumeScene};
 use super::setup::{MarchSetup, SliceSetup};
-use crate::volume::Pyramid;
+use crate::volume::{BlockId, Pyramid};
 
 /// A box of voxels of a level, z, y, x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,15 @@ impl LevelBox {
             ((self.low[a] + self.dims[a]).div_ceil(at.block[a]) * at.block[a]).min(at.shape[a])
         });
         Self { low, dims: std::array::from_fn(|a| end[a] - low[a]), ..self }
+    }
+
+    /// The part of it that a block covers.
+    pub(crate) fn common(&self, pyramid: &Pyramid, block: BlockId) -> Self {
+        let (at, n) = pyramid.block_box(block);
+        let low: [usize; 3] = std::array::from_fn(|a| at[a].max(self.low[a]));
+        let dims =
+            std::array::from_fn(|a| (at[a] + n[a]).min(self.low[a] + self.dims[a]).saturating_sub(low[a]));
+        Self { low, dims, ..*self }
     }
 
     /// Whether all of another box lies in it.
@@ -108,7 +117,8 @@ pub(crate) struct SliceNeed {
 
 /// What a slice needs of a pyramid; `None` where the working level is fine enough or the plane misses the volume.
 ///
-/// A level is taken whose part has at most `most_bytes` and no side above `limit`.
+/// A level is taken whose part has no side above `limit` and at most `most_bytes`: of blocks, where it is a section, since
+/// their whole depth is read; else on the device.
 pub(crate) fn for_slice(
     scene: &SliceScene,
     world_from_working: DAffine3,
@@ -145,8 +155,13 @@ pub(crate) fn for_slice(
                 (part.low[axis], part.dims[axis]) = (section as usize, 1);
             }
         }
-        let fits =
-            |part: &LevelBox| part.bytes() <= most_bytes && part.dims.iter().all(|n| *n <= limit as usize);
+        let fits = |part: &LevelBox| {
+            let bytes = match axis {
+                Some(_) => pyramid.bytes_of(&pyramid.blocks_of(level, part.low, part.dims)),
+                None => part.bytes(),
+            };
+            bytes <= most_bytes && part.dims.iter().all(|n| *n <= limit as usize)
+        };
         if fits(&kept) {
             return Some(SliceNeed { shown, kept, axis });
         }

@@ -23,6 +23,7 @@ use super::scene::{
 use super::setup::MarchSetup;
 use super::slice::{Bound, Need, SliceUniform, background_uniform, image_uniform, label_uniform, need};
 use super::stores::{ImageStore, LabelStore};
+use super::streamed::region_bytes;
 use super::surface_setup::world_of_box;
 use super::texture::Scale;
 use super::{grid, transfer};
@@ -217,7 +218,7 @@ impl Renderer {
     fn room_for(&mut self, keep: LayerId, wanted: u64) -> u64 {
         while self.gpu_bytes() + wanted > self.budget_bytes {
             let images =
-                self.images.iter().filter(|(_, s)| s.full.is_some()).map(|(id, s)| (s.used, *id, true));
+                self.images.iter().filter(|(_, s)| s.holds_most()).map(|(id, s)| (s.used, *id, true));
             let labels =
                 self.labels.iter().filter(|(_, s)| s.full.is_some()).map(|(id, s)| (s.used, *id, false));
             let oldest =
@@ -225,7 +226,7 @@ impl Renderer {
             match oldest {
                 Some((_, id, true)) => {
                     if let Some(store) = self.images.get_mut(&id) {
-                        store.full = None;
+                        store.drop_most();
                     }
                 }
                 Some((_, id, false)) => {
@@ -237,6 +238,13 @@ impl Renderer {
             }
         }
         self.budget_bytes.saturating_sub(self.gpu_bytes()).max(self.budget_bytes / 8)
+    }
+
+    /// Bytes that the box of a finer level may take which a view shows.
+    fn room_for_region(&mut self, id: LayerId, view: ViewId) -> u64 {
+        let most = region_bytes(&self.gpu);
+        let held = self.images.get(&id).map_or(0, |store| store.region_bytes(view));
+        (self.room_for(id, most.saturating_sub(held)) + held).min(most)
     }
 
     fn upload_image(&mut self, id: LayerId, budget: Duration) -> f32 {
@@ -352,7 +360,7 @@ impl Renderer {
             Need::Section { axis, section } => {
                 let pyramid = store.pyramid.clone();
                 if let (Some(pyramid), Some(part)) =
-                    (pyramid, store.section(&gpu, view, scene, layer.world_from_voxel))
+                    (pyramid, store.section(&gpu, view, scene, layer.world_from_voxel, clock))
                 {
                     let level = part.part.level;
                     world_from_voxel = layer.world_from_voxel * pyramid.working_from_level(level);
@@ -371,7 +379,9 @@ impl Renderer {
             }
             Need::Whole => {
                 let pace = (view, UPLOAD_BUDGET, false);
-                let is_coming = store.stream_slice(&gpu, pace, scene, layer.world_from_voxel);
+                let most = self.room_for_region(layer.volume, view);
+                let store = self.images.get_mut(&layer.volume)?;
+                let is_coming = store.stream_slice(&gpu, (pace, most), scene, layer.world_from_voxel);
                 status.needs_repaint |= is_coming;
                 status.loaded = status.loaded.min(self.upload_image(layer.volume, UPLOAD_BUDGET));
                 let drawn = self.images.get(&layer.volume)?.drawn(view)?;
@@ -507,9 +517,10 @@ impl Renderer {
     /// Works on the finer level that a 3-D view shows; whether more is to come.
     fn stream_for(&mut self, pace: (ViewId, Duration, bool), scene: &VolumeScene) -> bool {
         let gpu = self.gpu.clone();
-        let is_drawn = scene.mode != VolumeMode::Labels;
-        let store = scene.volume.filter(|_| is_drawn).and_then(|id| self.images.get_mut(&id));
-        store.is_some_and(|store| store.stream_volume(&gpu, pace, scene))
+        let is_drawn = scene.mode.shows_values();
+        let Some(id) = scene.volume.filter(|_| is_drawn) else { return false };
+        let most = self.room_for_region(id, pace.0);
+        self.images.get_mut(&id).is_some_and(|store| store.stream_volume(&gpu, (pace, most), scene))
     }
 
     fn scene_stamp(&self, view: ViewId, scene: &VolumeScene) -> u64 {

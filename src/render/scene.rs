@@ -403,6 +403,13 @@ pub enum VolumeMode {
     Surfaces,
 }
 
+impl VolumeMode {
+    /// Whether values of the volume are drawn, not only labels or surfaces.
+    pub fn shows_values(self) -> bool {
+        !matches!(self, Self::Labels | Self::Surfaces)
+    }
+}
+
 /// Labels in the 3-D view: the tint of the haze, or surfaces of their own with [`VolumeMode::Labels`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct VolumeLabels {

@@ -9,7 +9,7 @@ use glam::DAffine3;
 use super::label_texture::{LabelTexture, label_slab, update_slab};
 use super::level::LevelBox;
 use super::scene::{SliceScene, ViewId, VolumeScene};
-use super::streamed::{Region, Section, region_bytes};
+use super::streamed::{Region, Section};
 use super::texture::{FullTexture, Scale, Slab, binning};
 use crate::gpu::Gpu;
 use crate::volume::{Labels, Pyramid, Volume};
@@ -137,11 +137,12 @@ impl ImageStore {
         view: ViewId,
         scene: &SliceScene,
         world_from_voxel: DAffine3,
+        clock: u64,
     ) -> Option<&Section> {
         let pyramid = self.pyramid.clone()?;
-        // Of the blocks that a section cuts all the depth is kept; three views have to find room.
-        let depth = pyramid.levels().first()?.block.into_iter().max()? as u64;
-        let room = (gpu.info.max_texture_3d, pyramid.cache().budget() / (3 * depth).max(1));
+        self.used = clock;
+        // Three views find room, and what is read ahead.
+        let room = (gpu.info.max_texture_3d, pyramid.cache().budget() / 4);
         let need = super::level::for_slice(scene, world_from_voxel, &pyramid, room);
         let Some((need, axis)) = need.and_then(|need| Some((need, need.axis?))) else {
             self.sections.remove(&view);
@@ -166,12 +167,12 @@ impl ImageStore {
     pub(crate) fn stream_slice(
         &mut self,
         gpu: &Gpu,
-        (view, budget, at_once): (ViewId, Duration, bool),
+        ((view, budget, at_once), most): ((ViewId, Duration, bool), u64),
         scene: &SliceScene,
         world_from_voxel: DAffine3,
     ) -> bool {
         let Some(pyramid) = self.pyramid.clone() else { return false };
-        let room = (gpu.info.max_texture_3d, region_bytes(gpu).min(pyramid.cache().budget()));
+        let room = (gpu.info.max_texture_3d, most.min(pyramid.cache().budget()));
         let wanted = super::level::for_slice(scene, world_from_voxel, &pyramid, room);
         let wanted = wanted.filter(|need| need.axis.is_none()).map(|need| need.shown);
         self.stream(gpu, &pyramid, view, wanted, (budget, at_once))
@@ -181,11 +182,11 @@ impl ImageStore {
     pub(crate) fn stream_volume(
         &mut self,
         gpu: &Gpu,
-        (view, budget, at_once): (ViewId, Duration, bool),
+        ((view, budget, at_once), most): ((ViewId, Duration, bool), u64),
         scene: &VolumeScene,
     ) -> bool {
         let Some(pyramid) = self.pyramid.clone() else { return false };
-        let room = (gpu.info.max_texture_3d, region_bytes(gpu).min(pyramid.cache().budget()));
+        let room = (gpu.info.max_texture_3d, most.min(pyramid.cache().budget()));
         let wanted = super::level::for_volume(scene, self.volume.shape(), &pyramid, room);
         self.stream(gpu, &pyramid, view, wanted, (budget, at_once))
     }
@@ -230,6 +231,23 @@ impl ImageStore {
     /// Changes with every change of what a view shows; both parts of it only grow.
     pub(crate) fn stamp_for(&self, view: ViewId) -> u64 {
         self.stamp + self.changes.get(&view).copied().unwrap_or(0)
+    }
+
+    /// Whether it holds more than sections of the volume itself.
+    pub(crate) fn holds_most(&self) -> bool {
+        self.full.is_some() || !self.sections.is_empty() || !self.regions.is_empty()
+    }
+
+    /// Gives back the whole and the parts of finer levels; they come again when a view wants them.
+    pub(crate) fn drop_most(&mut self) {
+        self.full = None;
+        self.sections.clear();
+        self.regions.clear();
+    }
+
+    /// Bytes of the box of a finer level that a view shows.
+    pub(crate) fn region_bytes(&self, view: ViewId) -> u64 {
+        self.regions.get(&view).map_or(0, Region::bytes)
     }
 
     /// Forgets what views show that are gone.

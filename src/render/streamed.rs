@@ -71,7 +71,8 @@ pub(crate) struct Section {
     pub(crate) view: wgpu::TextureView,
     texture: wgpu::Texture,
     blocks: Vec<BlockId>,
-    n_missing: usize,
+    /// Those of them that are shown from a coarser level. What is on the device stays, whatever becomes of the block.
+    pending: Vec<BlockId>,
     arrivals: u64,
     filled: Instant,
 }
@@ -94,27 +95,31 @@ impl Section {
             view: texture.create_view(&wgpu::TextureViewDescriptor::default()),
             texture,
             blocks: from_the_middle(pyramid, &part),
-            n_missing: 0,
-            arrivals: 0,
+            pending: Vec::new(),
+            arrivals: pyramid.cache().arrivals(),
             filled: Instant::now(),
         };
-        section.viewer.want(&section.blocks);
-        section.fill(gpu, working, scale);
+        let missing = section.draw(gpu, &part, working, scale);
+        section.pending = section.blocks.iter().filter(|block| missing.contains(block)).copied().collect();
+        section.want();
         section
     }
 
-    fn fill(&mut self, gpu: &Gpu, working: &Volume<f32>, scale: Scale) {
-        let pyramid = &self.viewer.pyramid;
-        self.arrivals = pyramid.cache().arrivals();
-        let mut values = vec![0.0; self.part.dims.iter().product()];
-        pyramid.fill(self.part.level, (self.part.low, self.part.dims), working, &mut values);
-        // What cannot be read is not waited for.
-        self.n_missing = pyramid.cache().n_missing(pyramid.id(), &self.blocks);
-        let texels = scale.stored(&values, self.part.dims[2]);
-        write_box(&gpu.queue, &self.texture, [0; 3], self.part.dims, bytemuck::cast_slice(&texels));
-        self.filled = Instant::now();
-        if self.n_missing == 0 {
+    /// Takes a part of it to the device; the blocks that were not there.
+    fn draw(&self, gpu: &Gpu, part: &LevelBox, working: &Volume<f32>, scale: Scale) -> Vec<BlockId> {
+        let mut values = vec![0.0; part.dims.iter().product()];
+        let missing = self.viewer.pyramid.fill(part.level, (part.low, part.dims), working, &mut values);
+        let texels = scale.stored(&values, part.dims[2]);
+        let at = std::array::from_fn(|a| part.low[a] - self.part.low[a]);
+        write_box(&gpu.queue, &self.texture, at, part.dims, bytemuck::cast_slice(&texels));
+        missing
+    }
+
+    fn want(&self) {
+        if self.pending.is_empty() {
             self.look_ahead();
+        } else {
+            self.viewer.want(&self.pending);
         }
     }
 
@@ -122,8 +127,7 @@ impl Section {
     fn look_ahead(&self) {
         let pyramid = &self.viewer.pyramid;
         let Some(at) = pyramid.levels().get(self.part.level) else { return };
-        let block_bytes = at.block.iter().map(|n| *n as u64).product::<u64>() * 4;
-        if self.blocks.len() as u64 * block_bytes * 8 > pyramid.cache().budget() {
+        if pyramid.bytes_of(&self.blocks) * 8 > pyramid.cache().budget() {
             return;
         }
         let n = at.n_blocks()[self.axis];
@@ -139,20 +143,26 @@ impl Section {
 
     /// Takes in blocks that have come; whether the picture changes.
     pub(crate) fn refresh(&mut self, gpu: &Gpu, working: &Volume<f32>, scale: Scale) -> bool {
-        let cache = self.viewer.pyramid.cache();
-        if self.n_missing == 0 || cache.arrivals() == self.arrivals {
+        let pyramid = Arc::clone(&self.viewer.pyramid);
+        let cache = pyramid.cache();
+        let arrivals = cache.arrivals();
+        if self.pending.is_empty() || arrivals == self.arrivals || self.filled.elapsed() < REFILL {
             return false;
         }
-        let missing = cache.n_missing(self.viewer.pyramid.id(), &self.blocks);
-        if missing > 0 && self.filled.elapsed() < REFILL {
-            return false;
+        (self.arrivals, self.filled) = (arrivals, Instant::now());
+        let missing = cache.missing(pyramid.id(), &self.pending);
+        let come: Vec<BlockId> =
+            self.pending.iter().filter(|block| !missing.contains(block)).copied().collect();
+        let mut gone_again = Vec::new();
+        for block in &come {
+            let part = self.part.common(&pyramid, *block);
+            // What cannot be read stays as the coarser level shows it.
+            gone_again.extend(self.draw(gpu, &part, working, scale));
         }
-        if missing > 0 {
-            // What was read may have been dropped again.
-            self.viewer.want(&self.blocks);
-        }
-        self.fill(gpu, working, scale);
-        true
+        gone_again.retain(|block| !cache.missing(pyramid.id(), &[*block]).is_empty());
+        self.pending.retain(|block| missing.contains(block) || gone_again.contains(block));
+        self.want();
+        !come.is_empty()
     }
 
     /// Whether it shows what a need asks for.
@@ -162,7 +172,7 @@ impl Section {
 
     /// Fraction of its blocks that are shown as they are.
     pub(crate) fn loaded(&self) -> f32 {
-        1.0 - self.n_missing as f32 / self.blocks.len().max(1) as f32
+        1.0 - self.pending.len() as f32 / self.blocks.len().max(1) as f32
     }
 
     /// Bytes on the device.
@@ -178,12 +188,22 @@ pub(crate) struct Part {
     pub(crate) full: FullTexture,
 }
 
-/// A box of a level that is being read.
+/// A box of a level that is being read, layer of blocks by layer of blocks.
 #[derive(Debug)]
 struct Coming {
     viewer: Viewer,
     part: LevelBox,
     full: FullTexture,
+    layer: Option<Layer>,
+}
+
+/// The layer of blocks that comes next.
+#[derive(Debug)]
+struct Layer {
+    part: LevelBox,
+    /// Its voxels, x fastest: those of blocks that have come, whatever became of the block since.
+    values: Vec<f32>,
+    pending: Vec<BlockId>,
 }
 
 /// What a view shows of a pyramid where it is no section: the box that is drawn, and the one that is coming.
@@ -233,6 +253,7 @@ impl Region {
                 viewer: Viewer::new(pyramid),
                 part: wanted,
                 full: FullTexture::new(gpu, wanted.dims, [1; 3]),
+                layer: None,
             });
         }
         let is_done = self.coming.as_mut().is_some_and(|coming| coming.step(gpu, (working, scale), budget));
@@ -261,36 +282,65 @@ impl Region {
 }
 
 impl Coming {
-    /// Uploads layers of blocks that are in memory; whether the box is whole.
+    /// Uploads layers of blocks that have come; whether the box is whole.
     fn step(&mut self, gpu: &Gpu, (working, scale): (&Volume<f32>, Scale), budget: Duration) -> bool {
         let began = Instant::now();
         let pyramid = Arc::clone(&self.viewer.pyramid);
-        let Some(at) = pyramid.levels().get(self.part.level) else { return true };
-        let [nz, ny, nx] = self.part.dims;
         while !self.full.is_ready() {
-            let z0 = self.full.next_z();
-            // To the next face of blocks.
-            let z1 = nz.min(((self.part.low[0] + z0) / at.block[0] + 1) * at.block[0] - self.part.low[0]);
-            let (low, dims) =
-                ([self.part.low[0] + z0, self.part.low[1], self.part.low[2]], [z1 - z0, ny, nx]);
-            let blocks = pyramid.blocks_of(self.part.level, low, dims);
-            if pyramid.cache().n_missing(pyramid.id(), &blocks) > 0 {
-                // The layer behind is read while this one is taken to the device.
-                let ahead = [z1.min(nz - 1), ny, nx];
-                let next_low = [self.part.low[0] + ahead[0], low[1], low[2]];
-                let mut wanted = blocks;
-                wanted.extend(pyramid.blocks_of(self.part.level, next_low, [1, ny, nx]));
-                wanted.dedup();
-                self.viewer.want(&wanted);
+            let mut layer = match self.layer.take() {
+                Some(layer) => layer,
+                None => self.next_layer(&pyramid, working),
+            };
+            layer.take_in(&pyramid, working);
+            if layer.pending.is_empty() {
+                self.full.put(&gpu.queue, &layer.values, scale);
+            } else {
+                self.viewer.want(&layer.pending);
+                self.layer = Some(layer);
                 return false;
             }
-            let mut values = vec![0.0; dims.iter().product()];
-            pyramid.fill(self.part.level, (low, dims), working, &mut values);
-            self.full.put(&gpu.queue, &values, scale);
             if began.elapsed() >= budget {
                 break;
             }
         }
         self.full.is_ready()
+    }
+
+    /// The layer up to the next face of blocks, with what is in memory of it.
+    fn next_layer(&self, pyramid: &Pyramid, working: &Volume<f32>) -> Layer {
+        let (z0, [nz, ny, nx]) = (self.full.next_z(), self.part.dims);
+        let depth = pyramid.levels().get(self.part.level).map_or(1, |at| at.block[0]);
+        let end = (self.part.low[0] + z0) / depth * depth + depth - self.part.low[0];
+        let low = [self.part.low[0] + z0, self.part.low[1], self.part.low[2]];
+        let part = LevelBox { level: self.part.level, low, dims: [end.min(nz) - z0, ny, nx] };
+        let mut values = vec![0.0; part.dims.iter().product()];
+        let pending = pyramid.fill(part.level, (part.low, part.dims), working, &mut values);
+        Layer { part, values, pending }
+    }
+}
+
+impl Layer {
+    /// Copies blocks that have come since.
+    fn take_in(&mut self, pyramid: &Pyramid, working: &Volume<f32>) {
+        let missing = pyramid.cache().missing(pyramid.id(), &self.pending);
+        let (part, values) = (&self.part, &mut self.values);
+        self.pending.retain(|block| {
+            if missing.contains(block) {
+                return true;
+            }
+            let inner = part.common(pyramid, *block);
+            let mut voxels = vec![0.0; inner.dims.iter().product()];
+            let lost = pyramid.fill(inner.level, (inner.low, inner.dims), working, &mut voxels);
+            if !pyramid.cache().missing(pyramid.id(), &lost).is_empty() {
+                return true;
+            }
+            // What cannot be read stays as the coarser level shows it.
+            let [dz, dy, dx]: [usize; 3] = std::array::from_fn(|a| inner.low[a] - part.low[a]);
+            for (i, row) in voxels.chunks_exact(inner.dims[2].max(1)).enumerate() {
+                let (z, y) = (dz + i / inner.dims[1], dy + i % inner.dims[1]);
+                values[(z * part.dims[1] + y) * part.dims[2] + dx..][..row.len()].copy_from_slice(row);
+            }
+            false
+        });
     }
 }

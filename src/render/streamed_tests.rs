@@ -29,6 +29,10 @@ impl BlockSource for Levels {
         let part = self.0[level].slice(s![z..z + n[0], y..y + n[1], x..x + n[2]]);
         Ok(AnyArray::F32(part.to_owned()))
     }
+
+    fn value_bytes(&self) -> u64 {
+        4
+    }
 }
 
 /// Fine waves, so that a coarser level is seen to be one.
@@ -161,8 +165,8 @@ fn a_near_3d_view_of_a_pyramid_is_that_of_the_finest_level() {
 
 #[test]
 fn a_small_cache_is_held_to_and_the_picture_still_comes() {
-    // Room for 60 of the 5 × 6 × 6 blocks of the finest level.
-    let bytes = 60 * (BLOCK as u64).pow(3) * 4;
+    // Room for 160 of the 5 × 6 × 6 blocks of the finest level.
+    let bytes = 160 * (BLOCK as u64).pow(3) * 4;
     let (_, pyramid, working) = pyramid(2, bytes);
     let Some(mut renderer) = renderer(&pyramid, &working) else { return };
     let mut scene = slice_of(working.world_from_voxel().0, working.shape(), Plane::Xy, 1.2);
@@ -172,5 +176,49 @@ fn a_small_cache_is_held_to_and_the_picture_still_comes() {
             assert!(pyramid.cache().bytes() <= bytes);
         }
     }
-    assert!(pyramid.cache().arrivals() > 60, "more came than there is room for");
+    assert!(pyramid.cache().arrivals() > 160, "more came than there is room for");
+}
+
+#[test]
+fn eight_volumes_keep_to_the_budgets_of_device_and_processor() {
+    // Each is 1.4 MB on the device when whole, 2.7 MB in blocks: no more than three fit at once.
+    let (on_device, in_blocks) = (5 << 20, 8 << 20);
+    let (_, first, working) = pyramid(2, in_blocks);
+    let Some(mut renderer) = renderer(&first, &working) else { return };
+    renderer.set_budget(on_device);
+    let levels = first.levels().to_vec();
+    for id in 2..=8 {
+        // Fresh data of the same kind, in the same cache.
+        let (_, other, working) = pyramid(2, 1);
+        let arrays = (0..2)
+            .map(|level| other.read_box(level, [0; 3], other.levels()[level].shape).unwrap().into_f32())
+            .collect();
+        let shared = Arc::clone(first.cache());
+        let shared = Pyramid::new(levels.clone(), 1, Box::new(Levels(arrays)), shared).unwrap();
+        renderer.set_volume(id, 1, &working);
+        renderer.set_pyramid(id, &Arc::new(shared));
+    }
+    let map = working.world_from_voxel().0;
+    for round in 0..2 {
+        for id in 1..=8 {
+            let mut scene = VolumeScene::new(id, map, working.shape(), SIZE);
+            scene.camera.distance_um /= 3.0;
+            let mut slice = slice_of(map, working.shape(), Plane::Xz, 1.2);
+            if let [SliceLayer::Image(layer)] = slice.layers.as_mut_slice() {
+                layer.volume = id;
+            }
+            let (mut frames, mut needs) = (0, true);
+            while needs || frames < 12 {
+                needs = renderer.prepare_volume(1, &scene).needs_repaint;
+                needs |= renderer.prepare_slice(2, &slice).needs_repaint;
+                frames += 1;
+                assert!(
+                    renderer.gpu_bytes() <= on_device,
+                    "{} at {id} in round {round}",
+                    renderer.gpu_bytes()
+                );
+                assert!(first.cache().bytes() <= in_blocks, "{}", first.cache().bytes());
+            }
+        }
+    }
 }

@@ -123,14 +123,14 @@ impl BlockCache {
         state.failed.iter().find(|((of, _), _)| *of == pyramid).map(|(_, sentence)| sentence.clone())
     }
 
-    /// How many of the blocks are neither in memory nor given up.
-    pub fn n_missing(&self, pyramid: u64, blocks: &[BlockId]) -> usize {
+    /// Those of the blocks that are neither in memory nor given up.
+    pub fn missing(&self, pyramid: u64, blocks: &[BlockId]) -> Vec<BlockId> {
         let state = self.lock();
         let is_missing = |block: &&BlockId| {
             let key = (pyramid, **block);
             !state.blocks.contains_key(&key) && !state.failed.contains_key(&key)
         };
-        blocks.iter().filter(is_missing).count()
+        blocks.iter().filter(is_missing).copied().collect()
     }
 
     /// What a viewer wants now, the most urgent first, in place of what it wanted before.
@@ -249,7 +249,7 @@ mod tests {
 
     fn wait(cache: &BlockCache, pyramid: &Pyramid, blocks: &[BlockId]) {
         let began = Instant::now();
-        while cache.n_missing(pyramid.id(), blocks) > 0 {
+        while !cache.missing(pyramid.id(), blocks).is_empty() {
             assert!(began.elapsed() < Duration::from_secs(20), "the blocks do not come");
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -300,6 +300,10 @@ mod tests {
     impl super::super::pyramid::BlockSource for Broken {
         fn read(&self, _: usize, _: [usize; 3], _: [usize; 3]) -> Result<AnyArray, String> {
             Err("the disk is gone".to_owned())
+        }
+
+        fn value_bytes(&self) -> u64 {
+            1
         }
     }
 

@@ -54,6 +54,9 @@ pub trait BlockSource: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// A sentence for the user.
     fn read(&self, level: usize, low: [usize; 3], shape: [usize; 3]) -> Result<AnyArray, String>;
+
+    /// Bytes of a value as it is read.
+    fn value_bytes(&self) -> u64;
 }
 
 /// Names a block of a pyramid.
@@ -128,6 +131,14 @@ impl Pyramid {
         self.levels[self.working].frame().inverse() * at.frame()
     }
 
+    /// Bytes that blocks of a level take in memory, each as if it were whole.
+    pub fn bytes_of(&self, blocks: &[BlockId]) -> u64 {
+        let voxels = |block: &BlockId| {
+            self.levels.get(block.level).map_or(0, |level| level.block.iter().map(|n| *n as u64).product())
+        };
+        blocks.iter().map(voxels).sum::<u64>() * self.source.value_bytes()
+    }
+
     /// How many voxels of the finest level lie along the edge of a voxel of a level, at the most.
     pub fn coarseness(&self, level: usize) -> usize {
         let edge = |at: usize| self.levels.get(at).map_or([1.0; 3], |level| level.scale);
@@ -194,18 +205,19 @@ impl Pyramid {
     }
 
     /// Fills `out` with the voxels `low..low + dims` of a level (x fastest): blocks that are in memory as they are, the
-    /// rest linearly from the finest coarser level that is in memory, at last the working level. Returns how many
-    /// blocks were missing.
+    /// rest linearly from the finest coarser level that is in memory, at last the working level. Returns the blocks that
+    /// were missing.
     pub fn fill(
         &self,
         level: usize,
         (low, dims): ([usize; 3], [usize; 3]),
         working: &Volume<f32>,
         out: &mut [f32],
-    ) -> usize {
+    ) -> Vec<BlockId> {
         let blocks = self.blocks_of(level, low, dims);
         let found = self.cache.get_all(self.id, &blocks);
-        let n_missing = found.iter().filter(|values| values.is_none()).count();
+        let is_missing = |(block, values): (&BlockId, &Option<_>)| values.is_none().then_some(*block);
+        let missing = blocks.iter().zip(&found).filter_map(is_missing).collect();
         let parts: Vec<Part<'_>> = found
             .into_iter()
             .zip(&blocks)
@@ -238,7 +250,7 @@ impl Pyramid {
                 }
             }
         });
-        n_missing
+        missing
     }
 
     /// The best that is in memory for a box of a level whose own block is not.
@@ -262,7 +274,7 @@ impl Pyramid {
             let blocks = self.blocks_of(coarser, first, n);
             if self.cache.get_all(self.id, &blocks).iter().all(Option::is_some) {
                 let mut values = vec![0.0; n.iter().product()];
-                if self.fill(coarser, (first, n), working, &mut values) == 0 {
+                if self.fill(coarser, (first, n), working, &mut values).is_empty() {
                     return Coarse::new(values.into(), n, map, first, (low, dims));
                 }
             }
@@ -421,6 +433,10 @@ pub(crate) mod tests {
         fn read(&self, level: usize, low: [usize; 3], shape: [usize; 3]) -> Result<AnyArray, String> {
             Ok(AnyArray::F32(self.array(level, low, shape)))
         }
+
+        fn value_bytes(&self) -> u64 {
+            4
+        }
     }
 
     #[test]
@@ -433,7 +449,7 @@ pub(crate) mod tests {
         assert_eq!(wanted.len(), 2 * 3 * 3);
         let mut out = vec![0.0; 12 * 30 * 40];
         let missing = pyramid.fill(0, ([10, 3, 20], [12, 30, 40]), &working, &mut out);
-        assert_eq!(missing, wanted.len());
+        assert_eq!(missing, wanted);
         // A linear function survives linear interpolation between the centres of coarse voxels.
         for (found, value) in out.iter().zip(&expected) {
             assert!((found - value).abs() < 1e-4, "{found} {value}");
@@ -443,7 +459,7 @@ pub(crate) mod tests {
         }
         out.fill(f32::NAN);
         let missing = pyramid.fill(0, ([10, 3, 20], [12, 30, 40]), &working, &mut out);
-        assert_eq!(missing, wanted.len() - 5);
+        assert_eq!(missing, wanted[5..]);
         let first = pyramid.block_box(wanted[0]);
         for ((z, y, x), value) in expected.indexed_iter() {
             let found = out[(z * 30 + y) * 40 + x];
@@ -457,7 +473,7 @@ pub(crate) mod tests {
         }
         let mut finer = vec![f32::NAN; out.len()];
         let nothing = working.with_data(Array3::zeros(working.data.dim()), Unit::PerUm);
-        assert_eq!(pyramid.fill(0, ([10, 3, 20], [12, 30, 40]), &nothing, &mut finer), wanted.len() - 5);
+        assert_eq!(pyramid.fill(0, ([10, 3, 20], [12, 30, 40]), &nothing, &mut finer), wanted[5..]);
         for (found, value) in finer.iter().zip(&expected) {
             assert!((found - value).abs() < 1e-4, "{found} {value}");
         }

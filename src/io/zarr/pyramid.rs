@@ -46,6 +46,14 @@ impl BlockSource for Levels {
         let Some(at) = self.arrays.get(level) else { return Err(format!("there is no level {level}")) };
         guarded(&self.path, "Zarr", || at.read_any(low, shape)).map_err(|error| error.to_string())
     }
+
+    fn value_bytes(&self) -> u64 {
+        self.arrays.first().map_or(4, |at| match at.stored {
+            Stored::Same(dtype) => dtype.n_bytes() as u64,
+            Stored::U64 | Stored::I64 | Stored::F16 => 4,
+            Stored::Bool => 1,
+        })
+    }
 }
 
 impl LevelArray {
