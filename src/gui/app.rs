@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::commands::{self, Facts};
 use super::derived::Derived;
+use super::device_watch::{DeviceWatch, Heir};
 use super::dialogs::{self, SystemDialog};
 use super::draw::Drawer;
 use super::frame::Cx;
@@ -13,7 +14,7 @@ use super::palette::Palette;
 use super::state::{AfterSave, Dialog, OpenWhat, Queue, ViewState};
 use super::tour::Tour;
 use super::views::dock::Dock;
-use super::{Start, keymap, panels, status_bar, theme, top_bar, views, welcome};
+use super::{Start, keymap, panels, status_bar, theme, top_bar, views, welcome, widgets};
 use crate::ops::Stage;
 use crate::project::Content;
 use crate::session::{self, Command, Event, Session, Theme};
@@ -28,6 +29,10 @@ pub struct App {
     pub(super) derived: Derived,
     pub(super) dock: Dock,
     pub(super) drawer: Option<Drawer>,
+    /// What the device reports.
+    watch: Option<DeviceWatch>,
+    /// Where the session goes if the device is lost.
+    heir: Option<Heir>,
     pub(super) messages: Messages,
     pub(super) palette: Palette,
     pub(super) tour: Tour,
@@ -48,10 +53,22 @@ impl std::fmt::Debug for App {
 
 impl App {
     /// The application in a window that eframe has made.
-    pub fn new(creation: &eframe::CreationContext<'_>, start: Start) -> Self {
+    pub(super) fn new(creation: &eframe::CreationContext<'_>, start: Start, heir: Heir) -> Self {
         let state = creation.wgpu_render_state.as_ref();
-        let mut app = Self::with_session(&creation.egui_ctx, state, Session::of_user(), start);
-        app.greets = true;
+        let inherited = heir.take();
+        let is_first = inherited.is_none();
+        let session = inherited.unwrap_or_else(Session::of_user);
+        let mut app = Self::with_session(&creation.egui_ctx, state, session, start);
+        app.heir = Some(heir);
+        app.greets = is_first;
+        if !is_first {
+            app.view.stage = stage_of(app.session.project());
+            let device = app.drawer.as_ref().map_or("no device", |drawer| drawer.device()).to_owned();
+            app.messages.push(
+                Level::Warning,
+                format!("The graphics device was lost; this window draws with {device}. Nothing of your work is lost"),
+            );
+        }
         if let Some(storage) = creation.storage {
             app.restore(storage);
         }
@@ -86,6 +103,8 @@ impl App {
             derived: Derived::default(),
             dock: Dock::default(),
             drawer: render_state.map(Drawer::new),
+            watch: render_state.map(|state| DeviceWatch::on(&state.device, ctx)),
+            heir: None,
             messages: Messages::default(),
             palette: Palette::default(),
             tour: Tour::default(),
@@ -119,6 +138,7 @@ impl App {
         self.derived.ctx.get_or_insert_with(|| ctx.clone());
         commands::presets::Preset::of_id(&self.session.settings().keymap).use_it();
         commands::custom::use_these(&self.session.settings().shortcuts);
+        self.heed_device(&ctx);
         self.take_events(&ctx);
         self.take_dropped_files(&ctx);
         self.take_system_dialog();
@@ -174,6 +194,39 @@ impl App {
         if facts.jobs {
             // Progress is shown while it is made.
             ctx.request_repaint_after(PROGRESS_EVERY);
+        }
+    }
+
+    /// Does what the device's reports ask for.
+    fn heed_device(&mut self, ctx: &egui::Context) {
+        let Some(reports) = self.watch.as_ref().map(DeviceWatch::take) else { return };
+        if reports.lost.is_some() {
+            // Nothing can be drawn with it any more; what is in memory goes on in another window.
+            (self.drawer, self.watch) = (None, None);
+            if let Some(heir) = &self.heir {
+                let session =
+                    std::mem::replace(&mut self.session, Session::new(session::Settings::default()));
+                heir.leave(session);
+                self.leaving = true;
+                ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+            } else {
+                let text = "The graphics device was lost: the views cannot be drawn. Save, and start the program again";
+                self.messages.push(Level::Error, text);
+            }
+            return;
+        }
+        if reports.is_full
+            && let Some(drawer) = &self.drawer
+        {
+            let bytes = drawer.draw_coarser();
+            let text = format!(
+                "The graphics device is out of memory: volumes take {} of it from now on, and are drawn coarser where they need more",
+                widgets::bytes(bytes)
+            );
+            self.messages.push(Level::Warning, text);
+        }
+        if let Some(problem) = reports.other {
+            self.messages.push(Level::Warning, format!("The graphics device refused something: {problem}"));
         }
     }
 

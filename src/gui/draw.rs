@@ -67,6 +67,11 @@ impl Drawer {
         Gpu::wrap(self.state.device.clone(), self.state.queue.clone(), &self.state.adapter.get_info())
     }
 
+    /// Halves what volumes may take of the device's memory, and gives all of it back; the bytes they may take now.
+    pub(crate) fn draw_coarser(&self) -> u64 {
+        self.with(Renderer::draw_coarser).unwrap_or(0)
+    }
+
     /// Notes which bricks of a label layer changed; `None` for all of them.
     pub(crate) fn note_change(&mut self, layer: LayerId, bricks: Option<Vec<u32>>) {
         match (self.changed.entry(layer).or_insert_with(|| Some(Vec::new())), bricks) {

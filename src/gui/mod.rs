@@ -8,6 +8,7 @@ mod apply;
 mod background;
 pub mod commands;
 mod derived;
+mod device_watch;
 mod dialogs;
 mod draw;
 mod frame;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 pub use app::App;
+use device_watch::Heir;
 
 /// What the window opens with.
 #[derive(Debug, Default)]
@@ -55,7 +57,37 @@ pub struct Start {
 /// # Errors
 /// Where the system has no display or no device to draw with.
 pub fn run(start: Start) -> anyhow::Result<()> {
+    let heir = Heir::default();
+    let mut start = start;
+    // A window whose device is lost leaves its session to another one, a few times.
+    for n_lost in 0..=MOST_LOSSES {
+        one_window(std::mem::take(&mut start), &heir, n_lost)?;
+        if heir.0.borrow().is_none() {
+            return Ok(());
+        }
+    }
+    anyhow::bail!(
+        "the graphics device was lost {} times; unsaved work is kept and offered at the next start",
+        MOST_LOSSES + 1
+    )
+}
+
+/// Devices that may be lost before the program gives up.
+const MOST_LOSSES: usize = 3;
+
+/// A window until it is closed or its device is lost. After the second loss the processor draws.
+fn one_window(start: Start, heir: &Heir, n_lost: usize) -> anyhow::Result<()> {
     let mut setup = egui_wgpu::WgpuSetupCreateNew::without_display_handle();
+    if n_lost > 1 {
+        setup.native_adapter_selector = Some(Arc::new(|adapters, surface| {
+            let fits = |adapter: &&wgpu::Adapter| surface.is_none_or(|s| adapter.is_surface_supported(s));
+            let is_software =
+                |adapter: &&wgpu::Adapter| adapter.get_info().device_type == wgpu::DeviceType::Cpu;
+            let software = adapters.iter().filter(fits).find(is_software);
+            let any = software.or_else(|| adapters.iter().find(fits));
+            any.cloned().ok_or_else(|| "no graphics driver for this display".to_owned())
+        }));
+    }
     // eframe's own limits would cap 3-D textures at 2048, at 256 on GL.
     setup.device_descriptor = Arc::new(crate::gpu::device::device_descriptor);
     let wgpu_options = egui_wgpu::WgpuConfiguration {
@@ -73,7 +105,7 @@ pub fn run(start: Start) -> anyhow::Result<()> {
         persistence_path: crate::session::user_folder().map(|folder| folder.join("window.ron")),
         ..Default::default()
     };
-    eframe::run_native("waterwindow", options, Box::new(|creation| Ok(Box::new(App::new(creation, start)))))
+    eframe::run_native("waterwindow", options, Box::new(|creation| Ok(Box::new(App::new(creation, start, heir.clone())))))
         .map_err(|error| anyhow::anyhow!("{error}"))
         .context("the window could not be opened: it needs a display (X11 or Wayland) and a graphics driver (Vulkan or OpenGL); `waterwindow --help` lists what works without a window")
 }

@@ -157,6 +157,20 @@ impl Renderer {
         self.budget_bytes = bytes.max(1 << 20);
     }
 
+    /// Halves the budget and gives all textures of volumes back, to be taken anew within it; the new budget in bytes.
+    pub fn draw_coarser(&mut self) -> u64 {
+        self.set_budget(self.budget_bytes.min(self.gpu_bytes().max(64 << 20)) / 2);
+        let clock = self.clock;
+        for store in self.images.values_mut() {
+            store.drop_most();
+            store.used = clock;
+        }
+        self.labels.values_mut().for_each(|store| store.full = None);
+        self.slices.clear();
+        self.volumes.clear();
+        self.budget_bytes
+    }
+
     /// Bytes of volume and label textures on the device.
     pub fn gpu_bytes(&self) -> u64 {
         self.images.values().map(ImageStore::bytes).sum::<u64>()
@@ -240,11 +254,13 @@ impl Renderer {
         self.budget_bytes.saturating_sub(self.gpu_bytes()).max(self.budget_bytes / 8)
     }
 
-    /// Bytes that the box of a finer level may take which a view shows.
+    /// Bytes that the box of a finer level may take which a view shows: always the same, so that its level does not
+    /// change with what else is held. Makes room for it.
     fn room_for_region(&mut self, id: LayerId, view: ViewId) -> u64 {
-        let most = region_bytes(&self.gpu);
+        let most = region_bytes(&self.gpu).min(self.budget_bytes / 4);
         let held = self.images.get(&id).map_or(0, |store| store.region_bytes(view));
-        (self.room_for(id, most.saturating_sub(held)) + held).min(most)
+        self.room_for(id, most.saturating_sub(held));
+        most
     }
 
     fn upload_image(&mut self, id: LayerId, budget: Duration) -> f32 {
