@@ -47,6 +47,17 @@ pub fn map_ordered<R: Send>(
         .collect()
 }
 
+/// Threads that the machine runs at once; 2 where it does not say.
+pub fn n_cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// Runs work that mostly waits, for files, on a thread of its own, so that it holds up no parallel loop; `false` where the
+/// system gives no thread.
+pub fn beside(name: &str, work: impl FnOnce() + Send + 'static) -> bool {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

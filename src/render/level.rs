@@ -328,7 +328,7 @@ mod tests {
             let high = DVec3::new(part.dims[2] as f64, part.dims[1] as f64, part.dims[0] as f64);
             for i in 0..=97 {
                 for j in 0..=89 {
-                    let (origin, direction) = setup.ray(i as f64 / 48.5 - 1.0, j as f64 / 44.5 - 1.0);
+                    let (origin, direction) = setup.ray(f64::from(i) / 48.5 - 1.0, f64::from(j) / 44.5 - 1.0);
                     let (enter, leave) = setup.span(origin, direction);
                     for t in [enter, leave].into_iter().filter(|_| enter < leave) {
                         // Faces of voxels lie half a voxel beyond their centres.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::AnyArray;
 use super::pyramid::{BlockId, Pyramid};
+use crate::base::parallel::{beside, n_cores};
 
 /// Bytes of blocks unless the owner says otherwise.
 const DEFAULT_BYTES: u64 = 1 << 30;
@@ -150,13 +151,12 @@ impl BlockCache {
             return;
         }
         state.wanted.insert(viewer, (Arc::clone(pyramid), missing));
-        let most = std::thread::available_parallelism().map_or(2, usize::from).min(MOST_THREADS);
+        let most = n_cores().min(MOST_THREADS);
         let more = most.saturating_sub(state.n_threads).min(n);
         for _ in 0..more {
             let cache = Arc::clone(self);
-            let started = std::thread::Builder::new().name("blocks".to_owned()).spawn(move || cache.work());
             // Without a thread the blocks stay wanted, and the next picture asks again.
-            state.n_threads += usize::from(started.is_ok());
+            state.n_threads += usize::from(beside("blocks", move || cache.work()));
         }
     }
 

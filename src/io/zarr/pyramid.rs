@@ -165,7 +165,8 @@ fn open(
         && let Ok(first) = Group::open(store.clone(), "/0")
     {
         // The layout of bioformats2raw: images are numbered groups.
-        ("/0".clone_into(&mut base), found = ome::levels(first.attributes()));
+        "/0".clone_into(&mut base);
+        found = ome::levels(first.attributes());
     }
     if found.len() < 2 {
         return Ok(None);

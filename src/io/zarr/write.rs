@@ -295,10 +295,7 @@ impl<T: Element + FileVoxel> Levels<T> {
     /// Writes what is left; every plane must have come.
     pub(super) fn finish(mut self, progress: &Progress) -> Result<(), IoError> {
         for level in 0..self.levels.len() {
-            let (writer, coarser) = match self.levels[level..].split_first_mut() {
-                Some(parts) => parts,
-                None => break,
-            };
+            let Some((writer, coarser)) = self.levels[level..].split_first_mut() else { break };
             let n = writer.n_buffered;
             if n > 0 {
                 let buffer = std::mem::replace(
