@@ -179,7 +179,7 @@ fn surfaces_of_every_kind_are_those_of_the_reference() {
     ];
     for (name, scene) in cases {
         let expected = cpu::volume(&Progress::new(), &sources, &scene).unwrap();
-        let found = renderer.still_volume(&Progress::new(), &scene, (None, false)).unwrap();
+        let found = renderer.still_volume(&Progress::new(), &scene, None).unwrap();
         let db = psnr(&expected, &found);
         if let Some(folder) = std::env::var_os("WATERWINDOW_LOOK") {
             let file =
@@ -190,7 +190,7 @@ fn surfaces_of_every_kind_are_those_of_the_reference() {
         if db < 40.0 {
             worse.push(format!("{name}: {db:.1} dB"));
         }
-        let tiled = renderer.still_volume(&Progress::new(), &scene, (Some(48), false)).unwrap();
+        let tiled = renderer.still_volume(&Progress::new(), &scene, Some(48)).unwrap();
         assert!(psnr(&found, &tiled) >= 50.0, "{name}: tiles change the picture");
     }
     assert!(worse.is_empty(), "{worse:?}");
@@ -254,9 +254,7 @@ fn clear_surfaces_are_laid_over_each_other_right_from_every_side() {
             let middle = [SIZE[0] / 2, SIZE[1] / 2];
             let mut pictures = vec![cpu::volume(&Progress::new(), &sources, &scene).unwrap()];
             pictures.extend(
-                device
-                    .as_mut()
-                    .map(|device| device.still_volume(&Progress::new(), &scene, (None, false)).unwrap()),
+                device.as_mut().map(|device| device.still_volume(&Progress::new(), &scene, None).unwrap()),
             );
             for picture in pictures {
                 let found = picture.get_pixel(middle[0], middle[1]).0;
@@ -299,6 +297,6 @@ fn the_window_draws_the_surfaces_of_the_figure() {
         assert!(began.elapsed().as_secs() < 60, "the picture never becomes fine");
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
-    let figure = renderer.still_volume(&Progress::new(), &scene, (None, false)).unwrap();
+    let figure = renderer.still_volume(&Progress::new(), &scene, None).unwrap();
     assert!(psnr(&renderer.screen(3, SIZE), &figure) > 60.0);
 }

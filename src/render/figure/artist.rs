@@ -105,8 +105,6 @@ pub struct Artist {
     sources: Sources,
     renderer: Option<Renderer>,
     tile: Option<u32>,
-    /// What is drawn are frames of a film.
-    is_film: bool,
 }
 
 impl Artist {
@@ -128,7 +126,7 @@ impl Artist {
             }
             renderer
         });
-        Self { sources, renderer, tile: None, is_film: false }
+        Self { sources, renderer, tile: None }
     }
 
     /// Longest edge of a tile on the device, below what it takes; pictures do not depend on it.
@@ -141,11 +139,6 @@ impl Artist {
         self.renderer.is_some()
     }
 
-    /// What it draws from now on are frames of a film, where noise is seen less than time is missed.
-    pub(crate) fn set_film(&mut self) {
-        self.is_film = true;
-    }
-
     /// The picture of a scene, alpha straight.
     ///
     /// # Errors
@@ -153,9 +146,7 @@ impl Artist {
     pub fn draw(&mut self, progress: &Progress, scene: &Scene) -> Result<RgbaImage, DrawError> {
         match (scene, &mut self.renderer) {
             (Scene::Slice(scene), Some(renderer)) => renderer.still_slice(progress, scene, self.tile),
-            (Scene::Volume(scene), Some(renderer)) => {
-                renderer.still_volume(progress, scene, (self.tile, self.is_film))
-            }
+            (Scene::Volume(scene), Some(renderer)) => renderer.still_volume(progress, scene, self.tile),
             (Scene::Slice(scene), None) => Ok(cpu::slice(progress, &self.sources, scene)?),
             (Scene::Volume(scene), None) => Ok(cpu::volume(progress, &self.sources, scene)?),
         }

@@ -131,7 +131,6 @@ pub fn film_frame(
     i: usize,
     extras: &Extras,
 ) -> Result<RgbaImage, DrawError> {
-    artist.set_film();
     shot_picture(progress, artist, &film.frame(i), &extras.for_film(film.scene()))
 }
 

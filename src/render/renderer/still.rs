@@ -45,10 +45,9 @@ impl Renderer {
         &mut self,
         progress: &Progress,
         scene: &VolumeScene,
-        (tile, is_frame): (Option<u32>, bool),
+        tile: Option<u32>,
     ) -> Result<RgbaImage, DrawError> {
-        // Frames of films follow each other too quickly for noise to be seen.
-        let samples = if is_frame { 1 } else { self.samples(scene) };
+        let samples = self.samples(scene);
         progress.phase("Drawing", u64::from(scene.size_px[1]) * u64::from(samples));
         self.clock += 1;
         while self.upload_for(scene, PIECE) < 1.0 {
