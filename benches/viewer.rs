@@ -94,6 +94,7 @@ fn scroll(renderer: &mut Renderer, map: DAffine3, shape: [usize; 3], step_um: f6
             renderer.prepare_slice(1, &scene);
             let took = began.elapsed();
             total += took;
+            renderer.gpu().queue.submit([]);
             longest = longest.max(took);
             renderer.gpu().wait();
         }

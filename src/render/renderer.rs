@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use glam::{DAffine3, DMat3, DVec3};
+
 use super::march::march_uniform;
 use super::pipelines::{MEAN, OFFSCREEN, Pipelines, texture_2d, texture_3d};
 use super::refine::{Refinement, Work, sample_offset};
@@ -382,7 +384,14 @@ impl Renderer {
                     world_from_voxel = layer.world_from_voxel * pyramid.working_from_level(level);
                     shape = pyramid.levels().get(level)?.shape;
                     status.loaded = status.loaded.min(part.loaded());
-                    let bound = Bound { factor: [1; 3], first: part.part.low };
+                    let mut first = part.part.low;
+                    if part.is_turned() {
+                        let swap = DMat3::from_cols(DVec3::Z, DVec3::Y, DVec3::X);
+                        world_from_voxel *= DAffine3::from_mat3(swap);
+                        shape.reverse();
+                        first.reverse();
+                    }
+                    let bound = Bound { factor: [1; 3], first };
                     (part.view.clone(), bound, pyramid.coarseness(level))
                 } else {
                     let coarse = store.coarseness();

@@ -62,6 +62,11 @@ fn from_the_middle(pyramid: &Pyramid, part: &LevelBox) -> Vec<BlockId> {
     blocks
 }
 
+/// Sides or places (z, y, x) as they are on the device, for a section across `axis`.
+fn turned(axis: usize, [z, y, x]: [usize; 3]) -> [usize; 3] {
+    if axis == 2 { [x, y, z] } else { [z, y, x] }
+}
+
 /// A section of a level, as far as a slice shows it.
 #[derive(Debug)]
 pub(crate) struct Section {
@@ -87,7 +92,8 @@ impl Section {
         (need, axis): (&SliceNeed, usize),
     ) -> Self {
         let part = need.kept;
-        let texture = new_texture(&gpu.device, "section", part.dims, wgpu::TextureFormat::R16Float);
+        let dims = turned(axis, part.dims);
+        let texture = new_texture(&gpu.device, "section", dims, wgpu::TextureFormat::R16Float);
         let mut section = Self {
             viewer: Viewer::new(pyramid),
             part,
@@ -109,10 +115,21 @@ impl Section {
     fn draw(&self, gpu: &Gpu, part: &LevelBox, working: &Volume<f32>, scale: Scale) -> Vec<BlockId> {
         let mut values = vec![0.0; part.dims.iter().product()];
         let missing = self.viewer.pyramid.fill(part.level, (part.low, part.dims), working, &mut values);
-        let texels = scale.stored(&values, part.dims[2]);
         let at = std::array::from_fn(|a| part.low[a] - self.part.low[a]);
-        write_box(&gpu.queue, &self.texture, at, part.dims, bytemuck::cast_slice(&texels));
+        let (at, dims) = (turned(self.axis, at), turned(self.axis, part.dims));
+        if self.is_turned() {
+            let [nz, ny, nx] = part.dims;
+            values =
+                (0..nx * ny * nz).map(|i| values[(i % nz * ny + i / nz % ny) * nx + i / (nz * ny)]).collect();
+        }
+        let texels = scale.stored(&values, dims[2]);
+        write_box(&gpu.queue, &self.texture, at, dims, bytemuck::cast_slice(&texels));
         missing
+    }
+
+    /// Whether x and z have changed places on the device: rows of one voxel would take it a hundred times the memory.
+    pub(crate) fn is_turned(&self) -> bool {
+        self.axis == 2
     }
 
     fn want(&self) {
