@@ -175,11 +175,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     walk.picture("overview")?;
     walk.click("Maximise 3D");
     walk.picture("volume")?;
-    // Surfaces of the labels, among the haze.
-    walk.harness.key_press_modifiers(egui::Modifiers::ALT, egui::Key::S);
-    walk.harness.step();
-    walk.picture("surfaces")?;
-    walk.harness.key_press_modifiers(egui::Modifiers::ALT, egui::Key::S);
     walk.click("Maximise 3D");
     walk.click("Stage Measure");
     walk.click("Measure");
