@@ -156,6 +156,7 @@ pub(super) fn surfaces(
         (Some(other), _) => format!("{} ({})", other.label(), other.unit()),
     };
     let layer = SurfaceLayer {
+        classes: meshes.iter().map(|mesh| mesh.class).collect(),
         color_map: match matches.get_one::<String>("surface-map").map_or("", String::as_str) {
             "magma" => ColorMap::Magma,
             "cividis" => ColorMap::Cividis,

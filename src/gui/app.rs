@@ -10,11 +10,12 @@ use super::draw::Drawer;
 use super::frame::Cx;
 use super::layouts::Stored;
 use super::messages::{Level, Messages};
+use super::moment::{KeptLook, is_unsaved};
 use super::palette::Palette;
 use super::state::{AfterSave, Dialog, OpenWhat, Queue, ViewState};
 use super::tour::Tour;
 use super::views::dock::Dock;
-use super::{Start, keymap, panels, status_bar, theme, top_bar, views, welcome, widgets};
+use super::{Start, film, keymap, panels, status_bar, theme, top_bar, views, welcome, widgets};
 use crate::ops::Stage;
 use crate::project::Content;
 use crate::session::{self, Command, Event, Session, Theme};
@@ -114,6 +115,7 @@ impl App {
             leaving: false,
             queue: Queue::default(),
         };
+        KeptLook::read(app.session.project(), &mut app.view);
         match start.demo.as_deref() {
             Some("lymphocyte") => app.run(ctx, commands::CommandId::DemoLymphocyte),
             Some(_) => app.run(ctx, commands::CommandId::DemoYeast),
@@ -168,7 +170,8 @@ impl App {
         {
             self.view.key_overlay = false;
         }
-        panels::film::play(&ctx, &mut self.view);
+        film::follow(self.session.project(), &mut self.view);
+        film::play(&ctx, &mut self.view);
         self.greet();
         self.tour.begin(facts, &self.session, &mut self.view, &mut self.queue);
         self.view.anchors.clear();
@@ -265,6 +268,7 @@ impl App {
             derived: &mut self.derived,
             facts,
             device: device.as_deref(),
+            past: None,
         };
         let t = theme::of(ui);
         let bar = |left: i8| {
@@ -335,6 +339,7 @@ impl App {
                     self.derived.unsaved = None;
                     self.derived.surfaces.forget();
                     self.view.stage = stage_of(self.session.project());
+                    KeptLook::read(self.session.project(), &mut self.view);
                 }
                 Event::ScanUnclear { path, options, problem } => {
                     let form = dialogs::OpenForm::again(&path, &options, &problem);
@@ -353,6 +358,7 @@ impl App {
                 }
                 Event::LayerRemoved(_) => self.derived.retain(self.session.project()),
                 Event::Saved(path) => {
+                    self.view.kept_look.note_saved();
                     self.messages.push(Level::Info, format!("Saved {}", path.display()));
                     if let Some(after) = self.after_save.take() {
                         self.leave(ctx, after);
@@ -430,7 +436,7 @@ impl App {
         if !ctx.input(|input| input.viewport().close_requested()) || self.leaving {
             return;
         }
-        if self.session.is_dirty() {
+        if is_unsaved(&self.session, &self.view) {
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
             self.view.dialog = Some(Dialog::Unsaved(AfterSave::Quit));
         } else {

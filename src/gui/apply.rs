@@ -4,6 +4,7 @@ use super::app::{App, theme_preference};
 use super::commands::CommandId as C;
 use super::dialogs::{Browse, OpenForm, SystemDialog, WriteForm, WriteWhat};
 use super::messages::Level;
+use super::moment::{KeptLook, is_unsaved};
 use super::state::{AfterSave, Dialog, OpenWhat, Request, Tool, ViewKind};
 use super::views::dock::{Side, ViewAct};
 use super::views::reslice;
@@ -72,6 +73,13 @@ impl App {
             }
             Request::Surfaces(order) => {
                 super::surfaces::start(&mut self.session, &mut self.derived.surfaces, order);
+            }
+            Request::PlayFilm(on) => {
+                let done = if on { super::film::start(self.drawing()) } else { Ok(()) };
+                if !on {
+                    super::film::stop(&mut self.view);
+                }
+                self.warn(done);
             }
             Request::Say(level, text) => self.messages.push(level, text),
         }
@@ -378,7 +386,7 @@ impl App {
 
     /// Goes on, or asks first where work is not saved.
     fn guarded(&mut self, ctx: &egui::Context, after: AfterSave) {
-        if self.session.is_dirty() {
+        if is_unsaved(&self.session, &self.view) {
             self.view.dialog = Some(Dialog::Unsaved(after));
         } else {
             self.leave(ctx, after);
@@ -388,6 +396,7 @@ impl App {
     fn save(&mut self, then: Option<AfterSave>) {
         if self.session.path().is_some() {
             self.after_save = then;
+            KeptLook::keep(&mut self.session, &mut self.view);
             self.session.apply(Command::Save);
         } else {
             self.ask_save_as(then);
@@ -420,6 +429,7 @@ impl App {
         match what {
             WriteWhat::Project { then } => {
                 self.after_save = then;
+                KeptLook::keep(&mut self.session, &mut self.view);
                 self.session.apply(Command::SaveAs(path));
             }
             WriteWhat::Layer(layer, kind) => {
@@ -434,7 +444,7 @@ impl App {
             }
             WriteWhat::Pyramid(source) => self.session.apply(Command::MakePyramid { source, target: path }),
             WriteWhat::Film => {
-                let done = panels::film::write(self.drawing(), path);
+                let done = super::film::write(self.drawing(), path);
                 self.warn(done);
             }
             WriteWhat::Picture(id) => {

@@ -30,7 +30,7 @@ use crate::volume::{ClassTable, Mark};
 
 /// Key of the predicted labels in the renderer; layers count up from 1.
 pub(crate) const PREDICTION: u64 = u64::MAX;
-/// Key of the surfaces of labels in the renderer.
+/// Keys of surfaces of labels in the renderer count down from here.
 pub(crate) const SURFACES: u64 = u64::MAX - 3;
 /// Key of the codes of marks in the renderer.
 const MARKS: u64 = u64::MAX - 2;
@@ -89,6 +89,8 @@ impl Drawer {
     pub(crate) fn sync(&mut self, cx: &mut Cx<'_>) {
         let session = cx.session;
         let project = session.project();
+        let surfaces = surface_keys(cx);
+        let played = cx.view.film.scene().map_or_else(Default::default, keys_of);
         let marked = marked_layer(project, cx.view);
         let marks = marked.and_then(|layer| Some((layer.revision, cx.derived.marks(layer)?)));
         let prediction = cx.session.live().prediction.as_ref();
@@ -99,7 +101,9 @@ impl Drawer {
         let known = &self.sent;
         let changed = std::mem::take(&mut self.changed);
         self.with(|renderer| {
-            let is_drawn = |layer: &&Layer| layer.display.visible || Some(layer.id) == compared;
+            let is_played = |id: LayerId| played.0.contains(&id.0) || played.1.contains(&id.0);
+            let is_drawn =
+                |layer: &&Layer| layer.display.visible || Some(layer.id) == compared || is_played(layer.id);
             for layer in project.layers.iter().filter(is_drawn) {
                 let id = layer.id.0;
                 if let Some(volume) = layer.volume() {
@@ -128,7 +132,7 @@ impl Drawer {
                     sent.insert(UNCERTAINTY, prediction.revision);
                 }
             }
-            let layers: Vec<u64> = sent.keys().copied().chain([SURFACES]).collect();
+            let layers: Vec<u64> = sent.keys().copied().chain(surfaces).collect();
             let views: Vec<u64> = cx.view.views.ids().map(view_key).collect();
             renderer.retain(&layers, &views);
         });
@@ -144,33 +148,57 @@ impl Drawer {
         geometry: &Geometry,
         cx: &mut Cx<'_>,
     ) {
-        let scene = slice_scene(id, plane, geometry, f64::from(ui.ctx().pixels_per_point()), cx);
-        let view = view_key(id);
-        let status = self.with(|renderer| renderer.prepare_slice(view, &scene));
-        cx.view.slices.binning.insert(id, status.map_or(1, |status| status.binning));
-        cx.view.scenes.insert(id, Scene::Slice(scene));
-        repaint(ui, status);
-        let callback = Paint { view, is_slice: true };
-        ui.painter().add(egui_wgpu::Callback::new_paint_callback(geometry.rect, callback));
+        let scale = f64::from(ui.ctx().pixels_per_point());
+        let played = played(id, geometry.rect, scale, cx);
+        let scene = played.unwrap_or_else(|| Scene::Slice(slice_scene(id, plane, geometry, scale, cx)));
+        self.scene(ui, geometry.rect, id, scene, cx);
     }
 
     /// Draws the volume.
     pub(crate) fn volume(&mut self, ui: &egui::Ui, rect: egui::Rect, id: ViewId, cx: &mut Cx<'_>) {
         let scale = f64::from(ui.ctx().pixels_per_point());
-        let Some(scene) = volume_scene(rect, scale, id, cx) else { return };
+        let played = played(id, rect, scale, cx);
+        if let Some(scene) = played.or_else(|| volume_scene(rect, scale, id, cx).map(Scene::Volume)) {
+            self.scene(ui, rect, id, scene, cx);
+        }
+    }
+
+    fn scene(&mut self, ui: &egui::Ui, rect: egui::Rect, id: ViewId, scene: Scene, cx: &mut Cx<'_>) {
         let view = view_key(id);
-        let made = cx.derived.surfaces.made().map(Arc::clone);
-        let status = self.with(|renderer| {
-            if let Some(made) = &made {
-                renderer.set_surfaces(SURFACES, made.revision, &made.set);
+        let status = self.with(|renderer| match &scene {
+            Scene::Slice(scene) => renderer.prepare_slice(view, scene),
+            Scene::Volume(scene) => {
+                let key = scene.surfaces.as_ref().map(|layer| layer.surfaces);
+                // A key stands for the same triangles for ever.
+                if let Some((key, set)) = key.and_then(|key| Some((key, cx.derived.surfaces.set_of(key)?))) {
+                    renderer.set_surfaces(key, 1, set);
+                }
+                renderer.prepare_volume(view, scene)
             }
-            renderer.prepare_volume(view, &scene)
         });
         cx.view.slices.binning.insert(id, status.map_or(1, |status| status.binning));
-        cx.view.scenes.insert(id, Scene::Volume(scene));
+        let is_slice = matches!(scene, Scene::Slice(_));
+        cx.view.scenes.insert(id, scene);
+        cx.view.sizes.insert(id, rect.size().into());
         repaint(ui, status);
-        ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, Paint { view, is_slice: false }));
+        ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, Paint { view, is_slice }));
     }
+}
+
+/// What a film that is played shows in a view.
+fn played(id: ViewId, rect: egui::Rect, scale: f64, cx: &Cx<'_>) -> Option<Scene> {
+    let size_px = [pixels(rect.width(), scale), pixels(rect.height(), scale)];
+    cx.view.film.shown(id).map(|scene| scene.clone().resized(size_px))
+}
+
+/// Keys of all surfaces that the views show.
+fn surface_keys(cx: &Cx<'_>) -> Vec<u64> {
+    let scenes = cx.view.film.scene().into_iter().chain(cx.view.scenes.values());
+    let of = |scene: &Scene| match scene {
+        Scene::Volume(scene) => scene.surfaces.as_ref().map(|layer| layer.surfaces),
+        Scene::Slice(_) => None,
+    };
+    scenes.filter_map(of).chain(cx.derived.surfaces.made().map(|made| made.key())).collect()
 }
 
 /// The volumes and labels of a scene, as the renderer has them.
@@ -180,24 +208,14 @@ pub(crate) fn sources_of(
     view: &state::ViewState,
     derived: &mut Derived,
 ) -> Sources {
-    let (mut volumes, mut labels) = (Vec::new(), Vec::new());
-    match scene {
-        Scene::Slice(scene) => {
-            for layer in &scene.layers {
-                match layer {
-                    SliceLayer::Image(image) => volumes.push(image.volume),
-                    SliceLayer::Labels(layer) => labels.push(layer.labels),
-                }
-            }
-        }
-        Scene::Volume(scene) => {
-            volumes.extend(scene.volume);
-            volumes.extend(scene.channels.iter().map(|channel| channel.volume));
-            labels.extend(scene.labels.as_ref().map(|layer| layer.labels));
-        }
-    }
+    let (volumes, labels) = keys_of(scene);
     let mut sources = Sources::default();
-    sources.surfaces.extend(derived.surfaces.made().map(|made| (SURFACES, Arc::clone(&made.set))));
+    if let Scene::Volume(scene) = scene
+        && let Some(layer) = &scene.surfaces
+    {
+        let set = derived.surfaces.set_of(layer.surfaces).map(Arc::clone);
+        sources.surfaces.extend(set.map(|set| (layer.surfaces, set)));
+    }
     let project = session.project();
     let prediction = session.live().prediction.as_ref();
     for key in volumes {
@@ -219,6 +237,27 @@ pub(crate) fn sources_of(
         sources.labels.extend(shown.map(|labels| (key, labels)));
     }
     sources
+}
+
+/// The keys of the volumes and of the labels of a scene.
+fn keys_of(scene: &Scene) -> (Vec<u64>, Vec<u64>) {
+    let (mut volumes, mut labels) = (Vec::new(), Vec::new());
+    match scene {
+        Scene::Slice(scene) => {
+            for layer in &scene.layers {
+                match layer {
+                    SliceLayer::Image(image) => volumes.push(image.volume),
+                    SliceLayer::Labels(layer) => labels.push(layer.labels),
+                }
+            }
+        }
+        Scene::Volume(scene) => {
+            volumes.extend(scene.volume);
+            volumes.extend(scene.channels.iter().map(|channel| channel.volume));
+            labels.extend(scene.labels.as_ref().map(|layer| layer.labels));
+        }
+    }
+    (volumes, labels)
 }
 
 /// Asks for another frame only while something is still coming.
@@ -248,7 +287,7 @@ pub(crate) fn slice_scene(
 ) -> SliceScene {
     let size_px = [pixels(geometry.rect.width(), scale), pixels(geometry.rect.height(), scale)];
     let mut layers = slice_layers(cx);
-    if let Some((mode, other)) = look::comparison(id, cx.session.project(), cx.view) {
+    if let Some((mode, other)) = look::comparison(id, cx.project(), cx.view) {
         compare(&mut layers, mode, other, (size_px[0], scale), cx);
     }
     SliceScene {
@@ -270,7 +309,7 @@ fn compare(
     (width, scale): (u32, f64),
     cx: &Cx<'_>,
 ) {
-    let project = cx.session.project();
+    let project = cx.project();
     let main = state::main_volume(project, cx.view).map(|layer| layer.id);
     let mask = look::mask(mode, &cx.view.slices, width, scale);
     let shown = |id: Option<LayerId>, mask| {
@@ -290,8 +329,7 @@ fn compare(
 }
 
 fn slice_layers(cx: &mut Cx<'_>) -> Vec<SliceLayer> {
-    let session = cx.session;
-    let project = session.project();
+    let project = cx.project();
     let main = state::main_volume(project, cx.view).map(|layer| layer.id);
     let mut images = Vec::new();
     let mut labels = Vec::new();
@@ -384,8 +422,7 @@ fn image_layer(layer: &Layer, world_from_voxel: DAffine3, main: Option<LayerId>,
 
 /// The scene of the 3D view; `None` without a volume.
 pub(crate) fn volume_scene(rect: egui::Rect, scale: f64, id: ViewId, cx: &mut Cx<'_>) -> Option<VolumeScene> {
-    let session = cx.session;
-    let project = session.project();
+    let project = cx.project();
     let layer = state::main_volume(project, cx.view)?;
     let shape = layer.content.shape()?;
     let size_px = [pixels(rect.width(), scale), pixels(rect.height(), scale)];

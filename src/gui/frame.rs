@@ -21,6 +21,15 @@ pub(crate) struct Cx<'a> {
     pub(crate) facts: Facts,
     /// Name of the device that draws; `None` where nothing can be drawn.
     pub(crate) device: Option<&'a str>,
+    /// The document as it was at a keyframe, while the scene of that is made.
+    pub(crate) past: Option<&'a Project>,
+}
+
+impl<'a> Cx<'a> {
+    /// The document as it is drawn.
+    pub(crate) fn project(&self) -> &'a Project {
+        self.past.unwrap_or_else(|| self.session.project())
+    }
 }
 
 /// Whether a stage of the work has its result.

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use glam::DVec3;
+use serde::{Deserialize, Serialize};
 
 use crate::render::camera::BoxUm;
 use crate::render::scene::{Cut, VolumeMode, VolumeScene};
 use crate::render::transfer::{TransferFunction, TransferPreset};
 
 /// Which side of the crosshair is cut away along an axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum CutSide {
     /// Nothing is.
     #[default]
@@ -21,7 +23,7 @@ pub(crate) enum CutSide {
 }
 
 /// A plane that cuts the volume wherever it is put.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FreePlane {
     /// A point of it, where its handle is, world µm.
     pub(crate) point_um: DVec3,
@@ -45,7 +47,8 @@ impl FreePlane {
 }
 
 /// How the 3D view is drawn.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct VolumeLook {
     /// Haze, projection or surface.
     pub(crate) mode: VolumeMode,

@@ -81,7 +81,7 @@ impl ViewKind {
 }
 
 /// How the oblique slice lies: what runs right and down in it, world directions of length 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Tilt {
     /// What runs right.
     pub(crate) right: DVec3,

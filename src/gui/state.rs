@@ -1,6 +1,6 @@
 //! What the window knows and the document does not: cameras, tools, forms, what is open.
 //!
-//! None of it is undone or saved with the project.
+//! None of it is undone; of it all only the look of the 3D view is saved with the project.
 
 use std::collections::BTreeMap;
 
@@ -392,12 +392,16 @@ pub(crate) struct ViewState {
     pub(crate) exported: bool,
     /// The column of the table of measures that sorts, and whether downwards.
     pub(crate) sort: Option<(usize, bool)>,
+    /// The look that the project was opened or saved with.
+    pub(crate) kept_look: super::moment::KeptLook,
     /// What each view drew last.
     pub(crate) scenes: BTreeMap<ViewId, crate::render::figure::Scene>,
+    /// How large each view was then, points.
+    pub(crate) sizes: BTreeMap<ViewId, [f32; 2]>,
     /// The figure that is set up.
     pub(crate) figure: super::panels::figure::FigureForm,
     /// The film that is set up.
-    pub(crate) film: super::panels::film::FilmForm,
+    pub(crate) film: super::film::FilmForm,
     /// The picture that is being taken.
     pub(crate) picture: Option<super::picture::Picture>,
     /// A layer's name while it is edited.
@@ -464,9 +468,11 @@ impl Default for ViewState {
             jobs_open: false,
             exported: false,
             sort: None,
+            kept_look: super::moment::KeptLook::default(),
             scenes: BTreeMap::new(),
+            sizes: BTreeMap::new(),
             figure: super::panels::figure::FigureForm::default(),
-            film: super::panels::film::FilmForm::default(),
+            film: super::film::FilmForm::default(),
             picture: None,
             name_edit: None,
         }
@@ -478,6 +484,11 @@ impl ViewState {
     pub(crate) fn acceptance(&self) -> crate::session::Acceptance {
         let Accept { one_class, max_uncertainty, into } = self.accept;
         crate::session::Acceptance { class: one_class.then_some(self.class), max_uncertainty, into }
+    }
+
+    /// Size of a view in points, as it was drawn last.
+    pub(crate) fn size_pt(&self, id: ViewId) -> [f32; 2] {
+        self.sizes.get(&id).copied().unwrap_or([640.0, 480.0])
     }
 
     /// Nothing but surfaces in 3D, or the haze again.
@@ -534,6 +545,8 @@ pub(crate) enum Request {
     View(super::views::dock::ViewAct),
     /// Surfaces of labels are to be made.
     Surfaces(super::surfaces::Order),
+    /// The film that is set up is played, or not any more.
+    PlayFilm(bool),
     /// A sentence for the user.
     Say(super::messages::Level, String),
 }

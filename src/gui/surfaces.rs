@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use glam::DAffine3;
+use serde::{Deserialize, Serialize};
 
 use super::draw::{self, SURFACES};
 use super::frame::Cx;
@@ -23,7 +24,8 @@ use crate::session::Session;
 use crate::volume::{Class, ClassTable, Labels, Volume};
 
 /// What the colours of surfaces stand for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum ColorBy {
     /// The class.
     #[default]
@@ -35,7 +37,8 @@ pub(crate) enum ColorBy {
 }
 
 /// How surfaces are shown.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct SurfaceLook {
     /// They are.
     pub(crate) on: bool,
@@ -107,8 +110,18 @@ pub(crate) struct Made {
     /// What occurs of the values.
     pub(crate) range: [f32; 2],
     /// Counts up.
-    pub(crate) revision: u64,
+    revision: u64,
 }
+
+impl Made {
+    /// Under which key the renderer has them.
+    pub(crate) fn key(&self) -> u64 {
+        SURFACES - self.revision
+    }
+}
+
+/// Surfaces of other looks that are kept, at most: to go back to, and for the keyframes of films.
+const MOST_EARLIER: usize = 4;
 
 type Slot = Arc<Mutex<Option<Made>>>;
 
@@ -116,6 +129,8 @@ type Slot = Arc<Mutex<Option<Made>>>;
 #[derive(Debug, Default)]
 pub(crate) struct Surfaces {
     made: Option<Arc<Made>>,
+    /// Those of other looks, the oldest first.
+    earlier: Vec<Arc<Made>>,
     coming: Option<(MeshKey, ValueKey, JobId, Slot)>,
     /// What was cancelled or failed: not tried again by itself.
     given_up: Option<(MeshKey, ValueKey)>,
@@ -127,6 +142,34 @@ impl Surfaces {
     /// What can be drawn.
     pub(crate) fn made(&self) -> Option<&Arc<Made>> {
         self.made.as_ref()
+    }
+
+    /// The triangles that the renderer has under a key.
+    pub(crate) fn set_of(&self, key: u64) -> Option<&Arc<SurfaceSet>> {
+        self.made.iter().chain(&self.earlier).find(|made| made.key() == key).map(|made| &made.set)
+    }
+
+    fn find(&self, (mesh_key, value_key): &(MeshKey, ValueKey)) -> Option<&Arc<Made>> {
+        self.made
+            .iter()
+            .chain(&self.earlier)
+            .find(|made| (&made.mesh_key, &made.value_key) == (mesh_key, value_key))
+    }
+
+    /// Shows others; those that were shown are kept for a while, as long as the labels are the same.
+    fn show(&mut self, made: Arc<Made>) {
+        if self.made.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, &made)) {
+            return;
+        }
+        let is_alike = |known: &Arc<Made>| {
+            let of = |made: &Made| (made.mesh_key.source, made.mesh_key.revision);
+            of(known) == of(&made) && known.revision != made.revision
+        };
+        self.earlier.extend(self.made.take());
+        self.earlier.retain(is_alike);
+        let surplus = self.earlier.len().saturating_sub(MOST_EARLIER);
+        self.earlier.drain(..surplus);
+        self.made = Some(made);
     }
 
     /// What is said over the picture while it is not what it should be.
@@ -161,7 +204,8 @@ impl Surfaces {
         let made = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(made) = made {
             self.n_made += 1;
-            self.made = Some(Arc::new(Made { revision: self.n_made, ..made }));
+            let made = Made { revision: self.n_made, ..made };
+            self.show(Arc::new(made));
             self.coming = None;
         } else if session.jobs().iter().all(|view| view.id != *job || view.state.is_over()) {
             self.given_up = Some(key);
@@ -240,25 +284,14 @@ impl std::fmt::Debug for Order {
     }
 }
 
-/// Looks after the surfaces: takes what has been made, orders what is missing. Call it once a frame.
-pub(crate) fn follow(cx: &mut Cx<'_>) {
-    cx.derived.surfaces.take(cx.session);
-    if !cx.view.surfaces.on {
-        cx.derived.surfaces.wanted = None;
-        return;
-    }
-    let session = cx.session;
-    let project = session.project();
-    let Some(source) = source(project, cx) else {
-        cx.derived.surfaces.forget();
-        return;
-    };
+/// Which meshes, and which values on them, the look of the views asks for.
+fn keys(project: &Project, source: &Source, cx: &Cx<'_>) -> (MeshKey, ValueKey) {
     let look = &cx.view.surfaces;
     let attribute = match look.color_by {
         ColorBy::Value(attribute) => Some(attribute),
         ColorBy::Class | ColorBy::Object => None,
     };
-    let regions = if look.objects { regions_of(project, &source) } else { None };
+    let regions = if look.objects { regions_of(project, source) } else { None };
     let main = state::main_volume(project, cx.view).filter(|_| attribute == Some(Attribute::Lac));
     let mesh_key = MeshKey {
         source: source.key,
@@ -278,15 +311,37 @@ pub(crate) fn follow(cx: &mut Cx<'_>) {
         distance_to,
         placement: source.placement,
     };
-    let surfaces = &mut cx.derived.surfaces;
-    surfaces.wanted = Some((mesh_key, value_key));
-    let known = surfaces.made.as_ref().is_some_and(|m| (m.mesh_key, m.value_key) == (mesh_key, value_key));
-    let is_busy = surfaces.coming.is_some() || cx.view.stroke.is_some();
-    if known || is_busy || surfaces.given_up == Some((mesh_key, value_key)) {
+    (mesh_key, value_key)
+}
+
+/// Looks after the surfaces: takes what has been made, orders what is missing. Call it once a frame.
+pub(crate) fn follow(cx: &mut Cx<'_>) {
+    cx.derived.surfaces.take(cx.session);
+    if !cx.view.surfaces.on {
+        cx.derived.surfaces.wanted = None;
         return;
     }
-    let earlier = surfaces.made.as_ref().filter(|made| made.mesh_key == mesh_key);
+    let session = cx.session;
+    let project = session.project();
+    let Some(source) = source(project, cx) else {
+        cx.derived.surfaces.forget();
+        return;
+    };
+    let keys @ (mesh_key, value_key) = keys(project, &source, cx);
+    let surfaces = &mut cx.derived.surfaces;
+    surfaces.wanted = Some(keys);
+    if let Some(known) = surfaces.find(&keys).map(Arc::clone) {
+        surfaces.show(known);
+        return;
+    }
+    let is_busy = surfaces.coming.is_some() || cx.view.stroke.is_some();
+    if is_busy || surfaces.given_up == Some(keys) {
+        return;
+    }
+    let earlier = surfaces.made.iter().chain(&surfaces.earlier).find(|made| made.mesh_key == mesh_key);
     let slot = Slot::default();
+    let regions = if mesh_key.objects { regions_of(project, &source) } else { None };
+    let main = state::main_volume(project, cx.view).filter(|_| value_key.volume.is_some());
     let work = Work {
         mesh_key,
         value_key,
@@ -442,8 +497,12 @@ pub(crate) fn layer(cx: &Cx<'_>, scale: f64) -> Option<SurfaceLayer> {
     if !look.on {
         return None;
     }
-    let made = cx.derived.surfaces.made()?;
-    let project = cx.session.project();
+    let project = cx.project();
+    let made = match cx.past {
+        // A keyframe has its own surfaces or none.
+        Some(project) => cx.derived.surfaces.find(&keys(project, &source(project, cx)?, cx))?,
+        None => cx.derived.surfaces.made()?,
+    };
     let table = &project.classes;
     let style = |mesh: &Mesh| {
         let class = table.get(mesh.class);
@@ -463,11 +522,12 @@ pub(crate) fn layer(cx: &Cx<'_>, scale: f64) -> Option<SurfaceLayer> {
     let styles: Vec<PartStyle> = made.meshes.iter().map(style).collect();
     let lac_unit = state::main_volume(project, cx.view).map_or("", state::value_unit);
     Some(SurfaceLayer {
+        classes: made.meshes.iter().map(|mesh| mesh.class).collect(),
         color_map: look.color_map,
         range: look.range.unwrap_or(made.range),
         value_label: value_label(look, made, table, lac_unit),
         silhouettes: look.silhouettes,
         outline_px: (1.5 * scale) as f32,
-        ..SurfaceLayer::new(SURFACES, styles)
+        ..SurfaceLayer::new(made.key(), styles)
     })
 }

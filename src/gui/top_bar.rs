@@ -4,6 +4,7 @@ use egui::{Align2, Sense, Stroke, vec2};
 
 use super::commands::{COMMANDS, CommandId, Group, find};
 use super::frame::Cx;
+use super::moment::is_unsaved;
 use super::{icons, theme, widgets};
 use crate::ops::Stage;
 
@@ -60,7 +61,8 @@ fn project_menu(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         name
     };
     let galley = ui.painter().layout_no_wrap(shown, theme::medium(13.0), t.text_strong);
-    let dot = if cx.session.is_dirty() { 12.0 } else { 0.0 };
+    let unsaved = is_unsaved(cx.session, cx.view);
+    let dot = if unsaved { 12.0 } else { 0.0 };
     let (rect, response) = ui.allocate_exact_size(vec2(galley.size().x + 34.0 + dot, 28.0), Sense::click());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Project menu"));
     if response.hovered() || egui::Popup::is_id_open(ui.ctx(), egui::Popup::default_response_id(&response)) {
@@ -85,8 +87,12 @@ fn project_menu(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         ui.add(egui::Separator::default().spacing(6.0));
         menu_items(ui, Group::Edit, cx);
     });
-    if cx.session.is_dirty() {
-        response.on_hover_text("There are changes that are not saved; they are kept in the journal");
+    if unsaved {
+        response.on_hover_text(if cx.session.is_dirty() {
+            "There are changes that are not saved; they are kept in the journal"
+        } else {
+            "Volume or surfaces look otherwise than when the project was saved"
+        });
     }
 }
 

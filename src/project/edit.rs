@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use glam::DAffine3;
+use serde_json::Value;
 
 use super::Project;
 use super::annotation::{Annotation, first_problem};
@@ -67,6 +68,13 @@ pub enum Edit {
     SetLandmarks(Vec<Landmark>),
     /// Replaces the list of annotations.
     SetAnnotations(Vec<Annotation>),
+    /// Keeps something of those who draw with the document, or with null nothing any more.
+    Keep {
+        /// What it is.
+        name: String,
+        /// What is kept.
+        value: Value,
+    },
     /// Replaces the shifts of an alignment layer.
     SetAlignmentViews {
         /// The layer.
@@ -146,6 +154,7 @@ impl Edit {
             Self::SetAnnotations(list) => {
                 list.iter().map(|one| 192 + 24 * one.points_um.len() as u64).sum::<u64>() + 64
             }
+            Self::Keep { value, .. } => value.to_string().len() as u64 * 4 + 64,
             Self::SetAlignmentViews { views, .. } => size_of_val(views.as_slice()) as u64 + 64,
             Self::SetAlignment { alignment, .. } => {
                 let points = alignment.beads.as_ref().map_or(0, BeadTracks::n_points);
@@ -240,6 +249,13 @@ impl Project {
                 Some((name, problem)) => Err(EditError::Annotation { name, problem }),
                 None => Ok(Edit::SetAnnotations(std::mem::replace(&mut self.annotations, list))),
             },
+            Edit::Keep { name, value } => {
+                let old = match value {
+                    Value::Null => self.kept.remove(&name),
+                    value => self.kept.insert(name.clone(), value),
+                };
+                Ok(Edit::Keep { name, value: old.unwrap_or(Value::Null) })
+            }
             Edit::SetAlignmentViews { layer, views } => self.set_alignment(layer, views),
             Edit::SetAlignment { layer, alignment } => self.replace_alignment(layer, alignment),
             Edit::RenameProject(name) => Ok(Edit::RenameProject(std::mem::replace(&mut self.name, name))),

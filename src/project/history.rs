@@ -78,7 +78,7 @@ impl Default for History {
 }
 
 /// The one setting that an edit gives a new value, where it does no more than that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Setting {
     Name(LayerId),
     Display(LayerId),
@@ -86,6 +86,7 @@ enum Setting {
     Class(u16),
     /// Of a list of so many: one that is added or removed is a step of its own.
     Annotations(usize),
+    Kept(String),
 }
 
 impl Setting {
@@ -96,6 +97,7 @@ impl Setting {
             Edit::SetPlacement { layer, .. } => Some(Self::Placement(*layer)),
             Edit::SetClass(class) => Some(Self::Class(class.id)),
             Edit::SetAnnotations(list) => Some(Self::Annotations(list.len())),
+            Edit::Keep { name, .. } => Some(Self::Kept(name.clone())),
             _ => None,
         }
     }
@@ -130,7 +132,10 @@ impl History {
         let setting = Setting::of(&edit);
         let now = Instant::now();
         let same = setting.is_some()
-            && self.last.is_some_and(|(last, at)| Some(last) == setting && now - at < SAME_GESTURE)
+            && self
+                .last
+                .as_ref()
+                .is_some_and(|(last, at)| Some(last) == setting.as_ref() && now - *at < SAME_GESTURE)
             && self.undo_label() == Some(label.as_str());
         self.last = setting.map(|setting| (setting, now));
         // In the same gesture the older inverse already leads back to before it.

@@ -26,8 +26,12 @@ pub use open::{OpenError, Opened, Recoverable};
 pub use source::{Role, ScanOptions, SourceContent, SourceFile, SourcePart};
 pub use store::{SaveWork, Saved, Store, StoreError};
 
-use crate::volume::{ClassTable, Volume};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::volume::{ClassTable, Volume};
 
 /// The document. A clone is a cheap snapshot: all voxels are shared.
 #[derive(Debug, Clone)]
@@ -42,6 +46,8 @@ pub struct Project {
     pub landmarks: Vec<Landmark>,
     /// Rulers that were laid into it, oldest first.
     pub annotations: Vec<Annotation>,
+    /// What those who draw keep with the document, by name: films, the look of the views. Nothing here reads it.
+    pub kept: BTreeMap<String, Value>,
     /// The next id that a new layer gets.
     pub(crate) next_id: u64,
     /// The last revision that was given.
@@ -56,6 +62,7 @@ impl Default for Project {
             classes: ClassTable::default(),
             landmarks: Vec::new(),
             annotations: Vec::new(),
+            kept: BTreeMap::new(),
             next_id: 1,
             next_revision: 0,
         }

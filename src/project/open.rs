@@ -205,6 +205,7 @@ fn empty_project(path: &Path) -> StoredProject {
         classes: crate::volume::ClassTable::default(),
         landmarks: Vec::new(),
         annotations: Vec::new(),
+        kept: BTreeMap::new(),
         arrays_from: Vec::new(),
         origin: None,
         extra: serde_json::Map::new(),
@@ -252,6 +253,7 @@ impl Opening {
             classes: stored.classes.clone(),
             landmarks: stored.landmarks.clone(),
             annotations: super::annotation::usable(&stored.annotations, &mut self.problems),
+            kept: stored.kept.clone(),
             ..Project::default()
         };
         for layer in stored.layers.iter().cloned() {

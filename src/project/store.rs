@@ -51,6 +51,8 @@ pub(super) struct StoredProject {
     pub(super) landmarks: Vec<Landmark>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) annotations: Vec<Annotation>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) kept: BTreeMap<String, Value>,
     /// Other project folders whose arrays are used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) arrays_from: Vec<PathBuf>,
@@ -416,6 +418,7 @@ impl SaveWork {
             classes: project.classes.clone(),
             landmarks: project.landmarks.clone(),
             annotations: project.annotations.clone(),
+            kept: project.kept.clone(),
             arrays_from: if self.copy_from.is_some() { Vec::new() } else { self.arrays_from.clone() },
             origin: self.origin.clone(),
             extra: self.extra.clone(),

@@ -444,6 +444,10 @@ enum StoredEdit {
     SetAnnotations {
         annotations: Vec<Annotation>,
     },
+    Keep {
+        name: String,
+        value: Value,
+    },
     SetAlignmentViews {
         layer: LayerId,
         views: Vec<ViewShift>,
@@ -488,6 +492,7 @@ impl StoredEdit {
             Edit::RemoveClass(id) => Self::RemoveClass { id: *id },
             Edit::SetLandmarks(landmarks) => Self::SetLandmarks { landmarks: landmarks.clone() },
             Edit::SetAnnotations(list) => Self::SetAnnotations { annotations: list.clone() },
+            Edit::Keep { name, value } => Self::Keep { name: name.clone(), value: value.clone() },
             Edit::SetAlignmentViews { layer, views } => {
                 Self::SetAlignmentViews { layer: *layer, views: views.clone() }
             }
@@ -523,6 +528,7 @@ impl StoredEdit {
             Self::RemoveClass { id } => Edit::RemoveClass(id),
             Self::SetLandmarks { landmarks } => Edit::SetLandmarks(landmarks),
             Self::SetAnnotations { annotations } => Edit::SetAnnotations(annotations),
+            Self::Keep { name, value } => Edit::Keep { name, value },
             Self::SetAlignmentViews { layer, views } => Edit::SetAlignmentViews { layer, views },
             Self::SetAlignment { layer, alignment } => Edit::SetAlignment { layer, alignment },
             Self::RenameProject { name } => Edit::RenameProject(name),

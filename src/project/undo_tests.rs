@@ -63,6 +63,8 @@ fn any_edit() -> impl Strategy<Value = Edit> {
         (0..4u16).prop_map(Edit::RemoveClass),
         "[a-z]{1,6}".prop_map(Edit::RenameProject),
         annotations().prop_map(Edit::SetAnnotations),
+        ("[ab]", prop_oneof![Just(serde_json::Value::Null), "[a-c]".prop_map(serde_json::Value::from)])
+            .prop_map(|(name, value)| Edit::Keep { name, value }),
     ];
     prop_oneof![
         6 => simple.clone(),
@@ -87,7 +89,7 @@ fn seen(project: &Project) -> String {
         })
         .collect();
     let (classes, landmarks, annotations) = (&project.classes, &project.landmarks, &project.annotations);
-    format!("{} {layers:?} {classes:?} {landmarks:?} {annotations:?}", project.name)
+    format!("{} {layers:?} {classes:?} {landmarks:?} {annotations:?} {:?}", project.name, project.kept)
 }
 
 #[test]

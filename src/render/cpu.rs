@@ -39,6 +39,16 @@ pub struct Sources {
     pub surfaces: BTreeMap<LayerId, Arc<SurfaceSet>>,
 }
 
+impl Sources {
+    /// With what others hold.
+    pub fn extend(&mut self, others: Self) {
+        self.volumes.extend(others.volumes);
+        self.pyramids.extend(others.pyramids);
+        self.labels.extend(others.labels);
+        self.surfaces.extend(others.surfaces);
+    }
+}
+
 /// A value as it is drawn: what is not finite counts as 0.
 fn drawn(value: f32) -> f64 {
     if value.is_finite() { f64::from(value) } else { 0.0 }

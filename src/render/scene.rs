@@ -460,6 +460,8 @@ pub struct VolumeScene {
     pub volume: Option<LayerId>,
     /// World µm from voxel index of the volume.
     pub world_from_voxel: DAffine3,
+    /// The box around the volume, world µm.
+    pub bounds: BoxUm,
     /// Where it is seen from.
     pub camera: OrbitCamera,
     /// How it is drawn.
@@ -514,10 +516,12 @@ impl VolumeScene {
         shape_zyx: [usize; 3],
         size_px: [u32; 2],
     ) -> Self {
+        let bounds = bounds_um(world_from_voxel, shape_zyx);
         Self {
             volume: Some(volume),
             world_from_voxel,
-            camera: OrbitCamera::fitted(bounds_um(world_from_voxel, shape_zyx)),
+            bounds,
+            camera: OrbitCamera::fitted(bounds),
             mode: VolumeMode::Composite,
             transfer: TransferFunction::default(),
             window: [0.1, 0.6],
@@ -546,6 +550,22 @@ impl VolumeScene {
         let keeps = self.mode == VolumeMode::Labels || self.surfaces.is_none();
         if let Some(labels) = self.labels.as_mut().filter(|_| !keeps) {
             labels.strength = 0.0;
+        }
+    }
+
+    /// Whether anything is cut away.
+    pub fn is_cut(&self) -> bool {
+        self.clip.is_some() || !self.cuts.is_empty()
+    }
+
+    /// Leaves these classes whole where box and cuts take everything else away.
+    pub fn keep_whole(&mut self, classes: &[u16]) {
+        self.keeps = !classes.is_empty();
+        if let Some(labels) = &mut self.labels {
+            labels.colors = labels.colors.keeping(classes);
+        }
+        if let Some(surfaces) = &mut self.surfaces {
+            surfaces.restyle(|class, style| style.kept = classes.contains(&class));
         }
     }
 

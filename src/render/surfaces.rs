@@ -185,6 +185,8 @@ pub struct SurfaceLayer {
     pub surfaces: LayerId,
     /// How each part is drawn.
     pub styles: Arc<[PartStyle]>,
+    /// The class of each part; empty where they stand for none.
+    pub classes: Arc<[u16]>,
     /// Colours of values.
     pub color_map: ColorMap,
     /// Values that get the first and the last colour.
@@ -203,12 +205,22 @@ impl SurfaceLayer {
         Self {
             surfaces,
             styles: styles.into(),
+            classes: Arc::default(),
             color_map: ColorMap::Viridis,
             range: [0.0, 1.0],
             value_label: String::new(),
             silhouettes: 0.6,
             outline_px: 1.5,
         }
+    }
+
+    /// Changes how the parts of classes are drawn.
+    pub(crate) fn restyle(&mut self, change: impl Fn(u16, &mut PartStyle)) {
+        let mut styles = self.styles.to_vec();
+        for (style, class) in styles.iter_mut().zip(self.classes.iter()) {
+            change(*class, style);
+        }
+        self.styles = styles.into();
     }
 
     /// Whether anything is seen through.

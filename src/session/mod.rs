@@ -239,6 +239,12 @@ impl Session {
         }
     }
 
+    /// Keeps something of those who draw with the document that is no step of the history: it is written with the next
+    /// save.
+    pub fn keep_aside(&mut self, name: &str, value: Value) {
+        self.project.kept.insert(name.to_owned(), value);
+    }
+
     /// Unsaved work of earlier sessions that did not end well, newest first.
     pub fn recoverable(&self) -> Vec<Recoverable> {
         open::recoverable(&self.home.autosaves())

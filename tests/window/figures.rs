@@ -111,6 +111,10 @@ fn keyframes_are_kept_and_played_and_a_film_that_is_stopped_leaves_nothing() {
     stroke(&mut harness, "Volume view", [0.4, 0.5], [0.6, 0.4]);
     rest(&mut harness);
     click(&mut harness, "Add keyframe");
+    assert_eq!(harness.state().session().undo_label(), Some("Add keyframe 2"));
+    press_keys(&mut harness, egui::Modifiers::COMMAND, egui::Key::Z);
+    assert!(harness.query_by_label("Go to keyframe 2").is_none(), "adding one is undone");
+    press_keys(&mut harness, egui::Modifiers::COMMAND | egui::Modifiers::SHIFT, egui::Key::Z);
     click(&mut harness, "Way from keyframe 1");
     click(&mut harness, "Move up keyframe 2");
     click(&mut harness, "Go to keyframe 1");
@@ -134,4 +138,106 @@ fn keyframes_are_kept_and_played_and_a_film_that_is_stopped_leaves_nothing() {
     assert_eq!(n_left(), 0, "nothing half-written is left");
     click(&mut harness, "Remove keyframe 2");
     harness.get_by_label_contains("Set the view, add a keyframe");
+}
+
+fn press_keys(harness: &mut Harness<'_, App>, modifiers: egui::Modifiers, key: egui::Key) {
+    harness.key_press_modifiers(modifiers, key);
+    harness.step();
+    harness.step();
+}
+
+/// The middle of the 3D view, once it does not change any more.
+fn picture(harness: &mut Harness<'_, App>) -> image::RgbaImage {
+    let rect = harness.get_by_label("Volume view").rect().shrink(60.0);
+    let (mut last, mut n_alike) = (None, 0);
+    for _ in 0..120 {
+        rest(harness);
+        let screen = harness.render().unwrap();
+        let [x, y, w, h] = [rect.left(), rect.top(), rect.width(), rect.height()].map(|v| v.round() as u32);
+        let part = image::imageops::crop_imm(&screen, x, y, w, h).to_image();
+        // A coarse picture stays a while too.
+        n_alike = if last.as_ref() == Some(&part) { n_alike + 1 } else { 0 };
+        if n_alike == 3 {
+            return part;
+        }
+        last = Some(part);
+    }
+    panic!("the picture never rests");
+}
+
+fn difference(a: &image::RgbaImage, b: &image::RgbaImage) -> f64 {
+    assert_eq!(a.dimensions(), b.dimensions());
+    let sum: u64 = a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    sum as f64 / a.as_raw().len() as f64
+}
+
+/// Waits until the 3D view shows a picture, but for how finely it was sampled when that was taken.
+fn comes_back(harness: &mut Harness<'_, App>, wanted: &image::RgbaImage, what: &str) {
+    let began = std::time::Instant::now();
+    loop {
+        let off = difference(&picture(harness), wanted);
+        if off < 0.6 {
+            return;
+        }
+        assert!(began.elapsed() < std::time::Duration::from_mins(1), "{what}: {off} grey levels off");
+    }
+}
+
+#[test]
+fn keyframes_bring_cuts_and_layers_back_and_a_project_opens_as_it_looked() {
+    if !has_adapter() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = at_export(demo_session());
+    let alt = egui::Modifiers::ALT;
+    click(&mut harness, "Show true labels");
+    click(&mut harness, "Keyframes");
+    // A cell cut open by a plane, then a whole one turned aside, its truth hidden and its surfaces shown.
+    press_keys(&mut harness, alt, egui::Key::P);
+    let cut = picture(&mut harness);
+    click(&mut harness, "Add keyframe");
+    press_keys(&mut harness, alt, egui::Key::P);
+    press_keys(&mut harness, alt, egui::Key::S);
+    settle(&mut harness);
+    stroke(&mut harness, "Volume view", [0.4, 0.5], [0.6, 0.4]);
+    let whole = picture(&mut harness);
+    click(&mut harness, "Add keyframe");
+    look(&mut harness, "keyframe_surfaces_dark");
+    assert!(difference(&cut, &whole) > 2.0, "{}", difference(&cut, &whole));
+
+    click(&mut harness, "Go to keyframe 1");
+    comes_back(&mut harness, &cut, "the plane and the camera are back");
+    look(&mut harness, "keyframe_cut_dark");
+    let undo = harness.state().session().undo_label().map(str::to_owned);
+    click(&mut harness, "Go to keyframe 2");
+    settle(&mut harness);
+    comes_back(&mut harness, &whole, "the surfaces are back");
+    assert_eq!(harness.state().session().undo_label(), undo.as_deref(), "nothing of the document changed");
+
+    let project = folder.path().join("film.waterwindow");
+    press_keys(&mut harness, egui::Modifiers::COMMAND | egui::Modifiers::SHIFT, egui::Key::S);
+    save_to(&mut harness, &project);
+    settle(&mut harness);
+    let mut session = Session::new(Settings::default());
+    session.apply(waterwindow::session::Command::Open(project));
+    session.wait_idle();
+    let mut harness = window([1440.0, 1000.0], session);
+    settle(&mut harness);
+    click(&mut harness, "Stage Export");
+    settle(&mut harness);
+    comes_back(&mut harness, &whole, "the project opens as it looked");
+    look(&mut harness, "keyframe_reopened_dark");
+    click(&mut harness, "Go to keyframe 1");
+    comes_back(&mut harness, &cut, "the keyframes are in the project");
+
+    // A film of both, from the cut cell to the surfaces.
+    click(&mut harness, "Film size");
+    click(&mut harness, "320 × 240, draft");
+    let film = folder.path().join("film");
+    click(&mut harness, "Write film");
+    save_to(&mut harness, &film);
+    settle(&mut harness);
+    let frames = std::fs::read_dir(&film).unwrap().count();
+    assert_eq!(frames, 51, "two seconds at 25 frames a second");
 }

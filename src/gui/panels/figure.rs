@@ -11,6 +11,7 @@ use super::export::in_documents;
 use crate::base::Progress;
 use crate::gpu::Gpu;
 use crate::io::{self, IoError};
+use crate::render::cpu::Sources;
 use crate::render::figure::{self, Artist, DrawError, Extras, Ink, Scene};
 use crate::session::Session;
 
@@ -237,10 +238,14 @@ impl Drawing<'_> {
         Ok(scene)
     }
 
+    /// What a scene is drawn from.
+    pub(crate) fn sources(&mut self, scene: &Scene) -> Sources {
+        draw::sources_of(scene, self.session, self.view, self.derived)
+    }
+
     /// Someone who draws it beside the window.
     pub(crate) fn artist(&mut self, scene: &Scene) -> Artist {
-        let sources = draw::sources_of(scene, self.session, self.view, self.derived);
-        Artist::new(sources, self.gpu.take())
+        Artist::new(self.sources(scene), self.gpu.take())
     }
 
     /// What stands beside the picture.

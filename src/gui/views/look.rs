@@ -170,7 +170,7 @@ impl SliceLook {
     }
 }
 
-pub(super) fn set<T>(map: &mut BTreeMap<ViewId, T>, id: ViewId, value: Option<T>) {
+pub(in crate::gui) fn set<T>(map: &mut BTreeMap<ViewId, T>, id: ViewId, value: Option<T>) {
     match value {
         Some(value) => map.insert(id, value),
         None => map.remove(&id),

@@ -85,11 +85,23 @@ fn light(ui: &mut Ui, cx: &mut Cx<'_>) {
     slider(
         ui,
         "Hollows",
-        "Darkens hollows of surfaces, where less light comes in",
+        "Darkens hollows, where less light comes in: of the surface at a value and of labels as voxels, not of made surfaces",
         has_surfaces,
         &mut look.occlusion,
     );
-    slider(ui, "Shadows", "Shadows that parts of a surface throw on others", has_surfaces, &mut look.shadow);
+    slider(
+        ui,
+        "Shadows",
+        "Shadows that parts throw on others: of the surface at a value and of labels as voxels, not of made surfaces",
+        has_surfaces,
+        &mut look.shadow,
+    );
+    if cx.view.surfaces.on && cx.view.look.mode == VolumeMode::Surfaces {
+        widgets::hint(
+            ui,
+            "Hollows and shadows are of the volume; made surfaces have shading, depth and outlines.",
+        );
+    }
 }
 
 fn directions(ui: &mut Ui, view: ViewId, cx: &mut Cx<'_>) {

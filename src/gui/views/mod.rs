@@ -23,6 +23,7 @@ pub(crate) mod volume_view;
 
 use super::draw::Drawer;
 use super::frame::Cx;
+use super::moment::KeptLook;
 use super::state::{self, ViewId};
 use crate::ops::Stage;
 
@@ -82,6 +83,7 @@ fn fit_to_new_volume(cx: &mut Cx<'_>) {
         cx.view.cursor_um = snap(layer, (bounds.0 + bounds.1) * 0.5);
         cx.view.fit_wanted = true;
         cx.view.views.fit_cameras(bounds);
+        KeptLook::place(cx.view);
     }
 }
 
