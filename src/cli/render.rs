@@ -18,11 +18,15 @@ use super::shell::Shell;
 use crate::base::{Progress, Unit, WorldFromVoxel};
 use crate::gpu::{DeviceChoice, Gpu};
 use crate::io::{self, FilmKind, IoError};
+use crate::measure::readout::{Laid, value_text};
+use crate::measure::ruler::{Placed, RulerKind};
 use crate::ops::LabelData;
 use crate::render::camera::BoxUm;
 use crate::render::colormap::ColorMap;
 use crate::render::cpu::Sources;
-use crate::render::figure::{self, Artist, DrawError, Extras, Ink, Mark, MontageGrid, Scene};
+use crate::render::figure::{
+    self, Artist, DrawError, Extras, FigureRuler, Ink, Mark, MontageGrid, RulerShape, Scene,
+};
 use crate::render::film::{Film, Motion, keyframes_of};
 use crate::render::scene::{
     ImageLayer, Interpolation, LabelColors, LabelLayer, Plane, SliceLayer, SliceScene, VolumeLabels,
@@ -100,6 +104,12 @@ fn figure_args() -> Vec<Arg> {
         switch("no-scale-bar", "Leave the scale bar out"),
         switch("color-bar", "With a colour bar"),
         option("title", "TEXT", "A title at the upper left"),
+        option(
+            "annotations",
+            "FILE.csv",
+            "With the distances, angles, areas and profiles of a file, as the window saves them",
+        )
+        .value_parser(value_parser!(PathBuf)),
         switch("legend", "With names and colours of the classes that are seen"),
         option("ink", "INK", "Lettering light, dark, or by what lies beneath")
             .value_parser(["auto", "white", "black"])
@@ -356,12 +366,36 @@ fn extras(shell: &Shell, matches: &ArgMatches, content: &Content) -> anyhow::Res
         },
         title: matches.get_one::<String>("title").cloned(),
         legend,
+        rulers: rulers(matches, content)?,
         ink: match text(matches, "ink") {
             "white" => Ink::White,
             "black" => Ink::Black,
             _ => Ink::Auto,
         },
     })
+}
+
+/// The rulers of a file, measured in the volume.
+fn rulers(matches: &ArgMatches, content: &Content) -> anyhow::Result<Vec<FigureRuler>> {
+    let Some(file) = matches.get_one::<PathBuf>("annotations") else { return Ok(Vec::new()) };
+    let volume = &content.volume;
+    let world_from_voxel = volume.world_from_voxel().0;
+    let unit = if volume.voxel_um.is_some() { "µm" } else { "px" };
+    let drawn = |row: io::RulerRow| {
+        let laid = Laid { kind: row.kind, points: &row.points, frame: row.frame, width_px: row.width_px };
+        let measured = laid.measure(Some(Placed { volume, world_from_voxel }));
+        FigureRuler {
+            shape: match row.kind {
+                RulerKind::Distance => RulerShape::Distance,
+                RulerKind::Angle => RulerShape::Angle,
+                RulerKind::Area => RulerShape::Area,
+                RulerKind::Profile => RulerShape::Profile(laid.half_band(world_from_voxel)),
+            },
+            label: value_text(row.kind, &measured, unit, volume.unit.shown()),
+            points_um: row.points,
+        }
+    };
+    Ok(io::read_rulers(file)?.into_iter().map(drawn).collect())
 }
 
 /// A device to draw on: for pictures where it is asked for, for films also where a graphics card is there.

@@ -80,6 +80,8 @@ pub(crate) struct VolumeLook {
     pub(crate) handles: bool,
     /// Whether the crosshair is drawn.
     pub(crate) crosshair: bool,
+    /// Whether annotations are drawn.
+    pub(crate) annotations: bool,
 }
 
 impl Default for VolumeLook {
@@ -100,6 +102,7 @@ impl Default for VolumeLook {
             kept: BTreeSet::new(),
             handles: true,
             crosshair: false,
+            annotations: true,
         }
     }
 }

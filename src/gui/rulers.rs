@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use glam::{DAffine3, DVec3};
 
 use super::state::{self, Queue, ViewId, ViewState};
-use crate::measure::ruler::{self, AreaValues, Placed, Profile, RulerKind};
+use crate::measure::readout::{Laid, Measured};
+pub(crate) use crate::measure::readout::{length_text, value_text};
+use crate::measure::ruler::{Placed, Profile, RulerKind};
 use crate::project::{Annotation, Edit, Layer, LayerId, Project};
+use crate::render::figure::{FigureRuler, RulerShape};
+use crate::render::scene::VolumeScene;
 use crate::volume::table::{Cell, Column, Table};
 
 /// An annotation that is being drawn.
@@ -35,21 +39,6 @@ pub(crate) struct Drag {
     pub(crate) moved: Annotation,
 }
 
-/// What an annotation measures.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Measured {
-    /// Length, or the way around an area, µm.
-    pub(crate) length_um: f64,
-    /// Angle, degrees.
-    pub(crate) angle_deg: Option<f64>,
-    /// Area, µm².
-    pub(crate) area_um2: Option<f64>,
-    /// Values within an area.
-    pub(crate) values: Option<AreaValues>,
-    /// Values along a line.
-    pub(crate) profile: Option<Profile>,
-}
-
 /// What a measurement depends on.
 #[derive(Debug, Clone, PartialEq)]
 struct Key {
@@ -68,6 +57,8 @@ pub(crate) struct Rulers {
     pub(crate) chosen: Option<u64>,
     /// Its name while it is edited.
     pub(crate) name_edit: Option<(u64, String)>,
+    /// What of them is hidden in each 3D view, and the scene that was drawn last.
+    pub(crate) hidden: BTreeMap<ViewId, (VolumeScene, Option<super::views::annotate_3d::Hidden>)>,
     measured: BTreeMap<u64, (Key, Measured)>,
 }
 
@@ -105,52 +96,32 @@ impl Rulers {
 }
 
 fn measure(annotation: &Annotation, layer: Option<&Layer>) -> Measured {
-    let points = annotation.points();
+    let (points, width_px) = (annotation.points(), annotation.width_px);
     let placed = layer.and_then(|layer| {
         Some(Placed { volume: layer.volume()?, world_from_voxel: state::world_from_voxel(layer)? })
     });
-    let mut found = Measured { length_um: ruler::length_um(&points), ..Measured::default() };
-    match annotation.kind {
-        RulerKind::Distance => {}
-        RulerKind::Angle => found.angle_deg = ruler::angle_deg(&points),
-        RulerKind::Area => {
-            found.length_um = ruler::perimeter_um(&points);
-            found.area_um2 = Some(ruler::area_um2(&points));
-            found.values = placed.and_then(|placed| ruler::area_values(placed, &points, annotation.frame()));
-        }
-        RulerKind::Profile => {
-            if let (Some(placed), [from, to]) = (placed, points.as_slice()) {
-                let (ends, normal) = ([*from, *to], annotation.normal());
-                found.profile = Some(ruler::profile(placed, ends, normal, annotation.width_px));
-            }
-        }
-    }
-    found
+    Laid { kind: annotation.kind, points: &points, frame: annotation.frame(), width_px }.measure(placed)
 }
 
-/// "234 nm", "1.23 µm", or px where the size of a voxel is unknown.
-pub(crate) fn length_text(um: f64, unit: &str) -> String {
-    match unit {
-        "px" => format!("{um:.1} px"),
-        _ if um < 1.0 => format!("{:.0} nm", um * 1e3),
-        _ => format!("{um:.2} µm"),
-    }
+/// Half of the width of a line profile, across it in its plane, µm.
+pub(crate) fn half_band(one: &Annotation, layer: Option<&Layer>) -> DVec3 {
+    let points = one.points();
+    let laid = Laid { kind: one.kind, points: &points, frame: one.frame(), width_px: one.width_px };
+    laid.half_band(layer.and_then(state::world_from_voxel).unwrap_or(DAffine3::IDENTITY))
 }
 
-/// What an annotation measures, in one line; values within areas with their unit.
-pub(crate) fn value_text(kind: RulerKind, measured: &Measured, unit: &str, value_unit: &str) -> String {
-    let length = length_text(measured.length_um, unit);
-    match kind {
-        RulerKind::Distance | RulerKind::Profile => length,
-        RulerKind::Angle => measured.angle_deg.map_or_else(|| "–".to_owned(), |deg| format!("{deg:.1}°")),
-        RulerKind::Area => {
-            let area = measured.area_um2.unwrap_or(0.0);
-            let area = if unit == "px" { format!("{area:.1} px²") } else { format!("{area:.3} µm²") };
-            match measured.values {
-                Some(AreaValues { mean, sd, .. }) => format!("{area}  ·  {mean:.3} ± {sd:.3} {value_unit}"),
-                None => area,
-            }
-        }
+/// An annotation as figures and the 3D view draw it.
+pub(crate) fn drawn(one: &Annotation, layer: Option<&Layer>, rulers: &mut Rulers) -> FigureRuler {
+    let (unit, value_unit) = (state::length_unit(layer), layer.map_or("", state::value_unit));
+    FigureRuler {
+        shape: match one.kind {
+            RulerKind::Distance => RulerShape::Distance,
+            RulerKind::Angle => RulerShape::Angle,
+            RulerKind::Area => RulerShape::Area,
+            RulerKind::Profile => RulerShape::Profile(half_band(one, layer)),
+        },
+        points_um: one.points(),
+        label: value_text(one.kind, rulers.measured(one, layer), unit, value_unit),
     }
 }
 
@@ -228,6 +199,7 @@ pub(crate) fn table(project: &Project, layer: Option<&Layer>, rulers: &mut Ruler
         Column::new("unit", ""),
         Column::new("volume", ""),
         Column::new(format!("points_x_y_z_{suffix}"), unit),
+        Column::new("width_px", ""),
     ];
     let rows = project.annotations.iter().map(|one| {
         let measured = rulers.measured(one, layer);
@@ -249,6 +221,7 @@ pub(crate) fn table(project: &Project, layer: Option<&Layer>, rulers: &mut Ruler
             names(Some(value_unit)),
             names(layer.map(|layer| layer.name.as_str())),
             points.join("; ").as_str().into(),
+            u64::from(one.width_px).into(),
         ]
     });
     Table { columns, rows: rows.collect(), notes: Vec::new() }
@@ -312,17 +285,6 @@ mod tests {
         assert_eq!(table.get(1, "plane"), Some(&Cell::from("XY")));
         let csv = table.to_csv();
         assert!(csv.lines().nth(1).unwrap().starts_with("\"a, b\",area,XY,7,,3,"), "{csv}");
-    }
-
-    #[test]
-    fn values_are_said_with_units_that_fit_their_size() {
-        assert_eq!(length_text(0.2344, "µm"), "234 nm");
-        assert_eq!(length_text(12.3456, "µm"), "12.35 µm");
-        assert_eq!(length_text(12.3456, "px"), "12.3 px");
-        let values = Some(AreaValues { n: 9, mean: 0.35, sd: 0.021 });
-        let measured = Measured { area_um2: Some(1.5), values, ..Measured::default() };
-        let text = value_text(RulerKind::Area, &measured, "µm", "1/µm");
-        assert_eq!(text, "1.500 µm²  ·  0.350 ± 0.021 1/µm");
     }
 
     #[test]

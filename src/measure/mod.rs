@@ -12,6 +12,7 @@ pub mod fsc;
 mod instances;
 pub mod noise;
 mod objects;
+pub mod readout;
 pub mod review;
 pub mod ruler;
 pub mod spectrum;

@@ -344,6 +344,30 @@ pub fn pick(sources: &Sources, scene: &VolumeScene, uv: DVec2) -> Option<DVec3> 
     hit_um.map(|t| caster.world_from_voxel.transform_point3(origin + direction * t))
 }
 
+/// How far in front of a point something must lie to hide it, as a part of the volume's diagonal: rulers lie in
+/// surfaces.
+const HIDES_UM: f64 = 0.01;
+
+/// Which of some world points are hidden by more than half by what is seen before them; none in projections, which
+/// have no depth.
+pub fn hidden(sources: &Sources, scene: &VolumeScene, points: &[DVec3]) -> Vec<bool> {
+    let none = vec![false; points.len()];
+    let is_flat = matches!(scene.mode, VolumeMode::Mip | VolumeMode::MinIp | VolumeMode::Mean);
+    let Some(caster) = Caster::with_leaps(sources, scene, false).filter(|_| !is_flat) else { return none };
+    let painter = SurfacePainter::new(sources, scene);
+    let slack = (scene.bounds.1 - scene.bounds.0).length() * HIDES_UM;
+    let is_hidden = |point: &DVec3| {
+        let uv = scene.camera.project(*point, scene.aspect())?;
+        let (sx, sy) = (uv.x * 2.0 - 1.0, uv.y * 2.0 - 1.0);
+        let crossings = painter.as_ref().map_or_else(Vec::new, |painter| painter.ray(sx, sy));
+        let (color, hit_um) = caster.trace(sx, sy, &crossings);
+        let (origin, direction) = caster.setup.ray(sx, sy);
+        let hit = caster.world_from_voxel.transform_point3(origin + direction * hit_um?);
+        Some(color[3] > 0.5 && (*point - hit).dot(scene.camera.forward()) > slack)
+    };
+    points.par_iter().map(|point| is_hidden(point).unwrap_or(false)).collect()
+}
+
 /// Everything that the rays of a scene share.
 struct Caster<'a> {
     scene: &'a VolumeScene,

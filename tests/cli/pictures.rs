@@ -179,3 +179,37 @@ fn surfaces_that_cannot_be_drawn_are_refused() {
     assert!(output.status.code() == Some(2) && text(&output.stderr).contains("label file"));
     assert!(!file.exists());
 }
+
+#[test]
+fn annotations_of_a_file_are_drawn_with_what_they_measure_or_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (list, svg) = (folder.path().join("a.csv"), folder.path().join("a.svg"));
+    let info = done("info {}", &[volume()]);
+    let shape: Vec<f64> = info["shape_zyx"].as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).collect();
+    let voxel = info["voxel_um"][2].as_f64().unwrap();
+    // Ten voxels across in the middle slice, and a line through the slices.
+    let [z, y, x] = [shape[0], shape[1], shape[2]].map(|n| (n / 2.0).floor() * voxel);
+    let rows = format!(
+        "name,kind,plane,points_x_y_z_um\nacross,distance,XY,{x} {y} {z}; {} {y} {z}\nthrough,profile,XZ,{x} {y} 0; {x} {y} {z}\n",
+        x + 10.0 * voxel
+    );
+    std::fs::write(&list, rows).unwrap();
+    let drawn = |options: &str| {
+        let line = format!("render {{}} -o {{}} --size 320x240 --no-scale-bar {options}");
+        let files: [&std::path::Path; 3] = [volume(), &svg, &list];
+        done(&line, if options.contains("{}") { &files } else { &files[..2] });
+        std::fs::read_to_string(&svg).unwrap()
+    };
+    let long = 10.0 * voxel;
+    let label = if long < 1.0 { format!(">{:.0} nm<", long * 1000.0) } else { format!(">{long:.2} µm<") };
+    let slice = drawn("--annotations {}");
+    assert!(slice.contains(&label), "{label}");
+    // One line with two ticks, each with its halo; the other one does not lie in the slice.
+    assert_eq!((slice.matches("<polyline").count(), slice.matches("</text>").count()), (6, 1));
+    let cell = drawn("--view 3d --annotations {}");
+    assert!(cell.contains(&label) && cell.matches("</text>").count() == 2);
+    assert!(!drawn("").contains("<polyline"), "without the option there are none");
+    std::fs::write(&list, "name,kind\na,area\n").unwrap();
+    let said = refused("render {} -o {} --annotations {}", &[volume(), &svg, &list]);
+    assert!(said.contains("points_x_y_z_um"), "{said}");
+}

@@ -241,3 +241,47 @@ fn keyframes_bring_cuts_and_layers_back_and_a_project_opens_as_it_looked() {
     let frames = std::fs::read_dir(&film).unwrap().count();
     assert_eq!(frames, 51, "two seconds at 25 frames a second");
 }
+
+#[test]
+fn annotations_are_seen_in_3d_and_in_figures_unless_left_out() {
+    if !has_adapter() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = at_export(demo_session());
+    let without = picture(&mut harness);
+    let one = |id: u64, kind, points_um: Vec<[f64; 3]>| waterwindow::project::Annotation {
+        id,
+        name: format!("a{id}"),
+        kind,
+        points_um,
+        right: [1.0, 0.0, 0.0],
+        down: [0.0, 1.0, 0.0],
+        width_px: 1,
+        visible: true,
+    };
+    use waterwindow::measure::ruler::RulerKind::{Angle, Area, Distance};
+    let list = vec![
+        one(1, Distance, vec![[1.0, 5.12, 5.12], [9.0, 5.12, 5.12]]),
+        one(2, Angle, vec![[2.0, 1.5, 5.12], [2.0, 4.0, 5.12], [4.0, 4.0, 5.12]]),
+        one(3, Area, vec![[6.0, 6.0, 5.12], [8.5, 6.0, 5.12], [8.5, 8.0, 5.12], [6.0, 8.0, 5.12]]),
+    ];
+    let edit = waterwindow::project::Edit::SetAnnotations(list);
+    let command = waterwindow::session::Command::Edit { label: "Rulers".to_owned(), edit };
+    harness.state_mut().session_mut().apply(command);
+    let with = picture(&mut harness);
+    look(&mut harness, "annotations_3d_dark");
+    let difference = difference(&without, &with);
+    assert!(difference > 0.3, "{difference}");
+    let file = folder.path().join("a.svg");
+    let lines = |harness: &mut Harness<'_, App>| {
+        click(harness, "Save figure");
+        save_to(harness, &file);
+        settle(harness);
+        std::fs::read_to_string(&file).unwrap()
+    };
+    let drawn = lines(&mut harness);
+    assert!(drawn.contains("<polyline") && drawn.contains(">8.00 µm</text>") && drawn.contains("µm²"));
+    click(&mut harness, "With annotations");
+    assert!(!lines(&mut harness).contains("<polyline"), "they are left out");
+}

@@ -6,7 +6,7 @@ use super::super::derived::Derived;
 use super::super::frame::Cx;
 use super::super::state::{self, Dialog, ViewId, ViewKind, ViewState};
 use super::super::widgets::{self, Button};
-use super::super::{dialogs, draw, icons};
+use super::super::{dialogs, draw, icons, rulers};
 use super::export::in_documents;
 use crate::base::Progress;
 use crate::gpu::Gpu;
@@ -70,6 +70,8 @@ pub(crate) struct FigureForm {
     pub(crate) color_bar: bool,
     /// With names and colours of classes.
     pub(crate) legend: bool,
+    /// With the annotations that are visible.
+    pub(crate) annotations: bool,
     /// A title; none where empty.
     pub(crate) title: String,
     /// Light or dark lettering.
@@ -85,6 +87,7 @@ impl Default for FigureForm {
             scale_bar: true,
             color_bar: false,
             legend: false,
+            annotations: true,
             title: String::new(),
             ink: Ink::Auto,
         }
@@ -186,6 +189,12 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     widgets::switch(ui, &mut form.legend, "With legend", "Names and colours of the classes that are seen");
     widgets::switch(
         ui,
+        &mut form.annotations,
+        "With annotations",
+        "Distances, angles, areas and profiles that are visible: those in the slice, in 3D all",
+    );
+    widgets::switch(
+        ui,
         &mut form.transparent,
         "Transparent background",
         "Nothing lies behind the data: for slides and paper of any colour",
@@ -249,10 +258,13 @@ impl Drawing<'_> {
     }
 
     /// What stands beside the picture.
-    pub(crate) fn extras(&self) -> Extras {
-        let form = &self.view.figure;
+    pub(crate) fn extras(&mut self) -> Extras {
         let project = self.session.project();
         let main = state::main_volume(project, self.view);
+        let shown = project.annotations.iter().filter(|one| one.visible && self.view.figure.annotations);
+        let shown: Vec<_> = shown.collect();
+        let rulers = shown.into_iter().map(|one| rulers::drawn(one, main, &mut self.view.rulers)).collect();
+        let form = &self.view.figure;
         let present = |id: u16| {
             let labels = project.layers.iter().filter(|layer| layer.display.visible);
             labels.filter_map(|layer| layer.labels()).any(|labels| labels.labels.ids().contains(&id))
@@ -267,6 +279,7 @@ impl Drawing<'_> {
             }),
             title: Some(form.title.trim().to_owned()).filter(|title| !title.is_empty()),
             legend: classes.filter(|class| present(class.id)).map(|c| (c.name.clone(), c.color)).collect(),
+            rulers,
             ink: form.ink,
         }
     }

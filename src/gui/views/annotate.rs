@@ -33,7 +33,7 @@ fn lies_in(points: &[DVec3], id: ViewId, geometry: &Geometry, cx: &Cx<'_>) -> bo
 }
 
 /// Those of the document as they are now: one may be under the pointer.
-fn as_dragged<'a>(one: &'a Annotation, view: &'a ViewState) -> &'a Annotation {
+pub(super) fn as_dragged<'a>(one: &'a Annotation, view: &'a ViewState) -> &'a Annotation {
     view.rulers.drag.as_ref().map(|drag| &drag.moved).filter(|moved| moved.id == one.id).unwrap_or(one)
 }
 
@@ -276,18 +276,15 @@ fn band(
     color: egui::Color32,
 ) {
     let [from, to] = *one.points() else { return };
-    let Some(across) = one.normal().cross(to - from).try_normalize() else { return };
-    let steps = layer
-        .and_then(state::world_from_voxel)
-        .map_or(1.0, |map| (map.matrix3.inverse() * across).abs().max_element());
-    let half = across * (f64::from(one.width_px) * 0.5 / steps.max(1e-12));
+    let half = rulers::half_band(one, layer);
     for side in [half, -half] {
         let ends = [geometry.screen(from + side), geometry.screen(to + side)];
         painter.extend(egui::Shape::dashed_line(&ends, Stroke::new(1.0, color), 3.0, 3.0));
     }
 }
 
-fn label(painter: &Painter, places: &[Pos2], kind: RulerKind, text: &str, t: &Tokens) {
+/// What it measures, beside it.
+pub(super) fn label(painter: &Painter, places: &[Pos2], kind: RulerKind, text: &str, t: &Tokens) {
     let (place, align) = match (kind, places) {
         (RulerKind::Angle, [_, b, ..]) => (*b + vec2(12.0, 0.0), Align2::LEFT_CENTER),
         (RulerKind::Area, _) => {

@@ -119,6 +119,8 @@ fn directions(ui: &mut Ui, view: ViewId, cx: &mut Cx<'_>) {
             }
         });
     }
+    let tooltip = "Those that are visible, in their place; fainter where something hides them";
+    widgets::switch(ui, &mut cx.view.look.annotations, "Show annotations", tooltip);
     let mut parallel = cx.view.camera(view).projection == Projection::Orthographic;
     let tooltip = "Without perspective: lengths can be compared, and the scale bar holds everywhere";
     if widgets::switch(ui, &mut parallel, "Parallel rays", tooltip).clicked() {

@@ -1,6 +1,7 @@
 //! The views and what is drawn over them.
 
 pub(crate) mod annotate;
+pub(crate) mod annotate_3d;
 pub(crate) mod beads;
 pub(crate) mod clip;
 mod clip_menu;

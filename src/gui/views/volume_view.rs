@@ -7,7 +7,7 @@ use super::super::draw::{self, Drawer};
 use super::super::frame::Cx;
 use super::super::state::{self, ViewId};
 use super::super::tour::{self, Step};
-use super::{clip, input, scale_bar};
+use super::{annotate_3d, clip, input, scale_bar};
 use crate::base::Unit;
 use crate::gui::theme::{self, Tokens};
 use crate::render::cpu;
@@ -52,6 +52,7 @@ pub(crate) fn show(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>, drawer: Optio
     if cx.view.picture.is_none() {
         clip::paint(ui, &painter, rect, id, cx, t);
     }
+    annotate_3d::paint(&painter, rect, id, cx, t);
     axes(&painter, rect, id, cx, t);
     super::surface_menu::overlay(ui, &painter, rect, id, cx, t);
     if let Some(picture) = cx.view.picture.as_mut().filter(|picture| picture.view == id) {

@@ -139,6 +139,14 @@ impl Artist {
         self.renderer.is_some()
     }
 
+    /// Which world points something that is seen hides from the viewer; none in a slice.
+    pub fn hidden(&self, scene: &Scene, points: &[DVec3]) -> Vec<bool> {
+        match scene {
+            Scene::Slice(_) => vec![false; points.len()],
+            Scene::Volume(scene) => cpu::hidden(&self.sources, scene, points),
+        }
+    }
+
     /// The picture of a scene, alpha straight.
     ///
     /// # Errors

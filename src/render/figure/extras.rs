@@ -1,12 +1,14 @@
 //! From scenes to whole figures: the same for the window and for the command line.
 
+use glam::DVec3;
 use image::RgbaImage;
 
 use super::super::film::{Film, Shot};
 use super::super::scene::{Plane, SliceLayer, SliceScene, VolumeMode};
 use super::layout::scale_length_um;
 use super::{
-    Artist, DrawError, FigureStyle, Ink, Mark, MontageGrid, Scale, Scene, ValueBar, compose, layout, paint,
+    Artist, DrawError, FigureRuler, FigureStyle, Ink, Mark, MontageGrid, Scale, Scene, ValueBar, compose,
+    layout, paint, rulers,
 };
 use crate::base::Progress;
 
@@ -23,6 +25,8 @@ pub struct Extras {
     pub title: Option<String>,
     /// Names and colours of classes.
     pub legend: Vec<(String, [u8; 3])>,
+    /// Rulers where they lie.
+    pub rulers: Vec<FigureRuler>,
     /// Light or dark lettering.
     pub ink: Ink,
 }
@@ -116,8 +120,22 @@ pub fn figure(
     extras: &Extras,
 ) -> Result<(RgbaImage, Vec<Mark>), DrawError> {
     let picture = artist.draw(progress, scene)?;
-    let marks = layout(&picture, &extras.style(scene));
+    let marks = all_marks(artist, &picture, scene, extras, &extras.style(scene));
     Ok((picture, marks))
+}
+
+/// Rulers, and over them bars and letters.
+fn all_marks(
+    artist: &Artist,
+    picture: &RgbaImage,
+    scene: &Scene,
+    extras: &Extras,
+    style: &FigureStyle,
+) -> Vec<Mark> {
+    let hidden = |points: &[DVec3]| artist.hidden(scene, points);
+    let mut marks = rulers::marks(picture, scene, &extras.rulers, extras.ink, hidden);
+    marks.extend(layout(picture, style));
+    marks
 }
 
 /// A frame of a film with what is laid over it.
@@ -142,7 +160,7 @@ fn shot_picture(
     extras: &Extras,
 ) -> Result<RgbaImage, DrawError> {
     let mut picture = shot.draw(progress, artist)?;
-    let marks = layout(&picture, &extras.style(shot.main()));
+    let marks = all_marks(artist, &picture, shot.main(), extras, &extras.style(shot.main()));
     paint(&mut picture, &marks);
     Ok(picture)
 }
@@ -188,7 +206,8 @@ pub fn montage(
         };
         let style = FigureStyle { note: Some(name.clone()), ..own.style(&one) };
         let corner = grid.corner(i, size).map(f64::from);
-        marks.extend(layout(&picture, &style).into_iter().map(|mark| mark.moved(corner)));
+        let own = all_marks(artist, &picture, &one, extras, &style);
+        marks.extend(own.into_iter().map(|mark| mark.moved(corner)));
         tiles.push(picture);
         progress.advance(1);
     }

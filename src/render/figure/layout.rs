@@ -53,12 +53,12 @@ pub struct FigureStyle {
 }
 
 /// The step of all lengths of a figure: whole pixels, so that bars have crisp edges.
-fn unit(size: [u32; 2]) -> f64 {
+pub(super) fn unit(size: [u32; 2]) -> f64 {
     f64::from((size[0].min(size[1]) / 240).clamp(1, 40))
 }
 
 /// Size of letters.
-fn letters(unit: f64) -> f64 {
+pub(super) fn letters(unit: f64) -> f64 {
     7.5 * unit + 4.0
 }
 
@@ -66,7 +66,7 @@ const LIGHT: [u8; 3] = [255; 3];
 const DARK: [u8; 3] = [18, 18, 20];
 
 /// Colours of letters and halo for a part of the picture.
-fn inks(ink: Ink, picture: &RgbaImage, at: [f64; 2], size: [f64; 2]) -> [[u8; 3]; 2] {
+pub(super) fn inks(ink: Ink, picture: &RgbaImage, at: [f64; 2], size: [f64; 2]) -> [[u8; 3]; 2] {
     let is_dark = match ink {
         Ink::White => true,
         Ink::Black => false,
@@ -298,6 +298,7 @@ mod tests {
                     Mark::Box { at, size, .. } | Mark::Ramp { at, size, .. } => {
                         (*at, [at[0] + size[0], at[1] + size[1]])
                     }
+                    Mark::Line { .. } => continue,
                     Mark::Text { at, anchor, px, weight, text, .. } => {
                         let width = text::width(text, *px, *weight);
                         let left = at[0]

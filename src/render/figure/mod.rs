@@ -6,7 +6,9 @@
 mod artist;
 mod extras;
 mod layout;
+mod line;
 mod montage;
+mod rulers;
 mod svg;
 mod text;
 
@@ -16,6 +18,7 @@ pub use artist::{Artist, DrawError, Scene};
 pub use extras::{Extras, axis_name, figure, film_frame, montage, value_bar};
 pub use layout::{FigureStyle, Ink, Scale, ValueBar, layout, nice_ticks};
 pub use montage::{MontageGrid, compose, evenly, stepped};
+pub use rulers::{FigureRuler, HIDDEN_OPACITY, RulerLine, RulerShape, pieces, runs, ticks};
 pub use svg::svg;
 pub use text::Weight;
 
@@ -54,6 +57,21 @@ pub enum Mark {
         /// The colours, the lowest first.
         colors: Vec<[u8; 3]>,
     },
+    /// A line through points, with round ends.
+    Line {
+        /// Its corners.
+        points: Vec<[f64; 2]>,
+        /// How wide.
+        width: f64,
+        /// Colour.
+        rgb: [u8; 3],
+        /// Around it, and how wide on either side.
+        halo: Option<([u8; 3], f64)>,
+        /// 0 to 1.
+        opacity: f64,
+        /// Lengths of dashes and of the gaps between them; whole where `None`.
+        dash: Option<f64>,
+    },
     /// A line of text.
     Text {
         /// Where the baseline is held.
@@ -77,9 +95,11 @@ impl Mark {
     /// The same elsewhere.
     #[must_use]
     fn moved(mut self, by: [f64; 2]) -> Self {
-        let (Self::Box { at, .. } | Self::Ramp { at, .. } | Self::Text { at, .. }) = &mut self;
-        at[0] += by[0];
-        at[1] += by[1];
+        let shift = |at: &mut [f64; 2]| *at = [at[0] + by[0], at[1] + by[1]];
+        match &mut self {
+            Self::Box { at, .. } | Self::Ramp { at, .. } | Self::Text { at, .. } => shift(at),
+            Self::Line { points, .. } => points.iter_mut().for_each(shift),
+        }
         self
     }
 }
@@ -103,6 +123,19 @@ pub fn paint(picture: &mut RgbaImage, marks: &[Mark]) {
                 fill(picture, *at, *size, |_| *rgb);
             }
             Mark::Ramp { at, size, colors } => fill(picture, *at, *size, |t| color_at(colors, 1.0 - t)),
+            Mark::Line { points, width, rgb, halo, opacity, dash } => {
+                let lines = line::dashed(points, *dash);
+                if let Some((color, around)) = halo {
+                    line::paint(
+                        picture,
+                        &lines,
+                        width + 2.0 * around,
+                        *color,
+                        opacity * f64::from(HALO_OPACITY),
+                    );
+                }
+                line::paint(picture, &lines, *width, *rgb, *opacity);
+            }
             Mark::Text { at, anchor, px, weight, text, rgb, halo } => {
                 let width = text::width(text, *px, *weight);
                 let left = match anchor {

@@ -63,6 +63,22 @@ fn write_mark(out: &mut String, i: usize, mark: &Mark) {
                 "<linearGradient id=\"ramp{i}\" x1=\"0\" y1=\"1\" x2=\"0\" y2=\"0\">{stops}</linearGradient>\n<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill=\"url(#ramp{i})\"/>"
             )
         }
+        Mark::Line { points, width, rgb, halo, opacity, dash } => {
+            let places: Vec<String> = points.iter().map(|[x, y]| format!("{x:.2},{y:.2}")).collect();
+            let dash = dash.map_or_else(String::new, |dash| format!(" stroke-dasharray=\"{dash:.2}\""));
+            let mut stroke = |color: [u8; 3], width: f64, opacity: f64| {
+                writeln!(
+                    out,
+                    "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{width:.2}\" stroke-opacity=\"{opacity:.3}\" stroke-linecap=\"round\" stroke-linejoin=\"round\"{dash}/>",
+                    places.join(" "),
+                    hex(color)
+                )
+            };
+            halo.map_or(Ok(()), |(color, around)| {
+                stroke(color, width + 2.0 * around, opacity * f64::from(HALO_OPACITY))
+            })
+            .and_then(|()| stroke(*rgb, *width, *opacity))
+        }
         Mark::Text { at: [x, y], anchor, px, weight, text, rgb, halo } => {
             let anchor = match anchor {
                 Anchor::Start => "start",

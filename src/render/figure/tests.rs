@@ -194,3 +194,57 @@ fn marks_are_laid_where_the_layout_says() {
     assert!(picture.get_pixel(x, at[1] as u32).0[2] > 250, "high values above");
     assert!(picture.get_pixel(x, (at[1] + size[1]) as u32 - 1).0[0] > 250, "low values below");
 }
+
+/// Lines and words of a figure with a ruler.
+fn ruled(scene: &Scene, shape: RulerShape, points_um: Vec<DVec3>) -> (Vec<Mark>, Vec<String>) {
+    let ruler = FigureRuler { shape, points_um, label: "480 nm".to_owned() };
+    let extras = Extras { rulers: vec![ruler], ..Extras::default() };
+    let mut artist = Artist::new(sources(), None);
+    let (_, marks) = figure(&Progress::new(), &mut artist, scene, &extras).unwrap();
+    let words = marks.iter().filter_map(|mark| match mark {
+        Mark::Text { text, .. } => Some(text.clone()),
+        _ => None,
+    });
+    let words = words.collect();
+    (marks.into_iter().filter(|mark| matches!(mark, Mark::Line { .. })).collect(), words)
+}
+
+#[test]
+fn rulers_lie_in_their_slice_and_are_faint_in_3d_where_something_hides_them() {
+    let middle = (N as f64 - 1.0) / 2.0 * 0.02;
+    let across = |z: f64| vec![DVec3::new(-0.02, middle, z), DVec3::new(0.48, middle, z)];
+    let scene = slice([200, 200]);
+    let (lines, words) = ruled(&scene, RulerShape::Distance, across(middle));
+    assert_eq!((lines.len(), words), (3, vec!["480 nm".to_owned()]), "a line and two ticks");
+    let Mark::Line { points, opacity, .. } = &lines[0] else { panic!("a line") };
+    let Scene::Slice(of) = &scene else { panic!("a slice") };
+    let ends = across(middle).into_iter().map(|p| of.px_from_world(p).to_array());
+    assert_eq!((points.clone(), *opacity), (ends.collect(), 1.0));
+    let (lines, words) = ruled(&scene, RulerShape::Distance, across(middle + 0.03));
+    assert!(lines.is_empty() && words.is_empty(), "not in this slice");
+
+    let mut scene = volume([200, 200], VolumeMode::Iso);
+    let Scene::Volume(of) = &mut scene else { panic!("a volume") };
+    of.iso_value = 0.2;
+    of.camera.look_from(crate::render::StandardView::Front);
+    let (lines, _) = ruled(&scene, RulerShape::Profile(DVec3::ZERO), across(middle));
+    let spans: Vec<(f64, f64, bool)> = lines
+        .iter()
+        .map(|line| match line {
+            Mark::Line { points, opacity, .. } => (points[0][0], points[points.len() - 1][0], *opacity < 1.0),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let hidden: Vec<bool> = spans.iter().map(|span| span.2).collect();
+    assert_eq!(hidden, [false, true, false], "only what lies in the ball is hidden: {spans:?}");
+    assert!((spans[1].1 - spans[1].0) / (spans[2].1 - spans[0].0) > 0.5, "{spans:?}");
+    let (lines, _) =
+        ruled(&volume([200, 200], VolumeMode::Mip), RulerShape::Profile(DVec3::ZERO), across(0.2));
+    assert_eq!(lines.len(), 1, "a projection has no depth");
+    // In vectors each line has its halo, and in pixels it is seen.
+    let picture = RgbaImage::from_pixel(200, 200, image::Rgba([0, 0, 0, 255]));
+    assert_eq!(svg(&picture, &lines, "").unwrap().matches("<polyline").count(), 2);
+    let mut painted = picture.clone();
+    paint(&mut painted, &lines);
+    assert_ne!(painted, picture);
+}
