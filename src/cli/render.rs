@@ -21,12 +21,9 @@ use crate::io::{self, FilmKind, IoError};
 use crate::measure::readout::{Laid, value_text};
 use crate::measure::ruler::{Placed, RulerKind};
 use crate::ops::LabelData;
-use crate::render::camera::BoxUm;
 use crate::render::colormap::ColorMap;
 use crate::render::cpu::Sources;
-use crate::render::figure::{
-    self, Artist, DrawError, Extras, FigureRuler, Ink, Mark, MontageGrid, RulerShape, Scene,
-};
+use crate::render::figure::{self, Artist, DrawError, Extras, FigureRuler, Ink, Mark, RulerShape, Scene};
 use crate::render::film::{Film, Motion, keyframes_of};
 use crate::render::scene::{
     ImageLayer, Interpolation, LabelColors, LabelLayer, Plane, SliceLayer, SliceScene, VolumeLabels,
@@ -118,6 +115,7 @@ fn figure_args() -> Vec<Arg> {
         option("montage", "RxC", "Slices side by side: rows and columns"),
         slices("first", "First slice of the montage, from 0 [default: 0]"),
         slices("last", "Last slice of the montage [default: the last one]"),
+        slices("count", "How many slices at most [default: as many as there are places]"),
         slices("step", "Slices from one tile to the next [default: evenly spread]"),
     ]
 }
@@ -245,14 +243,6 @@ fn plane(matches: &ArgMatches) -> Option<(Plane, usize)> {
         "yz" => Some((Plane::Yz, 2)),
         _ => Some((Plane::Xy, 0)),
     }
-}
-
-/// Position of a slice along its axis, µm.
-fn position_um(volume: &Volume<f32>, axis: usize, slice: usize) -> f64 {
-    let mut middle = volume.shape().map(|n| (n as f64 - 1.0) / 2.0);
-    middle[axis] = slice as f64;
-    let world = volume.world_from_voxel().world_from_zyx(middle);
-    [world.z, world.y, world.x][axis]
 }
 
 /// A slice that exists.
@@ -568,56 +558,49 @@ fn montage(
     scene: &Scene,
     extras: &Extras,
 ) -> anyhow::Result<Value> {
-    let (Some((plane, axis)), Scene::Slice(scene)) = (plane(matches), scene) else {
-        return Err(UsageError("--montage shows slices: choose --view xy, xz or yz".to_owned()).into());
+    let volume = &content.volume;
+    let slices = figure::Slices {
+        world_from_voxel: volume.world_from_voxel().0,
+        shape: volume.shape(),
+        known: volume.voxel_um.is_some(),
     };
-    let rows_cols = text(matches, "montage");
-    let [rows, cols] =
-        pair::<u32>(rows_cols, 'x').filter(|n| n.iter().all(|n| (1..=MAX_TILES).contains(n))).ok_or_else(
-            || UsageError(format!("--montage is {rows_cols}, it must be like 3x4, each up to {MAX_TILES}")),
-        )?;
-    let bounds = bounds_um(content.volume.world_from_voxel().0, content.volume.shape());
+    let wrong = || UsageError("--montage shows slices: choose --view xy, xz or yz".to_owned());
+    let Scene::Slice(scene) = scene else { return Err(wrong().into()) };
+    let text = text(matches, "montage");
+    let rows_cols = pair::<u32>(text, 'x').filter(|n| n.iter().all(|n| (1..=MAX_TILES).contains(n)));
+    let rows_cols = rows_cols.ok_or_else(|| {
+        UsageError(format!("--montage is {text}, it must be like 3x4, each up to {MAX_TILES}"))
+    })?;
     let mut size = scene.size_px;
     if matches.value_source("size") != Some(ValueSource::CommandLine) {
-        size[1] = suiting_height(size[0], bounds, plane, [rows, cols]);
+        size[1] = slices.suiting_height(size[0], scene.plane, rows_cols);
     }
-    let grid = MontageGrid::new(rows, cols, size);
-    let um_per_px = SliceScene::fitted(plane, bounds, grid.tile(size)).um_per_px;
-    let tile = SliceScene { size_px: grid.tile(size), um_per_px, ..scene.clone() };
-    let n = content.volume.shape()[axis];
+    let n = slices.count(scene.plane);
     let number = |name: &str| matches.get_one::<usize>(name).copied();
     let first = checked_slice("first", number("first").unwrap_or(0), n)?;
     let last = checked_slice("last", number("last").unwrap_or(n.saturating_sub(1)), n)?;
     if last < first {
         return Err(UsageError(format!("--last is {last}, it must not lie before --first {first}")).into());
     }
-    let slices = match number("step") {
-        Some(0) => return Err(UsageError("--step is 0, it must be 1 or more".to_owned()).into()),
-        Some(step) => figure::stepped(first, last, step, grid.n_tiles()),
-        None => figure::evenly(first, last, grid.n_tiles()),
-    };
-    let (known, name) = (content.volume.voxel_um.is_some(), figure::axis_name(plane));
-    let place = |slice: usize| {
-        let position = position_um(&content.volume, axis, slice);
-        (position, if known { format!("{name} = {position:.2} µm") } else { format!("{name} = {slice}") })
-    };
-    let places: Vec<(f64, String)> = slices.iter().map(|slice| place(*slice)).collect();
-    let (picture, marks) = shell
-        .with_progress(|progress| figure::montage(progress, artist, &tile, (grid, size), &places, extras))?;
+    let step = number("step");
+    if step == Some(0) {
+        return Err(UsageError("--step is 0, it must be 1 or more".to_owned()).into());
+    }
+    let most = number("count").unwrap_or(usize::MAX);
+    if most == 0 {
+        return Err(UsageError("--count is 0, it must be 1 or more".to_owned()).into());
+    }
+    let choice = figure::Choice { rows_cols, most, range: [first, last], step };
+    let made = slices.montage(scene, &choice, size).ok_or_else(wrong)?;
+    let (picture, marks) =
+        shell.with_progress(|progress| figure::montage(progress, artist, &made, extras))?;
     write_figure(file, picture, &marks, extras)?;
-    let tiles: Vec<Value> = slices
+    let known = slices.known;
+    let tiles: Vec<Value> = made
+        .slices
         .iter()
-        .zip(&places)
+        .zip(&made.places)
         .map(|(slice, (position, _))| json!({ "slice": slice, "position_um": known.then_some(position) }))
         .collect();
-    Ok(json!({ "size_px": size, "slices": tiles }))
-}
-
-/// Height of a montage whose tiles have the shape of the slices.
-fn suiting_height(width: u32, bounds: BoxUm, plane: Plane, [rows, cols]: [u32; 2]) -> u32 {
-    let (right, down) = plane.right_down();
-    let extent = bounds.1 - bounds.0;
-    let tall = extent.dot(down.abs()) / extent.dot(right.abs()).max(1e-12);
-    let height = f64::from(width) / f64::from(cols) * tall * f64::from(rows);
-    (height.round() as u32).clamp(1, MAX_SIDE)
+    Ok(json!({ "size_px": made.size, "slices": tiles }))
 }

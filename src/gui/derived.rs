@@ -86,6 +86,8 @@ pub(crate) struct Derived {
     keeping: Option<(ClassTable, BTreeSet<u16>, LabelColors)>,
     /// Surfaces of the labels.
     pub(crate) surfaces: super::surfaces::Surfaces,
+    /// The montage as it will look.
+    pub(crate) montage: super::panels::montage::Preview,
     /// What asks for a frame when something made beside the window is there.
     pub(crate) ctx: Option<egui::Context>,
     light: Background<(LayerId, u64), ScanLight>,

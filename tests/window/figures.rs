@@ -285,3 +285,68 @@ fn annotations_are_seen_in_3d_and_in_figures_unless_left_out() {
     click(&mut harness, "With annotations");
     assert!(!lines(&mut harness).contains("<polyline"), "they are left out");
 }
+
+#[test]
+fn a_montage_of_the_window_is_that_of_the_command() {
+    if !has_adapter() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let command = |words: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_waterwindow"));
+        let output = command.current_dir(folder.path()).args(words).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    command(&["demo", "--out", "demo", "--size", "48", "--views", "8"]);
+    let mut session = Session::new(Settings::default());
+    session.apply(waterwindow::session::Command::Open(folder.path().join("demo/truth.mrc")));
+    session.wait_idle();
+    let window_of = |session: &Session| {
+        let [low, high] = session.project().layers[0].display.window;
+        format!("{low}:{high}")
+    };
+    let mut harness = window([1440.0, 1000.0], session);
+    settle(&mut harness);
+    click(&mut harness, "Stage Export");
+    rest(&mut harness);
+    // The choice of the figure's view lies in the panel at the right.
+    let view = harness.get_all_by_label("XZ").find(|node| node.rect().left() > 1100.0).unwrap();
+    view.click();
+    harness.step();
+    rest(&mut harness);
+    click(&mut harness, "Montage");
+    rest(&mut harness);
+    look(&mut harness, "montage_dark");
+    harness.get_by_label("Preview of montage, 12 slices");
+    click(&mut harness, "Transparent background");
+    for (name, value) in
+        [("Slices of montage", "7"), ("Columns of montage", "3"), ("To slice of montage", "40")]
+    {
+        harness.get_by_label(name).focus();
+        harness.step();
+        harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+        harness.step();
+        harness.get_by_label(name).type_text(value);
+        harness.step();
+        harness.key_press(egui::Key::Enter);
+        harness.step();
+    }
+    harness.get_by_label("Preview of montage, 7 slices");
+    let file = folder.path().join("window.png");
+    click(&mut harness, "Figure size");
+    click(&mut harness, "1280 × 1024");
+    click(&mut harness, "Save figure");
+    save_to(&mut harness, &file);
+    settle(&mut harness);
+    look(&mut harness, "montage_set_dark");
+    let window = window_of(harness.state().session());
+    let words = "render demo/truth.mrc -o command.png --view xz --size 1280x1024 --transparent --device gpu --last 40";
+    let mut words: Vec<&str> = words.split(' ').collect();
+    words.extend(["--window", &window, "--montage", "3x3", "--count", "7"]);
+    command(&words);
+    let [a, b] =
+        ["window.png", "command.png"].map(|name| image::open(folder.path().join(name)).unwrap().to_rgba8());
+    assert_eq!(a.dimensions(), b.dimensions());
+    let n_off = a.pixels().zip(b.pixels()).filter(|(a, b)| a != b).count();
+    assert_eq!(n_off, 0, "pixels are not the same");
+}

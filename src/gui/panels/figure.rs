@@ -8,6 +8,7 @@ use super::super::state::{self, Dialog, ViewId, ViewKind, ViewState};
 use super::super::widgets::{self, Button};
 use super::super::{dialogs, draw, icons, rulers};
 use super::export::in_documents;
+use super::montage::MontageForm;
 use crate::base::Progress;
 use crate::gpu::Gpu;
 use crate::io::{self, IoError};
@@ -72,6 +73,8 @@ pub(crate) struct FigureForm {
     pub(crate) legend: bool,
     /// With the annotations that are visible.
     pub(crate) annotations: bool,
+    /// Slices side by side.
+    pub(crate) montage: MontageForm,
     /// A title; none where empty.
     pub(crate) title: String,
     /// Light or dark lettering.
@@ -88,6 +91,7 @@ impl Default for FigureForm {
             color_bar: false,
             legend: false,
             annotations: true,
+            montage: MontageForm::default(),
             title: String::new(),
             ink: Ink::Auto,
         }
@@ -199,6 +203,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         "Transparent background",
         "Nothing lies behind the data: for slides and paper of any colour",
     );
+    super::montage::show(ui, cx, |cx| extras(cx.session, cx.view));
     ui.add_space(4.0);
     let view = chosen(cx.view);
     let drawn = cx.view.scenes.contains_key(&view);
@@ -259,29 +264,34 @@ impl Drawing<'_> {
 
     /// What stands beside the picture.
     pub(crate) fn extras(&mut self) -> Extras {
-        let project = self.session.project();
-        let main = state::main_volume(project, self.view);
-        let shown = project.annotations.iter().filter(|one| one.visible && self.view.figure.annotations);
-        let shown: Vec<_> = shown.collect();
-        let rulers = shown.into_iter().map(|one| rulers::drawn(one, main, &mut self.view.rulers)).collect();
-        let form = &self.view.figure;
-        let present = |id: u16| {
-            let labels = project.layers.iter().filter(|layer| layer.display.visible);
-            labels.filter_map(|layer| layer.labels()).any(|labels| labels.labels.ids().contains(&id))
-        };
-        let classes = project.classes.classes.iter().filter(|class| form.legend && class.visible);
-        Extras {
-            scale_bar: form.scale_bar && state::length_unit(main) == "µm",
-            color_bar: form.color_bar,
-            value_label: main.map_or_else(String::new, |layer| {
-                let (name, unit) = (state::value_name(layer), state::value_unit(layer));
-                if unit.starts_with("1/") { format!("{name} ({unit})") } else { name.to_owned() }
-            }),
-            title: Some(form.title.trim().to_owned()).filter(|title| !title.is_empty()),
-            legend: classes.filter(|class| present(class.id)).map(|c| (c.name.clone(), c.color)).collect(),
-            rulers,
-            ink: form.ink,
-        }
+        extras(self.session, self.view)
+    }
+}
+
+/// What stands beside the picture that is set up.
+fn extras(session: &Session, view: &mut ViewState) -> Extras {
+    let project = session.project();
+    let main = state::main_volume(project, view);
+    let shown = project.annotations.iter().filter(|one| one.visible && view.figure.annotations);
+    let shown: Vec<_> = shown.collect();
+    let rulers = shown.into_iter().map(|one| rulers::drawn(one, main, &mut view.rulers)).collect();
+    let form = &view.figure;
+    let present = |id: u16| {
+        let labels = project.layers.iter().filter(|layer| layer.display.visible);
+        labels.filter_map(|layer| layer.labels()).any(|labels| labels.labels.ids().contains(&id))
+    };
+    let classes = project.classes.classes.iter().filter(|class| form.legend && class.visible);
+    Extras {
+        scale_bar: form.scale_bar && state::length_unit(main) == "µm",
+        color_bar: form.color_bar,
+        value_label: main.map_or_else(String::new, |layer| {
+            let (name, unit) = (state::value_name(layer), state::value_unit(layer));
+            if unit.starts_with("1/") { format!("{name} ({unit})") } else { name.to_owned() }
+        }),
+        title: Some(form.title.trim().to_owned()).filter(|title| !title.is_empty()),
+        legend: classes.filter(|class| present(class.id)).map(|c| (c.name.clone(), c.color)).collect(),
+        rulers,
+        ink: form.ink,
     }
 }
 
@@ -302,13 +312,17 @@ pub(crate) fn write(mut drawing: Drawing<'_>, path: PathBuf) -> Result<(), Strin
     if !is_svg && !has("png") {
         return Err("Figures are written as .png or .svg".to_owned());
     }
+    let montage = super::montage::montage(drawing.session.project(), drawing.view, None);
     let scene = drawing.scene()?;
     let size = drawing.view.figure.size.of(&scene);
     let scene = scene.resized(size);
     let (mut artist, extras) = (drawing.artist(&scene), drawing.extras());
     drawing.view.exported = true;
     let mut work = move |progress: &Progress, path: &Path| -> Result<(), IoError> {
-        let drawn = figure::figure(progress, &mut artist, &scene, &extras);
+        let drawn = match &montage {
+            Some(montage) => figure::montage(progress, &mut artist, montage, &extras),
+            None => figure::figure(progress, &mut artist, &scene, &extras),
+        };
         let (mut picture, marks) = drawn.map_err(|error| of_file(error, path))?;
         if is_svg {
             let title = extras.title.as_deref().unwrap_or("Waterwindow");

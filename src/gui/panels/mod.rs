@@ -18,6 +18,7 @@ pub(crate) mod left;
 pub(crate) mod levels;
 pub(crate) mod measure;
 pub(crate) mod methods;
+pub(crate) mod montage;
 pub(crate) mod operation;
 pub(crate) mod proofread;
 pub(crate) mod quality;

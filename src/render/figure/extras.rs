@@ -4,11 +4,11 @@ use glam::DVec3;
 use image::RgbaImage;
 
 use super::super::film::{Film, Shot};
-use super::super::scene::{Plane, SliceLayer, SliceScene, VolumeMode};
+use super::super::scene::{Plane, SliceLayer, VolumeMode};
 use super::layout::scale_length_um;
 use super::{
-    Artist, DrawError, FigureRuler, FigureStyle, Ink, Mark, MontageGrid, Scale, Scene, ValueBar, compose,
-    layout, paint, rulers,
+    Artist, DrawError, FigureRuler, FigureStyle, Ink, Mark, Montage, Scale, Scene, ValueBar, compose, layout,
+    paint, rulers,
 };
 use crate::base::Progress;
 
@@ -175,19 +175,18 @@ pub fn axis_name(plane: Plane) -> &'static str {
     }
 }
 
-/// Slices side by side in a picture of a size, each with what `places` call its position; `tile` is the scene of one,
-/// as large as a tile. The last one has the bars.
+/// Slices side by side, each with what its position is called. The last one has the bars.
 ///
 /// # Errors
 /// [`DrawError`] of the drawing.
 pub fn montage(
     progress: &Progress,
     artist: &mut Artist,
-    tile: &SliceScene,
-    (grid, size): (MontageGrid, [u32; 2]),
-    places: &[(f64, String)],
+    montage: &Montage,
     extras: &Extras,
 ) -> Result<(RgbaImage, Vec<Mark>), DrawError> {
+    let Montage { grid, size, tile, places, .. } = montage;
+    let (grid, size) = (*grid, *size);
     progress.phase("Drawing", places.len() as u64);
     let mut tiles = Vec::new();
     let mut marks = Vec::new();

@@ -17,7 +17,7 @@ use image::RgbaImage;
 pub use artist::{Artist, DrawError, Scene};
 pub use extras::{Extras, axis_name, figure, film_frame, montage, value_bar};
 pub use layout::{FigureStyle, Ink, Scale, ValueBar, layout, nice_ticks};
-pub use montage::{MontageGrid, compose, evenly, stepped};
+pub use montage::{Choice, Montage, MontageGrid, Slices, compose, evenly, stepped};
 pub use rulers::{FigureRuler, HIDDEN_OPACITY, RulerLine, RulerShape, pieces, runs, ticks};
 pub use svg::svg;
 pub use text::Weight;
