@@ -150,14 +150,17 @@ fn press_keys(harness: &mut Harness<'_, App>, modifiers: egui::Modifiers, key: e
 fn picture(harness: &mut Harness<'_, App>) -> image::RgbaImage {
     let rect = harness.get_by_label("Volume view").rect().shrink(60.0);
     let (mut last, mut n_alike) = (None, 0);
-    for _ in 0..120 {
-        rest(harness);
+    for _ in 0..200 {
+        for _ in 0..24 {
+            harness.step();
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         let screen = harness.render().unwrap();
         let [x, y, w, h] = [rect.left(), rect.top(), rect.width(), rect.height()].map(|v| v.round() as u32);
         let part = image::imageops::crop_imm(&screen, x, y, w, h).to_image();
         // A coarse picture stays a while too.
         n_alike = if last.as_ref() == Some(&part) { n_alike + 1 } else { 0 };
-        if n_alike == 3 {
+        if n_alike == 5 {
             return part;
         }
         last = Some(part);
@@ -234,12 +237,28 @@ fn keyframes_bring_cuts_and_layers_back_and_a_project_opens_as_it_looked() {
     // A film of both, from the cut cell to the surfaces.
     click(&mut harness, "Film size");
     click(&mut harness, "320 × 240, draft");
+    harness.get_by_label("Frames per second").focus();
+    harness.step();
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    harness.step();
+    harness.get_by_label("Frames per second").type_text("2");
+    harness.step();
+    harness.key_press(egui::Key::Enter);
+    harness.step();
     let film = folder.path().join("film");
     click(&mut harness, "Write film");
     save_to(&mut harness, &film);
     settle(&mut harness);
     let frames = std::fs::read_dir(&film).unwrap().count();
-    assert_eq!(frames, 51, "two seconds at 25 frames a second");
+    assert_eq!(frames, 5, "two seconds at 2 frames a second");
+    let [first, middle, last] = [1, 3, 5].map(|n| {
+        let frame = image::open(film.join(format!("frame_{n:05}.png"))).unwrap().to_rgba8();
+        if let Some(folder) = std::env::var_os("WATERWINDOW_LOOK") {
+            frame.save(Path::new(&folder).join(format!("film_{n}.png"))).unwrap();
+        }
+        frame
+    });
+    assert!(difference(&first, &middle) > 0.5 && difference(&middle, &last) > 0.5, "it goes on between them");
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn light(ui: &mut Ui, cx: &mut Cx<'_>) {
         has_surfaces,
         &mut look.shadow,
     );
-    if cx.view.surfaces.on && cx.view.look.mode == VolumeMode::Surfaces {
+    if cx.view.surfaces.on && !has_surfaces {
         widgets::hint(
             ui,
             "Hollows and shadows are of the volume; made surfaces have shading, depth and outlines.",
