@@ -1,7 +1,7 @@
 //! How fast the views are, as a table: slices of a volume in memory, the 3D view, volumes by their levels.
 //!
-//! `cargo bench --bench viewer -- [--size N] [--volume N] [--zarr FOLDER]`: edge of the volume for the slices (1024), for
-//! the 3D view (512), and an OME-Zarr pyramid of any size. Times are of this thread's clock on the wall, so they hold on
+//! `cargo bench --bench viewer -- [--size N] [--volume N] [--width PX] [--zarr FOLDER]`: edge of the volume for the slices (1024, or 0 for none), for
+//! the 3D view (512) and its width in pixels (1920), and an OME-Zarr pyramid of any size. Times are of this thread's clock on the wall, so they hold on
 //! a quiet machine only; what the device does later is not in those of the slices.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
@@ -25,23 +25,26 @@ use waterwindow::volume::{Pyramid, Volume};
 
 /// Pixels of a slice: a quarter of a large screen.
 const SLICE_PX: [u32; 2] = [1200, 900];
-/// Pixels of the 3D view.
-const VOLUME_PX: [u32; 2] = [1920, 1080];
-
 struct Options {
     size: usize,
     volume: usize,
+    /// Pixels of the 3D view.
+    volume_px: [u32; 2],
     zarr: Option<PathBuf>,
 }
 
 fn options() -> Options {
-    let mut options = Options { size: 1024, volume: 512, zarr: None };
+    let mut options = Options { size: 1024, volume: 512, volume_px: [1920, 1080], zarr: None };
     let mut args = std::env::args().skip(1);
     let number = |text: Option<String>, default| text.and_then(|text| text.parse().ok()).unwrap_or(default);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--size" => options.size = number(args.next(), options.size),
             "--volume" => options.volume = number(args.next(), options.volume),
+            "--width" => {
+                let width = number(args.next(), 1920) as u32;
+                options.volume_px = [width, width * 9 / 16];
+            }
             "--zarr" => options.zarr = args.next().map(PathBuf::from),
             // Cargo adds --bench; anything else is none of ours either.
             _ => {}
@@ -117,35 +120,44 @@ fn slices(gpu: &Gpu, n: usize) {
     scroll(&mut renderer, map, volume.shape(), 0.01);
 }
 
-fn volume(gpu: &Gpu, n: usize) {
+fn volume(gpu: &Gpu, n: usize, px: [u32; 2]) {
     let volume = Arc::new(cell(n));
-    println!("\n3D view of {n}³, {VOLUME_PX:?} pixels");
+    println!("\n3D view of {n}³, {px:?} pixels");
     let map = volume.world_from_voxel().0;
     for mode in [VolumeMode::Composite, VolumeMode::Mip, VolumeMode::Iso] {
         let mut renderer = Renderer::new(gpu.clone(), wgpu::TextureFormat::Rgba8Unorm);
         renderer.set_volume(1, 1, &volume);
-        let mut scene = VolumeScene::new(1, map, volume.shape(), VOLUME_PX);
+        let mut scene = VolumeScene::new(1, map, volume.shape(), px);
         (scene.mode, scene.window, scene.iso_value) = (mode, [0.1, 0.6], 0.4);
         scene.transfer = TransferPreset::WholeCell.function();
         let began = Instant::now();
         while renderer.prepare_volume(1, &scene).loaded < 1.0 {}
         let loaded = began.elapsed();
-        let (mut frames, began) = (0, Instant::now());
+        let (mut frames, mut moving, began) = (0, 0.0, Instant::now());
         while began.elapsed() < Duration::from_secs(4) {
             scene.camera.rotation = DQuat::from_rotation_y(0.01 * f64::from(frames)) * scene.camera.rotation;
             // A frame is shown once its coarse picture is done.
-            while renderer.prepare_volume(1, &scene).resolution == 0.0 {}
+            moving = renderer.prepare_volume(1, &scene).resolution;
             renderer.gpu().wait();
             frames += 1;
         }
         let rate = f64::from(frames) / began.elapsed().as_secs_f64();
-        let began = Instant::now();
-        while renderer.prepare_volume(1, &scene).needs_repaint {
+        let (began, mut whole) = (Instant::now(), None);
+        loop {
+            let status = renderer.prepare_volume(1, &scene);
+            if status.resolution >= 1.0 {
+                whole = whole.or_else(|| Some(began.elapsed()));
+            }
+            if !status.needs_repaint {
+                break;
+            }
             std::thread::sleep(Duration::from_millis(2));
         }
         println!(
-            "{mode:?}: on the device in {:.0} ms, {rate:.1} frames/s while turning, complete {:.2} s after",
+            "{mode:?}: on the device in {:.0} ms, {rate:.1} frames/s while turning at {moving:.3} of the \
+             resolution, every pixel {:.2} s after, all samples {:.2} s after",
             ms(loaded),
+            whole.unwrap_or_default().as_secs_f64(),
             began.elapsed().as_secs_f64()
         );
     }
@@ -168,7 +180,9 @@ fn levels(gpu: &Gpu, path: &std::path::Path) {
     let budget = MemoryBudget::from_gib(4.0);
     waterwindow::volume::BlockCache::of_process().set_budget(budget.bytes / 4);
     let began = Instant::now();
-    let levels = io::open_levels(path, None, budget).expect("a Zarr folder").expect("several levels");
+    let header = io::read_header(path).expect("a volume");
+    let levels =
+        io::open_levels(path, &header, None, budget).expect("a Zarr folder").expect("several levels");
     let at = levels.pyramid.working();
     let working = levels.read(path, at, None, &Progress::new(), budget).expect("its working level");
     let opened = began.elapsed();
@@ -221,8 +235,10 @@ fn main() {
     match &options.zarr {
         Some(path) => levels(&gpu, path),
         None => {
-            slices(&gpu, options.size);
-            volume(&gpu, options.volume);
+            if options.size > 0 {
+                slices(&gpu, options.size);
+            }
+            volume(&gpu, options.volume, options.volume_px);
         }
     }
 }

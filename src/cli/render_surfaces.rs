@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::options::UsageError;
 use super::shell::Shell;
 use crate::base::Progress;
-use crate::kernels::vertices::normals;
 use crate::mesh::attribute::{distance_field, range_of};
 use crate::mesh::{
     Attribute, Frame, Mesh, MeshError, MeshParams, TellFrom, VertexValues, mesh_classes, mesh_objects,
@@ -131,23 +130,17 @@ pub(super) fn surfaces(
     }
     let meshes = shell.with_progress(|progress| meshes(progress, matches, volume, labels, attribute))?;
     anyhow::ensure!(!meshes.is_empty(), "nothing is labelled, so there is no surface to draw");
-    let quiet = Progress::new();
-    let outward = meshes
-        .iter()
-        .map(|mesh| normals(&quiet, &mesh.vertices, &mesh.triangles))
-        .collect::<Result<Vec<_>, _>>()?;
     let parts: Vec<_> = meshes
         .iter()
-        .zip(&outward)
-        .map(|(mesh, normals)| SurfacePart {
+        .map(|mesh| SurfacePart {
             vertices: &mesh.vertices,
-            normals,
             triangles: &mesh.triangles,
             values: mesh.values.first().map_or(&[], |told| told.values.as_slice()),
         })
         .collect();
     let voxel_um = labels.voxel_um.unwrap_or([1.0; 3]).into_iter().fold(f64::INFINITY, f64::min);
-    let set = SurfaceSet::new(&parts, DAffine3::IDENTITY, voxel_um);
+    let set =
+        shell.with_progress(|progress| SurfaceSet::new(progress, &parts, DAffine3::IDENTITY, voxel_um))?;
     let found = range_of(meshes.iter().flat_map(|mesh| &mesh.values).flat_map(|told| &told.values));
     let label = match (attribute, distance_to) {
         (None, _) => String::new(),

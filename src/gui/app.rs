@@ -207,9 +207,9 @@ impl App {
             // Nothing can be drawn with it any more; what is in memory goes on in another window.
             (self.drawer, self.watch) = (None, None);
             if let Some(heir) = &self.heir {
-                let session =
-                    std::mem::replace(&mut self.session, Session::new(session::Settings::default()));
-                heir.leave(session);
+                // What is left behind has the same settings: the memory they grant is the process's.
+                let settings = self.session.settings().clone();
+                heir.leave(std::mem::replace(&mut self.session, Session::new(settings)));
                 self.leaving = true;
                 ctx.send_viewport_cmd(egui::ViewportCommand::Close);
             } else {

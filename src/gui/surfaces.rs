@@ -11,7 +11,6 @@ use super::frame::Cx;
 use super::state;
 use crate::base::Progress;
 use crate::jobs::{JobError, JobId};
-use crate::kernels::vertices::normals;
 use crate::mesh::attribute::{distance_field, range_of};
 use crate::mesh::{
     Attribute, ClassSurface, Frame, Mesh, MeshParams, TellFrom, VertexValues, mesh_classes, mesh_objects,
@@ -394,22 +393,16 @@ impl Work {
             None => self.meshes(progress, &ids)?,
         };
         self.tell(progress, &ids, &mut meshes)?;
-        let outward = meshes
-            .iter()
-            .map(|mesh| normals(progress, &mesh.vertices, &mesh.triangles))
-            .collect::<Result<Vec<_>, _>>()?;
         let parts: Vec<_> = meshes
             .iter()
-            .zip(&outward)
-            .map(|(mesh, normals)| SurfacePart {
+            .map(|mesh| SurfacePart {
                 vertices: &mesh.vertices,
-                normals,
                 triangles: &mesh.triangles,
                 values: mesh.values.first().map_or(&[], |told| told.values.as_slice()),
             })
             .collect();
         let voxel_um = self.frame.voxel_um.into_iter().fold(f64::INFINITY, f64::min);
-        let set = SurfaceSet::new(&parts, self.value_key.placement, voxel_um);
+        let set = SurfaceSet::new(progress, &parts, self.value_key.placement, voxel_um)?;
         Ok(Made {
             mesh_key: self.mesh_key,
             value_key: self.value_key,

@@ -7,7 +7,7 @@ use ndarray::{Array3, s};
 use rayon::prelude::*;
 
 use super::error::IoError;
-use super::format::{Header, read_header};
+use super::format::Header;
 use super::zarr::open_pyramid;
 use crate::base::{MemoryBudget, Progress};
 use crate::volume::{BlockCache, Pyramid, Volume};
@@ -30,7 +30,7 @@ pub fn is_beyond(header: &Header, budget: MemoryBudget) -> bool {
     voxels.is_none_or(|bytes| bytes > budget.bytes / 4)
 }
 
-/// Opens a file by its levels, to work on `level`, or else on the finest that is held easily.
+/// Opens a file with this header by its levels, to work on `level`, or else on the finest that is held easily.
 ///
 /// `None` where the format has no levels, or the file only one.
 ///
@@ -38,10 +38,10 @@ pub fn is_beyond(header: &Header, budget: MemoryBudget) -> bool {
 /// [`IoError`] for a missing, foreign or damaged file, and for a level that it lacks.
 pub fn open_levels(
     path: &Path,
+    header: &Header,
     level: Option<usize>,
     budget: MemoryBudget,
 ) -> Result<Option<Levels>, IoError> {
-    let header = read_header(path)?;
     if header.format != "OME-Zarr" {
         return Ok(None);
     }
@@ -53,7 +53,7 @@ pub fn open_levels(
         })
     };
     let pyramid = open_pyramid(path, working, &BlockCache::of_process(), budget)?;
-    Ok(pyramid.map(|pyramid| Levels { pyramid, header }))
+    Ok(pyramid.map(|pyramid| Levels { pyramid, header: header.clone() }))
 }
 
 impl Levels {
@@ -137,7 +137,7 @@ impl From<Levels> for Arc<Pyramid> {
 mod tests {
     use super::*;
     use crate::base::Unit;
-    use crate::io::{WriteRequest, read_volume, write_array};
+    use crate::io::{WriteRequest, read_header, read_volume, write_array};
 
     #[test]
     fn a_level_and_a_part_of_one_lie_where_the_whole_says() {
@@ -148,7 +148,7 @@ mod tests {
         volume.origin_um = [3.0, -2.0, 1.0];
         write_array(&path, &WriteRequest::volume(&volume), &Progress::new()).unwrap();
         let budget = MemoryBudget::from_gib(1.0);
-        let levels = open_levels(&path, None, budget).unwrap().unwrap();
+        let levels = open_levels(&path, &read_header(&path).unwrap(), None, budget).unwrap().unwrap();
         assert_eq!(levels.pyramid.working(), 0, "all of it is held easily");
         let whole = levels.read(&path, 0, None, &Progress::new(), budget).unwrap();
         assert_eq!(whole, read_volume(&path, &Progress::new(), budget).unwrap());

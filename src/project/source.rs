@@ -189,7 +189,8 @@ impl SourceFile {
             Role::Volume => {
                 let header = io::read_header(path)?;
                 if (self.part.is_some() || io::is_beyond(&header, budget))
-                    && let Some(levels) = io::open_levels(path, self.part.map(|part| part.level), budget)?
+                    && let Some(levels) =
+                        io::open_levels(path, &header, self.part.map(|part| part.level), budget)?
                 {
                     return self.read_level(levels, progress, budget);
                 }

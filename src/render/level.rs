@@ -179,13 +179,9 @@ pub(crate) fn for_volume(
     pyramid: &Pyramid,
     (limit, most_bytes): (u32, u64),
 ) -> Option<LevelBox> {
-    let um_per_px = match scene.camera.projection {
-        // The nearest point that matters is nearer than the target; the level is for the target.
-        Projection::Perspective | Projection::Orthographic => {
-            2.0 * scene.camera.distance_um * (scene.camera.fov_y_rad * 0.5).tan()
-                / f64::from(scene.size_px[1].max(1))
-        }
-    };
+    // In perspective the nearest point that matters is nearer than the target; the level is for the target.
+    let um_per_px = 2.0 * scene.camera.distance_um * (scene.camera.fov_y_rad * 0.5).tan()
+        / f64::from(scene.size_px[1].max(1));
     let level_from_world =
         |level: usize| (scene.world_from_voxel * pyramid.working_from_level(level)).inverse();
     let wanted = level_for(pyramid, |level| {

@@ -14,7 +14,6 @@ use super::surfaces::{PartStyle, SurfaceLayer, SurfacePart, SurfaceSet};
 use super::{ColorMap, Projection, StandardView};
 use crate::base::{Progress, Unit, WorldFromVoxel};
 use crate::gpu::{DeviceChoice, Gpu};
-use crate::kernels::vertices::normals;
 use crate::volume::Volume;
 
 const SIZE: [u32; 2] = [140, 110];
@@ -55,20 +54,17 @@ fn set() -> SurfaceSet {
         ball(Vec3::new(1.45, 1.0, 1.0), 0.44, 12),
         ball(Vec3::new(1.0, 0.8, 1.15), 0.3, 12),
     ];
-    let normals: Vec<_> = balls.iter().map(|(v, t)| normals(&Progress::new(), v, t).unwrap()).collect();
     let values: Vec<f32> = balls[2].0.iter().map(|v| v[0]).collect();
     let parts: Vec<_> = balls
         .iter()
-        .zip(&normals)
         .enumerate()
-        .map(|(at, ((vertices, triangles), normals))| SurfacePart {
+        .map(|(at, (vertices, triangles))| SurfacePart {
             vertices,
-            normals,
             triangles,
             values: if at == 2 { &values } else { &[] },
         })
         .collect();
-    SurfaceSet::new(&parts, DAffine3::IDENTITY, VOXEL_UM)
+    SurfaceSet::new(&Progress::new(), &parts, DAffine3::IDENTITY, VOXEL_UM).unwrap()
 }
 
 fn styles(opacity: [f32; 3]) -> Vec<PartStyle> {
@@ -218,11 +214,9 @@ fn clear_surfaces_are_laid_over_each_other_right_from_every_side() {
     };
     // Handed over out of order.
     let walls = [wall(1.4), wall(0.4), wall(0.9)];
-    let parts: Vec<_> = walls
-        .iter()
-        .map(|(vertices, triangles)| SurfacePart { vertices, normals: &[], triangles, values: &[] })
-        .collect();
-    let set = Arc::new(SurfaceSet::new(&parts, DAffine3::IDENTITY, 0.01));
+    let parts: Vec<_> =
+        walls.iter().map(|(vertices, triangles)| SurfacePart { vertices, triangles, values: &[] }).collect();
+    let set = Arc::new(SurfaceSet::new(&Progress::new(), &parts, DAffine3::IDENTITY, 0.01).unwrap());
     let mut sources = sources();
     sources.surfaces.insert(7, Arc::clone(&set));
     let mut device = renderer(&sources);

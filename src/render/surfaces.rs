@@ -12,6 +12,8 @@ use glam::{DAffine3, DVec3, Vec3};
 use super::camera::BoxUm;
 use super::colormap::ColorMap;
 use super::scene::LayerId;
+use crate::base::{Cancelled, Progress};
+use crate::kernels::vertices::normals;
 
 /// A vertex as the device has it.
 #[derive(Debug, Clone, Copy, PartialEq, Default, bytemuck::Pod, bytemuck::Zeroable)]
@@ -32,8 +34,6 @@ pub(crate) struct SurfaceVertex {
 pub struct SurfacePart<'a> {
     /// Places of the vertices as x, y, z in µm.
     pub vertices: &'a [[f32; 3]],
-    /// Normals of the vertices, outwards.
-    pub normals: &'a [[f32; 3]],
     /// Triangles, counter-clockwise seen from outside.
     pub triangles: &'a [[u32; 3]],
     /// A value for each vertex; empty where there are none.
@@ -64,7 +64,12 @@ impl SurfaceSet {
 
     /// Puts parts together; `world_from_mesh` takes their places to world µm, `voxel_um` is the shortest edge of the
     /// voxels that they were cut from.
-    pub fn new(parts: &[SurfacePart<'_>], world_from_mesh: DAffine3, voxel_um: f64) -> Self {
+    pub fn new(
+        progress: &Progress,
+        parts: &[SurfacePart<'_>],
+        world_from_mesh: DAffine3,
+        voxel_um: f64,
+    ) -> Result<Self, Cancelled> {
         let parts = &parts[..parts.len().min(Self::MOST_PARTS)];
         let point = |v: &[f32; 3]| world_from_mesh.transform_point3(Vec3::from(*v).as_dvec3());
         let all = parts.iter().flat_map(|part| part.vertices);
@@ -81,8 +86,8 @@ impl SurfaceSet {
         let mut triangles = Vec::with_capacity(parts.iter().map(|part| part.triangles.len()).sum());
         for (number, part) in (0u32..).zip(parts) {
             let first = vertices.len() as u32;
-            vertices.extend(part.vertices.iter().enumerate().map(|(at, v)| {
-                let normal = part.normals.get(at).copied().unwrap_or_default();
+            let outward = normals(progress, part.vertices, part.triangles)?;
+            vertices.extend(part.vertices.iter().zip(outward).enumerate().map(|(at, (v, normal))| {
                 let normal = (turn * Vec3::from(normal).as_dvec3()).normalize_or_zero();
                 SurfaceVertex {
                     place: (point(v) - middle_um).as_vec3().to_array(),
@@ -101,7 +106,7 @@ impl SurfaceSet {
         if set.triangles.len() > COARSE {
             set.coarse = Some(Arc::new(set.coarser()));
         }
-        set
+        Ok(set)
     }
 
     /// The same with about [`COARSE`] triangles: vertices of a part in one cell of a grid become one (Rossignac and
@@ -258,9 +263,8 @@ mod tests {
                 [[a, b, c], [a, c, d]]
             })
             .collect();
-        let part =
-            SurfacePart { vertices: &vertices, normals: &vertices, triangles: &triangles, values: &[] };
-        let set = SurfaceSet::new(&[part], DAffine3::IDENTITY, 0.03);
+        let part = SurfacePart { vertices: &vertices, triangles: &triangles, values: &[] };
+        let set = SurfaceSet::new(&Progress::new(), &[part], DAffine3::IDENTITY, 0.03).unwrap();
         let coarse = set.coarse.as_ref().unwrap();
         assert!((10_000..150_000).contains(&coarse.n_triangles()), "{}", coarse.n_triangles());
         // Every side is used as often in one direction as in the other.
@@ -282,9 +286,9 @@ mod tests {
     fn mirrored_sets_still_face_outwards() {
         let vertices = [[0.0; 3], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
         let triangles = [[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]];
-        let part = SurfacePart { vertices: &vertices, normals: &[], triangles: &triangles, values: &[] };
+        let part = SurfacePart { vertices: &vertices, triangles: &triangles, values: &[] };
         for scale in [DVec3::ONE, DVec3::new(-1.0, 2.0, 1.0)] {
-            let set = SurfaceSet::new(&[part], DAffine3::from_scale(scale), 0.1);
+            let set = SurfaceSet::new(&Progress::new(), &[part], DAffine3::from_scale(scale), 0.1).unwrap();
             let volume: f32 = set
                 .triangles
                 .iter()
@@ -296,7 +300,7 @@ mod tests {
             assert!((f64::from(volume) - scale.x.abs() * scale.y / 6.0).abs() < 1e-6, "{volume}");
             assert!(set.vertices.iter().all(|v| v.value.is_nan()));
         }
-        let none = SurfaceSet::new(&[], DAffine3::IDENTITY, 0.1);
+        let none = SurfaceSet::new(&Progress::new(), &[], DAffine3::IDENTITY, 0.1).unwrap();
         assert_eq!((none.n_triangles(), none.bounds_um()), (0, (DVec3::ZERO, DVec3::ZERO)));
     }
 }

@@ -127,24 +127,16 @@ impl BlockCache {
     /// Those of the blocks that are neither in memory nor given up.
     pub fn missing(&self, pyramid: u64, blocks: &[BlockId]) -> Vec<BlockId> {
         let state = self.lock();
-        let is_missing = |block: &&BlockId| {
-            let key = (pyramid, **block);
-            !state.blocks.contains_key(&key) && !state.failed.contains_key(&key)
-        };
-        blocks.iter().filter(is_missing).copied().collect()
+        blocks.iter().filter(|block| state.is_missing(pyramid, **block)).copied().collect()
     }
 
     /// What a viewer wants now, the most urgent first, in place of what it wanted before.
     pub fn want(self: &Arc<Self>, viewer: u64, pyramid: &Arc<Pyramid>, blocks: &[BlockId]) {
         let mut state = self.lock();
         let id = pyramid.id();
-        let is_missing = |block: &&BlockId| {
-            let key = (id, **block);
-            !state.blocks.contains_key(&key)
-                && !state.failed.contains_key(&key)
-                && !state.reading.contains(&key)
-        };
-        let missing: Vec<BlockId> = blocks.iter().rev().filter(is_missing).copied().collect();
+        let is_wanted =
+            |block: &&BlockId| state.is_missing(id, **block) && !state.reading.contains(&(id, **block));
+        let missing: Vec<BlockId> = blocks.iter().rev().filter(is_wanted).copied().collect();
         let n = missing.len();
         if n == 0 {
             state.wanted.remove(&viewer);
@@ -185,6 +177,12 @@ impl BlockCache {
 }
 
 impl State {
+    /// Whether a block is neither in memory nor given up.
+    fn is_missing(&self, pyramid: u64, block: BlockId) -> bool {
+        let key = (pyramid, block);
+        !self.blocks.contains_key(&key) && !self.failed.contains_key(&key)
+    }
+
     /// The next block to read, from each viewer in turn; without one the thread counts as gone.
     fn next_or_leave(&mut self) -> Option<(Arc<Pyramid>, BlockId)> {
         loop {

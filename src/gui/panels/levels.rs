@@ -28,12 +28,9 @@ fn shape_text([z, y, x]: [usize; 3]) -> String {
     format!("{z} × {y} × {x}")
 }
 
-/// "1/8", or "all" for the finest level.
+/// "1/8"; "1/1" for the finest level.
 fn fraction(pyramid: &Pyramid, level: usize) -> String {
-    match pyramid.coarseness(level) {
-        1 => "1/1".to_owned(),
-        n => format!("1/{n}"),
-    }
+    format!("1/{}", pyramid.coarseness(level))
 }
 
 /// What is in memory of the chosen layer, and ways to get more.

@@ -48,11 +48,6 @@ fn apply(transformations: Option<&Value>, scale: &mut [f64], translation: &mut [
     }
 }
 
-/// The finest level of the first image of a group's attributes, if there is one.
-pub(super) fn multiscale(attributes: &Map<String, Value>) -> Option<Multiscale> {
-    levels(attributes).into_iter().next()
-}
-
 /// The levels of the first image of a group's attributes, finest first.
 pub(super) fn levels(attributes: &Map<String, Value>) -> Vec<Multiscale> {
     let images = ome(attributes).get("multiscales").and_then(Value::as_array);

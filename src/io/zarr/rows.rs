@@ -80,8 +80,8 @@ pub fn create_rows(
 }
 
 fn plan_type(array: &Array<FilesystemStore>) -> &'static str {
-    match super::stored_type(array) {
-        Ok(super::Stored::Same(dtype)) => dtype.name(),
+    match super::stored::stored_type(array) {
+        Ok(super::stored::Stored::Same(dtype)) => dtype.name(),
         _ => "another type",
     }
 }

@@ -1,10 +1,10 @@
 //! Tests of io::zarr.
 
-use ndarray::s;
+use ndarray::{Array3, s};
 
 use super::*;
 use crate::base::{MemoryBudget, Unit};
-use crate::io::{Kind, read_array, write_array};
+use crate::io::{Dtype, Kind, read_array, write_array};
 use crate::volume::{BlockCache, ClassTable};
 
 fn budget() -> MemoryBudget {
