@@ -19,9 +19,9 @@ struct March {
     transfer: vec4<f32>,
     // rgb and threshold of the isosurface.
     iso: vec4<f32>,
-    // x: mode, y: strength of shading, z: 1 for jitter, w: edge of a brick in texels.
+    // y: strength of shading, z: 1 for jitter, w: edge of a brick in texels.
     style: vec4<f32>,
-    // x: 1 where labels are there, 2 where those that are kept are not cut, y: their strength, z: mode of colours.
+    // y: strength of labels.
     label: vec4<f32>,
     background: vec4<f32>,
     // Width and height of this tile in pixels, offset of the tile in the picture.
@@ -37,8 +37,8 @@ struct March {
     cuts: array<vec4<f32>, 4>,
     // Right, down and forward of the camera, 1 µm long, in texels.
     basis: array<vec4<f32>, 3>,
-    // x: number of channels.
-    more: vec4<f32>,
+    // 1 / texels of the volume along x, y, z.
+    per_texel: vec4<f32>,
     // Of each channel: rows of the affine map channel texel from volume texel; x, y, z, w as of `value`; colour and extinction.
     channels: array<vec4<f32>, 10>,
     // Sheets of surfaces: x how many at most, y darkness and z width of outlines in pixels, w pixels around the picture.
@@ -49,6 +49,18 @@ struct March {
     whole_low: vec4<f32>,
     whole_high: vec4<f32>,
 };
+
+// What a pipeline is made for. Software drivers run through both sides of every branch, masking one of them, and only
+// loops end early: what a picture has not is therefore left out, and what is rare is done after a loop over what is common.
+override MODE: i32 = 0;
+override LABELS: bool = true;
+// Labels that are kept are not cut.
+override KEEPS: bool = true;
+override CHANNELS: i32 = 2;
+override SHEETS: bool = true;
+override SHADED: bool = true;
+override HOLLOWS: bool = true;
+override SHADOWS: bool = true;
 
 const MODE_COMPOSITE: i32 = 0;
 const MODE_MIP: i32 = 1;
@@ -66,7 +78,7 @@ const MAX_STEPS: i32 = 16384;
 @group(0) @binding(2) var linear: sampler;
 // Row 0: colour and extinction; row 1: their running integrals.
 @group(0) @binding(3) var table: texture_2d<f32>;
-// Bricks: 0 to be sampled, d > 0: everything nearer than d bricks is empty.
+// Bricks: d < 128: everything nearer than d bricks is empty, 128 + d: all of it is to be sampled.
 @group(0) @binding(4) var leaps: texture_3d<u32>;
 @group(0) @binding(5) var ids: texture_3d<u32>;
 @group(0) @binding(6) var label_colors: texture_2d<f32>;
@@ -79,24 +91,19 @@ const MAX_STEPS: i32 = 16384;
 struct Corner {
     @builtin(position) position: vec4<f32>,
     @location(0) uv: vec2<f32>,
-    // What steers branches comes this way: software drivers compile a shader anew, and keep it, for every
-    // set of uniforms that a branch or a loop depends on alone.
-    // x: mode, y: 1 where labels are there, 2 where those that are kept are not cut, z: strength of shading, w: number of channels.
-    @location(1) @interpolate(flat) steer: vec4<f32>,
-    // x: darkness of hollows, y: of shadows, z: number of sheets, w: width of outlines.
-    @location(2) @interpolate(flat) look: vec4<f32>,
+    // What steers loops and is no constant comes this way: software drivers compile a shader anew, and keep it, for every
+    // set of uniforms that a branch or a loop depends on alone. x: number of sheets, y: width of outlines.
+    @location(1) @interpolate(flat) sheets: vec2<f32>,
 };
 
 @vertex
 fn corner(@builtin(vertex_index) i: u32) -> Corner {
     let p = vec2<f32>(f32((i << 1u) & 2u), f32(i & 2u));
-    return Corner(vec4<f32>(p.x * 2.0 - 1.0, 1.0 - p.y * 2.0, 0.0, 1.0), p,
-        vec4<f32>(u.style.x, u.label.x, u.style.y, u.more.x), vec4<f32>(u.look.yz, u.sheets.x, u.sheets.z));
+    return Corner(vec4<f32>(p.x * 2.0 - 1.0, 1.0 - p.y * 2.0, 0.0, 1.0), p, u.sheets.xz);
 }
 
 fn value_at(p: vec3<f32>) -> f32 {
-    let n = vec3<f32>(textureDimensions(image));
-    return textureSampleLevel(image, linear, (p + 0.5) / n, 0.0).r * u.value.x + u.value.y;
+    return textureSampleLevel(image, linear, (p + 0.5) * u.per_texel.xyz, 0.0).r * u.value.x + u.value.y;
 }
 
 fn gradient_at(p: vec3<f32>) -> vec3<f32> {
@@ -126,17 +133,12 @@ fn entry_of(value: f32) -> i32 {
     return i32(clamp((value - u.transfer.x) * u.transfer.y + 0.5, 0.0, TABLE_LAST));
 }
 
-// Mean colour and extinction between two entries.
-fn between(a: i32, b: i32) -> vec4<f32> {
+// Mean colour and extinction between two entries, whose running integrals are known.
+fn between(a: i32, b: i32, upto_a: vec4<f32>, upto_b: vec4<f32>) -> vec4<f32> {
     let direct = textureLoad(table, vec2<i32>(b, 0), 0);
-    if (a == b) {
-        return direct;
-    }
-    let sum = (textureLoad(table, vec2<i32>(b, 1), 0) - textureLoad(table, vec2<i32>(a, 1), 0)) * (1024.0 / f32(b - a));
-    if (sum.w <= 1e-6) {
-        return vec4<f32>(direct.rgb, 0.0);
-    }
-    return vec4<f32>(sum.rgb / sum.w, sum.w);
+    let sum = (upto_b - upto_a) * (1024.0 / f32(select(b - a, 1, a == b)));
+    let mean = vec4<f32>(sum.rgb / max(sum.w, 1e-6), select(0.0, sum.w, sum.w > 1e-6));
+    return select(mean, direct, a == b);
 }
 
 fn label_at(p: vec3<f32>) -> u32 {
@@ -212,7 +214,7 @@ fn noise(px: vec2<f32>) -> f32 {
 @fragment
 fn march(v: Corner) -> @location(0) vec4<f32> {
     let px = floor(v.uv * u.size.xy) + 0.5;
-    return trace(px, v.steer, v.look);
+    return trace(px, v.sheets);
 }
 
 // Colour that fades into the background with distance.
@@ -231,16 +233,16 @@ fn is_kept(id: u32) -> bool {
     return id != 0u && label_color(id).a > 0.998;
 }
 
-fn is_solid(p: vec3<f32>, mode: i32, keeps: bool) -> bool {
+fn is_solid(p: vec3<f32>) -> bool {
     var is_open = all(p >= u.low.xyz) && all(p <= u.high.xyz);
     for (var i = 0; i < 4; i++) {
         is_open = is_open && dot(u.cuts[i].xyz, p) + u.cuts[i].w >= 0.0;
     }
     if (!is_open) {
-        if (!keeps || any(p < u.whole_low.xyz) || any(p > u.whole_high.xyz)) { return false; }
+        if (!KEEPS || any(p < u.whole_low.xyz) || any(p > u.whole_high.xyz)) { return false; }
         if (!is_kept(label_at(p))) { return false; }
     }
-    if (mode == MODE_LABELS) {
+    if (MODE == MODE_LABELS) {
         let id = label_at(p);
         return id != 0u && label_color(id).a * u.label.y > 0.5;
     }
@@ -248,31 +250,31 @@ fn is_solid(p: vec3<f32>, mode: i32, keeps: bool) -> bool {
 }
 
 // What is left of the light at a place of a surface: hollows see less of it, and what stands between takes it away.
-fn light_left(p: vec3<f32>, normal: vec3<f32>, mode: i32, look: vec4<f32>, keeps: bool) -> f32 {
+fn light_left(p: vec3<f32>, normal: vec3<f32>) -> f32 {
     var n = normal;
     if (n.z > 0.0) { n = -n; }
     var left = 1.0;
-    if (look.x > 0.0) {
+    if (HOLLOWS) {
         var hidden = 0.0;
         for (var i = 0; i < 8; i++) {
             let corner = vec3<f32>(f32(i & 1) * 2.0 - 1.0, f32((i >> 1) & 1) * 2.0 - 1.0, f32(i >> 2) * 2.0 - 1.0);
             let direction = normalize(corner * 0.57735 + n * 1.05);
             for (var j = 0; j < 3; j++) {
                 let reach = u.depth.z * (2.0 + 3.0 * f32(j) + 1.5 * f32(j * j));
-                if (is_solid(p + in_texels(direction * reach), mode, keeps)) {
+                if (is_solid(p + in_texels(direction * reach))) {
                     hidden += 1.0 - 0.25 * f32(j);
                     break;
                 }
             }
         }
-        left *= 1.0 - look.x * 0.9 * hidden / 8.0;
+        left *= 1.0 - u.look.y * 0.9 * hidden / 8.0;
     }
-    if (look.y > 0.0) {
+    if (SHADOWS) {
         let toward = in_texels(LIGHT * u.depth.z);
         for (var j = 0; j < 40; j++) {
-            if (is_solid(p + toward * (2.0 + 1.5 * f32(j)), mode, keeps)) {
+            if (is_solid(p + toward * (2.0 + 1.5 * f32(j)))) {
                 // Softer the farther what takes the light away.
-                left *= 1.0 - look.y * 0.6 * (1.0 - f32(j) / 40.0);
+                left *= 1.0 - u.look.z * 0.6 * (1.0 - f32(j) / 40.0);
                 break;
             }
         }
@@ -343,7 +345,27 @@ fn over_background(acc: vec4<f32>) -> vec4<f32> {
     return acc + (1.0 - acc.a) * back;
 }
 
-fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec4<f32>) -> vec4<f32> {
+// Lays what glows at a place behind what a ray has gathered and what of it waits to be shaded.
+fn lay_channels(ray: ptr<function, Gathered>, waiting: f32, p: vec3<f32>, t: f32) {
+    for (var c = 0; c < CHANNELS; c++) {
+        let light = u.channels[c * 5 + 4];
+        let a = 1.0 - exp(-glow(c, p) * light.w * u.half_size.w);
+        (*ray).acc += (1.0 - (*ray).acc.a - waiting) * a * vec4<f32>(faded(light.rgb, t), 1.0);
+    }
+}
+
+// Haze is shaded together: up to this opacity, within this number of texels.
+const TOGETHER: f32 = 0.02;
+const TOGETHER_TEXELS: f32 = 8.0;
+// What has less is not shaded.
+const FAINT: f32 = 0.004;
+
+// What a ray comes upon.
+const NOTHING: i32 = 0;
+const SAMPLE: i32 = 1;
+const SHEET: i32 = 2;
+
+fn trace(px_in_tile: vec2<f32>, sheet_style: vec2<f32>) -> vec4<f32> {
     let px = px_in_tile + u.size.zw;
     let s = (px + u.picture.zw) / u.picture.xy * 2.0 - 1.0;
     let o = u.origin[0].xyz + u.origin[1].xyz * s.x + u.origin[2].xyz * s.y;
@@ -369,22 +391,24 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec4<f32>) -> vec4<f32> 
         }
     }
     // Where something is kept whole the ray goes through all of the volume.
-    let keeps = steer.y > 1.5;
-    let wa = (u.whole_low.xyz - o) * inv;
-    let wb = (u.whole_high.xyz - o) * inv;
-    let whole_near = min(wa, wb);
-    let whole_far = max(wa, wb);
-    let begin = select(enter, max(max(whole_near.x, whole_near.y), max(whole_near.z, 0.0)), keeps);
-    let end = select(leave, min(whole_far.x, min(whole_far.y, whole_far.z)), keeps);
-    let mode = i32(steer.x);
-    let n_sheets = i32(look.z);
+    var begin = enter;
+    var end = leave;
+    if (KEEPS) {
+        let wa = (u.whole_low.xyz - o) * inv;
+        let wb = (u.whole_high.xyz - o) * inv;
+        let whole_near = min(wa, wb);
+        let whole_far = max(wa, wb);
+        begin = max(max(whole_near.x, whole_near.y), max(whole_near.z, 0.0));
+        end = min(whole_far.x, min(whole_far.y, whole_far.z));
+    }
+    let n_sheets = i32(sheet_style.x);
     var ray = Gathered(vec4<f32>(0.0), vec2<u32>(0u), NOWHERE, 0, vec2<i32>(px_in_tile) + i32(u.sheets.w), 0.0);
-    if (n_sheets > 0) {
+    if (SHEETS) {
         ray.next = sheet(ray.px, 0);
         ray.t = bitcast<f32>(ray.next.y);
-        if (look.w > 0.0) { ray.outline = outline_at(ray.px, n_sheets, look.w) * u.sheets.y; }
+        if (sheet_style.y > 0.0) { ray.outline = outline_at(ray.px, n_sheets, sheet_style.y) * u.sheets.y; }
     }
-    if (end <= begin || mode == MODE_SURFACES) {
+    if (MODE == MODE_SURFACES) {
         gather(&ray, n_sheets, NOWHERE);
         return over_background(ray.acc);
     }
@@ -392,148 +416,196 @@ fn trace(px_in_tile: vec2<f32>, steer: vec4<f32>, look: vec4<f32>) -> vec4<f32> 
     let first = begin + dt * select(0.5, fract(noise(px) + u.depth.w), u.style.z > 0.5);
     let edge = u.style.w;
     let n_bricks = vec3<i32>(textureDimensions(leaps));
-    let has_labels = steer.y > 0.5;
 
     // Where a surface of the volume is looked for between two samples.
-    let back = select(0.0, dt, mode == MODE_ISO || mode == MODE_LABELS);
+    let is_surface = MODE == MODE_ISO || MODE == MODE_LABELS;
+    let back = select(0.0, dt, is_surface);
     var best = 0.0;
     var sum = 0.0;
     var count = 0.0;
     var last_entry = -1;
+    var last_upto = vec4<f32>(0.0);
     var last_id = 0u;
+    // The next step, and the place of the last one.
     var k = 0.0;
-    for (var i = 0; i < MAX_STEPS; i++) {
-        let t = first + k * dt;
-        if (t >= end) { break; }
-        if (ray.t <= t - back) {
-            gather(&ray, n_sheets, t - back);
-            if (ray.acc.a > 0.995) { break; }
-        }
-        let p = o + d * t;
-        // Leap over empty bricks, always by whole steps: the samples stay where they would be.
-        let brick = clamp(vec3<i32>(floor((p + 0.5) / edge)), vec3<i32>(0), n_bricks - 1);
-        let leap = i32(textureLoad(leaps, brick, 0).r);
-        if (leap > 0) {
-            let a = (vec3<f32>(brick - leap + 1) * edge - 0.5 - o) * inv;
-            let b = (vec3<f32>(brick + leap) * edge - 0.5 - o) * inv;
-            let far_side = max(a, b);
-            let exit = min(far_side.x, min(far_side.y, far_side.z));
-            k = max(k + 1.0, ceil((exit - first) / dt));
-            last_entry = -1;
-            last_id = 0u;
-            continue;
-        }
-        k += 1.0;
-        let is_open = t >= enter && t < leave;
-        // Where what is seen here begins at the earliest: at a cut, unless this is kept.
-        var face = enter;
-        if (keeps && is_kept(label_at(p))) {
-            face = begin;
-        } else if (!is_open) {
-            last_entry = -1;
-            last_id = 0u;
-            continue;
-        }
-        if (mode == MODE_LABELS) {
-            let id = label_at(p);
-            if (id != last_id && id != 0u) {
-                let color = label_color(id);
-                let alpha = color.a * u.label.y;
-                if (alpha > 0.0) {
-                    var lo = max(t - dt, face);
-                    var hi = t;
-                    for (var j = 0; j < 5; j++) {
-                        let m = 0.5 * (lo + hi);
-                        if (label_at(o + d * m) == id) { hi = m; } else { lo = m; }
-                    }
-                    var rgb = color.rgb;
-                    // Cut open: the face is flat.
-                    if (t - dt > face || label_at(o + d * face) != id) {
-                        let normal = label_normal(o + d * hi, id);
-                        rgb = lit(rgb, normal, u.style.y) * light_left(o + d * hi, normal, mode, look, keeps);
-                    }
-                    rgb = faded(rgb, t);
-                    gather(&ray, n_sheets, hi);
-                    ray.acc += (1.0 - ray.acc.a) * alpha * vec4<f32>(rgb, 1.0);
-                    if (ray.acc.a > 0.995) { break; }
-                }
+    var t = first;
+    var p = o;
+    // Where what is seen there begins at the earliest: at a cut, unless it is kept.
+    var face = enter;
+    var color = vec4<f32>(0.0);
+    // Haze that waits to be shaded: its light, where it begins and the sum of its distances.
+    var haze = vec4<f32>(0.0);
+    var haze_from = 0.0;
+    var haze_t = 0.0;
+    for (var n = 0; n < MAX_STEPS; n++) {
+        // On to the next thing that takes more than a sample, brick by brick.
+        var found = NOTHING;
+        for (; n < MAX_STEPS; n++) {
+            if (found != NOTHING || ray.acc.a + haze.a > 0.995 || first + k * dt >= end) { break; }
+            // Up to this step all is known to be there.
+            var known = k;
+            // Leap over empty bricks, always by whole steps: the samples stay where they would be.
+            for (; n < MAX_STEPS; n++) {
+                if (first + k * dt >= end) { break; }
+                let at = o + d * (first + k * dt);
+                let brick = clamp(vec3<i32>(floor((at + 0.5) / edge)), vec3<i32>(0), n_bricks - 1);
+                let code = i32(textureLoad(leaps, brick, 0).r);
+                let reach = code & 127;
+                let a = (vec3<f32>(brick - reach + 1) * edge - 0.5 - o) * inv;
+                let b = (vec3<f32>(brick + reach) * edge - 0.5 - o) * inv;
+                let far_side = max(a, b);
+                let exit = min(far_side.x, min(far_side.y, far_side.z));
+                known = max(k + 1.0, ceil((exit - first) / dt));
+                if (code > 127) { break; }
+                k = known;
+                last_entry = -1;
+                last_id = 0u;
+                if (haze.a > 0.0) { found = SAMPLE; }
             }
-            last_id = id;
-            continue;
-        }
-        let value = value_at(p);
-        if (mode == MODE_COMPOSITE) {
-            let entry = entry_of(value);
-            var c = between(select(last_entry, entry, last_entry < 0), entry);
-            last_entry = entry;
-            var alpha = 1.0 - exp(-c.w * dt);
-            if (alpha > 0.0) {
-                var rgb = c.rgb;
-                if (has_labels) {
-                    let id = label_at(p);
-                    if (id != 0u) {
-                        let color = label_color(id);
-                        alpha *= select(0.0, 1.0, color.a > 0.0);
-                        rgb = mix(rgb, color.rgb, u.label.y * color.a);
-                    }
-                }
-                if (alpha * (1.0 - ray.acc.a) > 0.002 && steer.z > 0.0) {
-                    let g = gradient_at(p);
-                    let size = length(g);
-                    if (size > 0.0) {
-                        rgb = lit(rgb, g / size, u.style.y * size / (size + u.transfer.z));
-                    }
-                }
-                ray.acc += (1.0 - ray.acc.a) * alpha * vec4<f32>(faded(rgb, t), 1.0);
-            }
-            for (var c = 0; c < i32(steer.w); c++) {
-                let light = u.channels[c * 5 + 4];
-                let a = 1.0 - exp(-glow(c, p) * light.w * dt);
-                ray.acc += (1.0 - ray.acc.a) * a * vec4<f32>(faded(light.rgb, t), 1.0);
-            }
-            if (ray.acc.a > 0.995) { break; }
-        } else if (mode == MODE_ISO) {
-            if (value >= u.iso.w) {
-                var lo = max(t - dt, face);
-                if (value_at(o + d * lo) >= u.iso.w) {
-                    // Cut open: the face shows the values.
-                    gather(&ray, n_sheets, lo);
-                    ray.acc += (1.0 - ray.acc.a) * vec4<f32>(faded(mapped(value_at(o + d * lo)).rgb, lo), 1.0);
+            for (var i = 0; i < MAX_STEPS; i++) {
+                t = first + k * dt;
+                if (found != NOTHING || k >= known || t >= end) { break; }
+                if (SHEETS && ray.t <= t - back) {
+                    found = SHEET;
                     break;
                 }
-                var hi = t;
-                for (var j = 0; j < 6; j++) {
-                    let m = 0.5 * (lo + hi);
-                    if (value_at(o + d * m) >= u.iso.w) { hi = m; } else { lo = m; }
+                p = o + d * t;
+                k += 1.0;
+                face = enter;
+                if (KEEPS && is_kept(label_at(p))) {
+                    face = begin;
+                } else if (t < enter || t >= leave) {
+                    last_entry = -1;
+                    last_id = 0u;
+                    continue;
                 }
-                let at = o + d * hi;
-                let g = gradient_at(at);
-                var rgb = u.iso.rgb;
-                if (has_labels) {
-                    let color = label_color(label_at(at + normalize(d) * 0.5));
-                    rgb = mix(rgb, color.rgb, u.label.y * color.a);
+                if (MODE == MODE_LABELS) {
+                    let id = label_at(p);
+                    let is_new = id != last_id && id != 0u;
+                    last_id = id;
+                    color = label_color(id);
+                    color.a *= u.label.y;
+                    if (is_new && color.a > 0.0) {
+                        found = SAMPLE;
+                        break;
+                    }
+                    continue;
                 }
-                let normal = g / max(length(g), 1e-12);
-                rgb = lit(rgb, normal, u.style.y) * light_left(at, normal, mode, look, keeps);
-                gather(&ray, n_sheets, hi);
-                ray.acc += (1.0 - ray.acc.a) * vec4<f32>(faded(rgb, hi), 1.0);
+                let value = value_at(p);
+                if (MODE == MODE_COMPOSITE) {
+                    let entry = entry_of(value);
+                    let upto = textureLoad(table, vec2<i32>(entry, 1), 0);
+                    color = between(select(last_entry, entry, last_entry < 0), entry, last_upto, upto);
+                    last_entry = entry;
+                    last_upto = upto;
+                    color.a = 1.0 - exp(-color.a * dt);
+                    if (LABELS) {
+                        let id = label_at(p);
+                        if (id != 0u) {
+                            let label = label_color(id);
+                            color.a *= select(0.0, 1.0, label.a > 0.0);
+                            color = vec4<f32>(mix(color.rgb, label.rgb, u.label.y * label.a), color.a);
+                        }
+                    }
+                    let alpha = color.a * (1.0 - ray.acc.a - haze.a);
+                    if (SHADED) {
+                        haze_from = select(haze_from, t, haze.a == 0.0);
+                        haze += alpha * vec4<f32>(color.rgb, 1.0);
+                        haze_t += alpha * t;
+                    } else {
+                        ray.acc += alpha * vec4<f32>(faded(color.rgb, t), 1.0);
+                    }
+                    lay_channels(&ray, haze.a, p, t);
+                    if (SHADED && (haze.a > TOGETHER || t - haze_from >= TOGETHER_TEXELS * u.depth.z)) {
+                        if (haze.a > FAINT) {
+                            found = SAMPLE;
+                            break;
+                        }
+                        ray.acc += vec4<f32>(faded(haze.rgb / max(haze.a, 1e-20), t) * haze.a, haze.a);
+                        haze = vec4<f32>(0.0);
+                        haze_t = 0.0;
+                    }
+                    if (ray.acc.a + haze.a > 0.995) { break; }
+                } else if (MODE == MODE_ISO) {
+                    if (value >= u.iso.w) {
+                        found = SAMPLE;
+                        break;
+                    }
+                } else {
+                    if (MODE == MODE_MIP) {
+                        best = select(max(best, value), value, count < 0.5);
+                    } else if (MODE == MODE_MINIP) {
+                        best = select(min(best, value), value, count < 0.5);
+                    }
+                    sum += value;
+                    count += 1.0;
+                }
+            }
+        }
+        if (found == NOTHING && haze.a == 0.0) { break; }
+        if (MODE == MODE_COMPOSITE && SHADED) {
+            let middle = haze_t / max(haze.a, 1e-20);
+            let rgb = haze.rgb / max(haze.a, 1e-20);
+            let g = gradient_at(o + d * middle);
+            let size = length(g);
+            let shaded = lit(rgb, g / max(size, 1e-30), u.style.y * size / (size + u.transfer.z));
+            ray.acc += haze.a * vec4<f32>(faded(select(rgb, shaded, size > 0.0), middle), 1.0);
+            haze = vec4<f32>(0.0);
+            haze_t = 0.0;
+        }
+        if (SHEETS && found == SHEET) {
+            gather(&ray, n_sheets, t - back);
+            continue;
+        }
+        if (MODE == MODE_LABELS) {
+            let id = last_id;
+            var lo = max(t - dt, face);
+            var hi = t;
+            for (var j = 0; j < 5; j++) {
+                let m = 0.5 * (lo + hi);
+                if (label_at(o + d * m) == id) { hi = m; } else { lo = m; }
+            }
+            var rgb = color.rgb;
+            // Cut open: the face is flat.
+            if (t - dt > face || label_at(o + d * face) != id) {
+                let normal = label_normal(o + d * hi, id);
+                rgb = lit(rgb, normal, u.style.y) * light_left(o + d * hi, normal);
+            }
+            if (SHEETS) { gather(&ray, n_sheets, hi); }
+            ray.acc += (1.0 - ray.acc.a) * color.a * vec4<f32>(faded(rgb, t), 1.0);
+        } else if (MODE == MODE_ISO) {
+            var lo = max(t - dt, face);
+            let at_lo = value_at(o + d * lo);
+            if (at_lo >= u.iso.w) {
+                // Cut open: the face shows the values.
+                if (SHEETS) { gather(&ray, n_sheets, lo); }
+                ray.acc += (1.0 - ray.acc.a) * vec4<f32>(faded(mapped(at_lo).rgb, lo), 1.0);
                 break;
             }
-        } else {
-            if (mode == MODE_MIP) {
-                best = select(max(best, value), value, count < 0.5);
-            } else if (mode == MODE_MINIP) {
-                best = select(min(best, value), value, count < 0.5);
+            var hi = t;
+            for (var j = 0; j < 6; j++) {
+                let m = 0.5 * (lo + hi);
+                if (value_at(o + d * m) >= u.iso.w) { hi = m; } else { lo = m; }
             }
-            sum += value;
-            count += 1.0;
+            let at = o + d * hi;
+            let g = gradient_at(at);
+            var rgb = u.iso.rgb;
+            if (LABELS) {
+                let label = label_color(label_at(at + normalize(d) * 0.5));
+                rgb = mix(rgb, label.rgb, u.label.y * label.a);
+            }
+            let normal = g / max(length(g), 1e-12);
+            rgb = lit(rgb, normal, u.style.y) * light_left(at, normal);
+            if (SHEETS) { gather(&ray, n_sheets, hi); }
+            ray.acc += (1.0 - ray.acc.a) * vec4<f32>(faded(rgb, hi), 1.0);
+            break;
         }
     }
-    if (mode == MODE_MIP || mode == MODE_MINIP || mode == MODE_MEAN) {
-        if (mode == MODE_MEAN) { best = sum / max(count, 1.0); }
-        if (mode == MODE_MIP && count < 0.5) { best = u.value.z; }
-        if (count > 0.5 || mode == MODE_MIP) { ray.acc = mapped(best); }
+    if (MODE == MODE_MIP || MODE == MODE_MINIP || MODE == MODE_MEAN) {
+        if (MODE == MODE_MEAN) { best = sum / max(count, 1.0); }
+        if (MODE == MODE_MIP && count < 0.5) { best = u.value.z; }
+        if (end > begin && (count > 0.5 || MODE == MODE_MIP)) { ray.acc = mapped(best); }
     }
-    if (ray.acc.a <= 0.995) { gather(&ray, n_sheets, NOWHERE); }
+    if (SHEETS && ray.acc.a <= 0.995) { gather(&ray, n_sheets, NOWHERE); }
     return over_background(ray.acc);
 }

@@ -383,7 +383,7 @@ struct Caster<'a> {
 
 /// What is known of bricks where nothing is seen.
 struct Empty {
-    /// Bricks that can be leapt over from each, 0 where it must be sampled.
+    /// How far a ray may go on from each brick, see [`grid::leaps`].
     leaps: Vec<u8>,
     dims: [usize; 3],
     /// Edge of a brick in voxels.
@@ -393,7 +393,7 @@ struct Empty {
 impl Empty {
     /// Nothing is known: one brick, to be sampled.
     fn unknown() -> Self {
-        Self { leaps: vec![0], dims: [1; 3], edge: 1e9 }
+        Self { leaps: vec![grid::OCCUPIED + 1], dims: [1; 3], edge: 1e9 }
     }
 
     fn of(volume: &Volume<f32>, scene: &VolumeScene, table: &TransferTable) -> Self {
@@ -513,7 +513,7 @@ impl<'a> Caster<'a> {
         let index = |v: f64, n: usize| (v.max(0.0) as usize).min(n - 1);
         let (x, y, z) = (index(brick.x, nx), index(brick.y, ny), index(brick.z, nz));
         let leap = self.empty.leaps[(z * ny + y) * nx + x];
-        if leap == 0 {
+        if leap > grid::OCCUPIED {
             return None;
         }
         let brick = DVec3::new(x as f64, y as f64, z as f64);

@@ -96,37 +96,54 @@ fn ranges_of_row(values: &[f32], line: &mut [[f32; 2]]) {
     }
 }
 
-/// Chebyshev distance in bricks to the nearest brick with something in it: 0 there, at most 255.
-///
-/// Two sweeps over the 26 neighbours give it exactly. Order z, y, x.
+/// How far a ray may go on as it is, by brick: d where all that is nearer than d bricks is empty, [`OCCUPIED`] + d where
+/// all of it is occupied; d is at least 1. Order z, y, x.
 pub(crate) fn leaps(dims: [usize; 3], is_occupied: impl Fn(usize) -> bool) -> Vec<u8> {
-    let [nz, ny, nx] = dims;
-    let mut distance: Vec<u8> = (0..nz * ny * nx).map(|i| if is_occupied(i) { 0 } else { u8::MAX }).collect();
-    let mut sweep = |forward: bool| {
-        for step in 0..nz * ny * nx {
-            let i = if forward { step } else { nz * ny * nx - 1 - step };
-            let (z, y, x) = (i / (ny * nx), i / nx % ny, i % nx);
-            let mut best = distance[i];
-            for dz in -1isize..=1 {
-                for dy in -1isize..=1 {
-                    for dx in -1isize..=1 {
-                        let (a, b, c) = (z as isize + dz, y as isize + dy, x as isize + dx);
-                        let inside = (0..nz as isize).contains(&a)
-                            && (0..ny as isize).contains(&b)
-                            && (0..nx as isize).contains(&c);
-                        if inside {
-                            let j = (a as usize * ny + b as usize) * nx + c as usize;
-                            best = best.min(distance[j].saturating_add(1));
-                        }
-                    }
-                }
-            }
-            distance[i] = best;
-        }
+    let occupied: Vec<bool> = (0..dims.iter().product()).map(is_occupied).collect();
+    let to_occupied = distances(dims, |i| occupied[i]);
+    let to_empty = distances(dims, |i| !occupied[i]);
+    let code = |(i, is_occupied): (usize, &bool)| {
+        if *is_occupied { OCCUPIED + to_empty[i].min(OCCUPIED - 1) } else { to_occupied[i].min(OCCUPIED - 1) }
     };
-    sweep(true);
-    sweep(false);
-    distance
+    occupied.iter().enumerate().map(code).collect()
+}
+
+/// Codes of bricks that are occupied are above this.
+pub(crate) const OCCUPIED: u8 = 128;
+
+/// Chebyshev distance in bricks to the nearest brick that is meant: 0 there, at most 255.
+///
+/// Two sweeps over the 26 neighbours, those before a brick and those after it, give it exactly (Rosenfeld and Pfaltz
+/// 1968, doi:10.1016/0031-3203(68)90013-7). Order z, y, x.
+fn distances(dims: [usize; 3], is_meant: impl Fn(usize) -> bool) -> Vec<u8> {
+    let [nz, ny, nx] = dims;
+    // A brick of nothing around spares the question where the grid ends.
+    let (wide, tall) = (nx + 2, ny + 2);
+    let place = |z: usize, y: usize| ((z + 1) * tall + y + 1) * wide + 1;
+    let mut distance = vec![u8::MAX; (nz + 2) * tall * wide];
+    let rows: Vec<(usize, usize)> = (0..nz).flat_map(|z| (0..ny).map(move |y| (z, y))).collect();
+    for (row, (z, y)) in rows.iter().enumerate() {
+        for (x, d) in distance[place(*z, *y)..][..nx].iter_mut().enumerate() {
+            *d = if is_meant(row * nx + x) { 0 } else { u8::MAX };
+        }
+    }
+    // How far before a brick its thirteen predecessors are.
+    let plane = tall * wide;
+    let mut before = vec![1, wide - 1, wide, wide + 1];
+    before.extend([plane - wide, plane, plane + wide].into_iter().flat_map(|at| [at - 1, at, at + 1]));
+    for (z, y) in &rows {
+        for at in place(*z, *y)..place(*z, *y) + nx {
+            let nearest = before.iter().fold(u8::MAX, |d, by| d.min(distance[at - by]));
+            distance[at] = distance[at].min(nearest.saturating_add(1));
+        }
+    }
+    for (z, y) in rows.iter().rev() {
+        for at in (place(*z, *y)..place(*z, *y) + nx).rev() {
+            let nearest = before.iter().fold(u8::MAX, |d, by| d.min(distance[at + by]));
+            distance[at] = distance[at].min(nearest.saturating_add(1));
+        }
+    }
+    rows.iter().flat_map(|(z, y)| distance[place(*z, *y)..][..nx].iter().copied()).collect()
 }
 
 #[cfg(test)]
@@ -146,14 +163,29 @@ mod tests {
         let at = |z: usize, y: usize, x: usize| leaps[(z * 3 + y) * 3 + x];
         // z = 8 is the first of brick 1 and a neighbour of brick 0; y = 7 the last of brick 0.
         for (z, y) in [(1, 0), (0, 0), (1, 1), (0, 1)] {
-            assert_eq!(at(z, y, 0), 0, "{z} {y}");
+            assert!(at(z, y, 0) > OCCUPIED, "{z} {y}");
         }
         assert_eq!(at(2, 0, 0), 1);
         assert_eq!(at(2, 2, 2), 2);
     }
 
     #[test]
+    fn leaps_are_those_of_the_definition() {
+        let dims = [5, 7, 9];
+        for share in [83, 2] {
+            let occupied: Vec<bool> = (0..5 * 7 * 9).map(|i| (i * 7919 + 13) % 83 % share == 0).collect();
+            let at = |i: usize| [i / 63, i / 9 % 7, i % 9];
+            for (i, code) in leaps(dims, |i| occupied[i]).into_iter().enumerate() {
+                let to = |j: usize| (0..3).map(|a| at(i)[a].abs_diff(at(j)[a])).max().unwrap();
+                let others = (0..occupied.len()).filter(|j| occupied[*j] != occupied[i]);
+                let nearest = others.map(to).min().unwrap() as u8;
+                assert_eq!(code, nearest + if occupied[i] { OCCUPIED } else { 0 }, "{:?}", at(i));
+            }
+        }
+    }
+
+    #[test]
     fn nothing_anywhere_is_one_leap() {
-        assert!(leaps([3, 2, 4], |_| false).iter().all(|d| *d == u8::MAX));
+        assert!(leaps([3, 2, 4], |_| false).iter().all(|d| *d == OCCUPIED - 1));
     }
 }

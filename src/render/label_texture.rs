@@ -1,15 +1,11 @@
 //! Labels on the device: whole or a few sections, with brick-wise update so that a stroke shows at once.
 
-use ndarray::Array3;
+use ndarray::{Array3, ArrayView3};
 
-use super::texture::{Slab, binning, new_texture, slab_box, write_box};
+use super::texture::{Slab, binning, is_turned, new_texture, on_device, slab_box, turned, write_box};
 use crate::gpu::Gpu;
 use crate::volume::Labels;
 use crate::volume::labels::BRICK;
-
-fn bytes_of(ids: &Array3<u16>) -> &[u8] {
-    bytemuck::cast_slice(ids.as_slice().unwrap_or(&[]))
-}
 
 /// Ids of a box of texels; with binning the id in the middle of each bin.
 fn ids_of(labels: &Labels, low: [usize; 3], dims: [usize; 3], factor: [usize; 3]) -> Array3<u16> {
@@ -28,12 +24,14 @@ pub(crate) fn label_slab(gpu: &Gpu, labels: &Labels, axis: usize, section: usize
     let mut low = [0; 3];
     low[axis] = start;
     let ids = ids_of(labels, low, dims, factor);
-    let texture = new_texture(&gpu.device, "label sections", dims, wgpu::TextureFormat::R16Uint);
-    write_box(&gpu.queue, &texture, [0; 3], dims, bytes_of(&ids));
+    let sides = on_device(axis, dims);
+    let texture = new_texture(&gpu.device, "label sections", sides, wgpu::TextureFormat::R16Uint);
+    write_ids(gpu, &texture, [0; 3], ids.view(), is_turned(axis));
     Slab {
         axis,
         start,
         factor,
+        dims,
         view: texture.create_view(&wgpu::TextureViewDescriptor::default()),
         texture,
         bytes: ids.len() as u64 * 2,
@@ -43,21 +41,33 @@ pub(crate) fn label_slab(gpu: &Gpu, labels: &Labels, axis: usize, section: usize
 
 /// Brings changed bricks into a slab; nothing is done for bricks elsewhere.
 pub(crate) fn update_slab(gpu: &Gpu, slab: &Slab, labels: &Labels, bricks: &[u32]) {
-    let size = slab.texture.size();
-    let dims = [size.depth_or_array_layers as usize, size.height as usize, size.width as usize];
-    let mut first = [0; 3];
-    first[slab.axis] = slab.start;
-    update_box(gpu, &slab.texture, labels, bricks, first, dims);
+    update_box(gpu, &slab.texture, labels, bricks, (slab.first(), slab.dims, is_turned(slab.axis)));
 }
 
-/// Writes the part of each brick that lies in a texture of `dims` whose first texel is voxel `first`.
+/// Writes ids to a place (z, y, x) of a texture that may lie turned.
+fn write_ids(
+    gpu: &Gpu,
+    texture: &wgpu::Texture,
+    mut at: [usize; 3],
+    mut ids: ArrayView3<'_, u16>,
+    is_turned: bool,
+) {
+    if is_turned {
+        at = turned(at);
+        ids.swap_axes(1, 2);
+    }
+    let ids = ids.as_standard_layout();
+    let bytes = bytemuck::cast_slice(ids.as_slice().unwrap_or(&[]));
+    write_box(&gpu.queue, texture, at, ids.dim().into(), bytes);
+}
+
+/// Writes the part of each brick that lies in a texture of `dims` whose first texel is voxel `first`; it may lie turned.
 fn update_box(
     gpu: &Gpu,
     texture: &wgpu::Texture,
     labels: &Labels,
     bricks: &[u32],
-    first: [usize; 3],
-    dims: [usize; 3],
+    (first, dims, is_turned): ([usize; 3], [usize; 3], bool),
 ) {
     for brick in bricks.iter().map(|b| *b as usize).filter(|b| *b < labels.n_bricks()) {
         let origin = labels.brick_origin(brick);
@@ -68,7 +78,7 @@ fn update_box(
         }
         let part: [usize; 3] = std::array::from_fn(|a| high[a] - low[a]);
         let at: [usize; 3] = std::array::from_fn(|a| low[a] - first[a]);
-        write_box(&gpu.queue, texture, at, part, bytes_of(&ids_of(labels, low, part, [1; 3])));
+        write_ids(gpu, texture, at, ids_of(labels, low, part, [1; 3]).view(), is_turned);
     }
 }
 
@@ -92,7 +102,7 @@ impl LabelTexture {
         for z in (0..dims[0]).step_by(BRICK) {
             let part = [BRICK.min(dims[0] - z), dims[1], dims[2]];
             let ids = ids_of(labels, [z, 0, 0], part, factor);
-            write_box(&gpu.queue, &texture, [z, 0, 0], part, bytes_of(&ids));
+            write_ids(gpu, &texture, [z, 0, 0], ids.view(), false);
         }
         let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
         Self { texture, view, factor, dims }
@@ -103,7 +113,7 @@ impl LabelTexture {
         if self.factor != [1; 3] {
             return false;
         }
-        update_box(gpu, &self.texture, labels, bricks, [0; 3], self.dims);
+        update_box(gpu, &self.texture, labels, bricks, ([0; 3], self.dims, false));
         true
     }
 

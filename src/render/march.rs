@@ -10,7 +10,7 @@ use super::transfer::TransferTable;
 pub(crate) type MarchUniform = [[f32; 4]; 47];
 
 /// Number of a mode in the shader.
-fn mode_number(mode: VolumeMode) -> f32 {
+fn mode_number(mode: VolumeMode) -> f64 {
     match mode {
         VolumeMode::Composite => 0.0,
         VolumeMode::Mip => 1.0,
@@ -22,19 +22,65 @@ fn mode_number(mode: VolumeMode) -> f32 {
     }
 }
 
+/// What of a scene is built into its pipeline, so that a picture pays only for what it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct MarchKind {
+    mode: VolumeMode,
+    labels: bool,
+    keeps: bool,
+    n_channels: u8,
+    sheets: bool,
+    shaded: bool,
+    hollows: bool,
+    shadows: bool,
+}
+
+impl MarchKind {
+    /// The kind of a scene, with sheets of surfaces or without.
+    pub(crate) fn of(scene: &VolumeScene, sheets: bool) -> Self {
+        let is_haze = scene.mode == VolumeMode::Composite;
+        let has_faces = matches!(scene.mode, VolumeMode::Iso | VolumeMode::Labels);
+        Self {
+            mode: scene.mode,
+            labels: scene.labels.is_some() && (is_haze || has_faces),
+            keeps: scene.labels.is_some() && scene.keeps,
+            n_channels: scene.drawn_channels().len() as u8,
+            sheets,
+            shaded: is_haze && scene.shading > 0.0,
+            hollows: has_faces && scene.occlusion > 0.0,
+            shadows: has_faces && scene.shadow > 0.0,
+        }
+    }
+
+    /// The overrides of volume.wgsl.
+    pub(crate) fn constants(self) -> [(&'static str, f64); 8] {
+        let flag = |on: bool| f64::from(u8::from(on));
+        [
+            ("MODE", mode_number(self.mode)),
+            ("LABELS", flag(self.labels)),
+            ("KEEPS", flag(self.keeps)),
+            ("CHANNELS", f64::from(self.n_channels)),
+            ("SHEETS", flag(self.sheets)),
+            ("SHADED", flag(self.shaded)),
+            ("HOLLOWS", flag(self.hollows)),
+            ("SHADOWS", flag(self.shadows)),
+        ]
+    }
+}
+
 /// Gradient, per µm, at which shading reaches half its strength: flat, noisy regions stay unshaded.
 pub(crate) fn shading_gradient(table: &TransferTable) -> f64 {
     f64::from(table.high - table.low) * 0.35
 }
 
-/// Numbers of a view; `channels` are how those that are drawn are stored, `edge` is the size of a brick, `tile` the size of the target and the place of
+/// Numbers of a view; `texels` are those of the volume along z, y, x, `channels` are how those that are drawn are stored, `edge` is the size of a brick, `tile` the size of the target and the place of
 /// its upper left corner in the picture of `picture` pixels,
 /// `sheets` the last two vectors, about surfaces.
 pub(crate) fn march_uniform(
     scene: &VolumeScene,
     setup: &MarchSetup,
     table: &TransferTable,
-    scale: Scale,
+    (scale, texels): (Scale, [usize; 3]),
     channels: &[Scale],
     edge: usize,
     ([tile, offset, picture], sheets): ([[u32; 2]; 3], [[f32; 4]; 2]),
@@ -56,10 +102,9 @@ pub(crate) fn march_uniform(
     u[16] = [table.low, per_value, shading_gradient(table) as f32, 0.0];
     let [r, g, b] = scene.iso_rgb;
     u[17] = [r, g, b, scene.iso_value];
-    u[18] = [mode_number(scene.mode), scene.shading.clamp(0.0, 1.0), flag(scene.jitter), edge as f32];
+    u[18] = [0.0, scene.shading.clamp(0.0, 1.0), flag(scene.jitter), edge as f32];
     let strength = scene.labels.as_ref().map_or(0.0, |labels| labels.strength.clamp(0.0, 1.0));
-    let has_labels = flag(scene.labels.is_some());
-    u[19] = [has_labels * (1.0 + flag(scene.keeps)), strength, 0.0, 0.0];
+    u[19] = [0.0, strength, 0.0, 0.0];
     u[20] = scene.background;
     u[21] = [tile[0] as f32, tile[1] as f32, offset[0] as f32, offset[1] as f32];
     u[22] = [picture[0] as f32, picture[1] as f32, 0.0, 0.0];
@@ -76,7 +121,8 @@ pub(crate) fn march_uniform(
     u[43..45].copy_from_slice(&sheets);
     u[45] = vec4(setup.whole.0, 0.0);
     u[46] = vec4(setup.whole.1, 0.0);
-    u[32] = [channels.len() as f32, 0.0, 0.0, 0.0];
+    let [nz, ny, nx] = texels.map(|n| 1.0 / n.max(1) as f32);
+    u[32] = [nx, ny, nz, 0.0];
     let drawn = scene.drawn_channels().iter().zip(channels).zip(&setup.channel_from_texel);
     for (((channel, scale), map), u) in drawn.zip(u[33..43].chunks_exact_mut(5)) {
         for (axis, row) in u[..3].iter_mut().enumerate() {

@@ -14,6 +14,7 @@ pub mod label_texture;
 mod level;
 mod march;
 pub mod overlay;
+mod pace;
 pub mod pipelines;
 pub mod refine;
 pub mod renderer;

@@ -1,8 +1,11 @@
 //! Pipelines, layouts and small shared resources of the renderer.
 
+use std::collections::HashMap;
+
 use wgpu::util::DeviceExt as _;
 
 use super::colormap::ColorMap;
+use super::march::MarchKind;
 use super::surface_pipelines::SurfacePipelines;
 use crate::gpu::Gpu;
 
@@ -27,7 +30,8 @@ pub(crate) struct Pipelines {
     pub(crate) slice_image: wgpu::RenderPipeline,
     pub(crate) slice_labels: wgpu::RenderPipeline,
     pub(crate) march_layout: wgpu::BindGroupLayout,
-    pub(crate) march: wgpu::RenderPipeline,
+    volume: wgpu::ShaderModule,
+    march: HashMap<MarchKind, wgpu::RenderPipeline>,
     pub(crate) blit_layout: wgpu::BindGroupLayout,
     pub(crate) blit: wgpu::RenderPipeline,
     /// Takes a picture into the mean of several, by the share that is set as the constant of blending.
@@ -97,6 +101,16 @@ pub(crate) fn layout(gpu: &Gpu, label: &str, slots: &[Slot]) -> wgpu::BindGroupL
         .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(label), entries: &entries })
 }
 
+/// What a pipeline draws with.
+struct Fragment<'a> {
+    shader: &'a wgpu::ShaderModule,
+    entry: &'a str,
+    /// Values of the overrides of the shader.
+    constants: &'a [(&'static str, f64)],
+    format: wgpu::TextureFormat,
+    blend: Option<wgpu::BlendState>,
+}
+
 fn pipeline(
     gpu: &Gpu,
     shader: &wgpu::ShaderModule,
@@ -105,16 +119,20 @@ fn pipeline(
     format: wgpu::TextureFormat,
     blend: Option<wgpu::BlendState>,
 ) -> wgpu::RenderPipeline {
+    specialised(gpu, layout, &Fragment { shader, entry, constants: &[], format, blend })
+}
+
+fn specialised(gpu: &Gpu, layout: &wgpu::BindGroupLayout, what: &Fragment<'_>) -> wgpu::RenderPipeline {
     let layout = gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label: Some(entry),
+        label: Some(what.entry),
         bind_group_layouts: &[Some(layout)],
         ..Default::default()
     });
     gpu.device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
-        label: Some(entry),
+        label: Some(what.entry),
         layout: Some(&layout),
         vertex: wgpu::VertexState {
-            module: shader,
+            module: what.shader,
             entry_point: Some("corner"),
             compilation_options: wgpu::PipelineCompilationOptions::default(),
             buffers: &[],
@@ -123,10 +141,17 @@ fn pipeline(
         depth_stencil: None,
         multisample: wgpu::MultisampleState::default(),
         fragment: Some(wgpu::FragmentState {
-            module: shader,
-            entry_point: Some(entry),
-            compilation_options: wgpu::PipelineCompilationOptions::default(),
-            targets: &[Some(wgpu::ColorTargetState { format, blend, write_mask: wgpu::ColorWrites::ALL })],
+            module: what.shader,
+            entry_point: Some(what.entry),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: what.constants,
+                ..Default::default()
+            },
+            targets: &[Some(wgpu::ColorTargetState {
+                format: what.format,
+                blend: what.blend,
+                write_mask: wgpu::ColorWrites::ALL,
+            })],
         }),
         multiview_mask: None,
         cache: None,
@@ -239,7 +264,8 @@ impl Pipelines {
             slice_background: pipeline(gpu, &slice, &slice_layout, "background", target, over),
             slice_image: pipeline(gpu, &slice, &slice_layout, "image_layer", target, over),
             slice_labels: pipeline(gpu, &slice, &slice_layout, "label_layer", target, over),
-            march: pipeline(gpu, &volume, &march_layout, "march", OFFSCREEN, None),
+            volume,
+            march: HashMap::new(),
             mean: pipeline(gpu, &blit, &blit_layout, "sample_of", MEAN, sharing),
             blit: pipeline(gpu, &blit, &blit_layout, "blit", target, over),
             no_image: empty(wgpu::TextureFormat::R16Float, &[0; 2]),
@@ -255,6 +281,21 @@ impl Pipelines {
             blit_style,
             is_srgb: target.is_srgb(),
         }
+    }
+
+    /// The pipeline for a kind of 3-D view, made when it is first needed.
+    pub(crate) fn march(&mut self, gpu: &Gpu, kind: MarchKind) -> wgpu::RenderPipeline {
+        let made = self.march.entry(kind).or_insert_with(|| {
+            let what = Fragment {
+                shader: &self.volume,
+                entry: "march",
+                constants: &kind.constants(),
+                format: OFFSCREEN,
+                blend: None,
+            };
+            specialised(gpu, &self.march_layout, &what)
+        });
+        made.clone()
     }
 
     /// The table of a colour map on the device.

@@ -59,7 +59,7 @@ enum State {
 }
 
 /// Resolutions while at rest.
-const LEVELS: [f32; 2] = [0.5, 1.0];
+pub(crate) const LEVELS: [f32; 2] = [0.5, 1.0];
 /// Resolutions while moving, the best that fits its budget is taken.
 const COARSE: [f32; 7] = [1.0, 0.75, 0.5, 0.375, 0.25, 0.1875, 0.125];
 

@@ -13,9 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use glam::{DAffine3, DMat3, DVec3};
-
-use super::march::march_uniform;
+use super::march::{MarchKind, march_uniform};
+use super::pace::Pace;
 use super::pipelines::{MEAN, OFFSCREEN, Pipelines, texture_2d, texture_3d};
 use super::refine::{Refinement, Work, sample_offset};
 use super::scene::{
@@ -27,7 +26,7 @@ use super::slice::{Bound, Need, SliceUniform, background_uniform, image_uniform,
 use super::stores::{ImageStore, LabelStore};
 use super::streamed::region_bytes;
 use super::surface_setup::world_of_box;
-use super::texture::Scale;
+use super::texture::{Scale, is_turned};
 use super::{grid, transfer};
 use crate::gpu::Gpu;
 use crate::volume::labels::{BRICK, Brick};
@@ -106,6 +105,7 @@ struct VolumeView {
 #[derive(Debug)]
 pub struct Renderer {
     gpu: Gpu,
+    pace: Pace,
     pipelines: Pipelines,
     images: BTreeMap<LayerId, ImageStore>,
     labels: BTreeMap<LayerId, LabelStore>,
@@ -119,14 +119,8 @@ pub struct Renderer {
     next_stamp: u64,
 }
 
-/// Samples of a pixel while a view rests.
-const SAMPLES: u32 = 16;
-/// The same on a software driver, where each costs seconds.
-const SAMPLES_IN_SOFTWARE: u32 = 4;
 /// How long an upload may hold up a frame.
 const UPLOAD_BUDGET: Duration = Duration::from_millis(20);
-/// How long a piece of refinement should take.
-const PIECE_BUDGET: Duration = Duration::from_millis(35);
 /// Bytes of textures before volumes are binned or dropped, unless the owner says otherwise.
 const DEFAULT_BUDGET: u64 = 3 << 30;
 
@@ -135,6 +129,7 @@ impl Renderer {
     pub fn new(gpu: Gpu, target_format: wgpu::TextureFormat) -> Self {
         let pipelines = Pipelines::new(&gpu, target_format);
         Self {
+            pace: Pace::of(&gpu),
             gpu,
             pipelines,
             images: BTreeMap::new(),
@@ -384,22 +379,14 @@ impl Renderer {
                     world_from_voxel = layer.world_from_voxel * pyramid.working_from_level(level);
                     shape = pyramid.levels().get(level)?.shape;
                     status.loaded = status.loaded.min(part.loaded());
-                    let mut first = part.part.low;
-                    if part.is_turned() {
-                        let swap = DMat3::from_cols(DVec3::Z, DVec3::Y, DVec3::X);
-                        world_from_voxel *= DAffine3::from_mat3(swap);
-                        shape.reverse();
-                        first.reverse();
-                    }
-                    let bound = Bound { factor: [1; 3], first };
+                    let bound =
+                        Bound { factor: [1; 3], first: part.part.low, is_turned: is_turned(part.axis) };
                     (part.view.clone(), bound, pyramid.coarseness(level))
                 } else {
                     let coarse = store.coarseness();
                     let slab = store.slab(&gpu, axis, section, clock);
-                    let mut first = [0; 3];
-                    first[axis] = slab.start;
                     let binned = slab.factor.into_iter().max().unwrap_or(1);
-                    (slab.view.clone(), Bound { factor: slab.factor, first }, coarse * binned)
+                    (slab.view.clone(), slab.bound(), coarse * binned)
                 }
             }
             Need::Whole => {
@@ -412,11 +399,7 @@ impl Renderer {
                 let drawn = self.images.get(&layer.volume)?.drawn(view)?;
                 world_from_voxel = layer.world_from_voxel * drawn.volume_from_voxel;
                 shape = drawn.shape;
-                (
-                    drawn.full.view.clone(),
-                    Bound { factor: drawn.full.factor, first: [0; 3] },
-                    drawn.coarseness,
-                )
+                (drawn.full.view.clone(), Bound::whole(drawn.full.factor), drawn.coarseness)
             }
         };
         status.binning = status.binning.max(coarseness);
@@ -440,14 +423,12 @@ impl Renderer {
             Need::Nothing => return None,
             Need::Section { axis, section } => {
                 let slab = self.labels.get_mut(&layer.labels)?.slab(&gpu, axis, section, clock);
-                let mut first = [0; 3];
-                first[axis] = slab.start;
-                (slab.view.clone(), Bound { factor: slab.factor, first })
+                (slab.view.clone(), slab.bound())
             }
             Need::Whole => {
                 self.upload_labels(layer.labels);
                 let full = self.labels.get(&layer.labels)?.full.as_ref()?;
-                (full.view.clone(), Bound { factor: full.factor, first: [0; 3] })
+                (full.view.clone(), Bound::whole(full.factor))
             }
         };
         status.binning = status.binning.max(bound.factor.into_iter().max().unwrap_or(1));
@@ -481,27 +462,20 @@ impl Renderer {
         let is_coming = self.stream_for((view, UPLOAD_BUDGET, false), scene);
         let stamp = self.scene_stamp(view, scene);
         let binning = self.scene_binning(view, scene);
-        let (is_software, samples) = (self.gpu.is_software(), self.samples(scene));
-        let known = self.volumes.entry(view).or_insert_with(|| {
-            let (motion, guess) = if is_software {
-                (Duration::from_millis(80), 1e-6)
-            } else {
-                (Duration::from_millis(12), 4e-9)
-            };
-            VolumeView {
-                scene: scene.clone(),
-                stamp,
-                refinement: Refinement::new(scene.size_px, motion, guess),
-                front: None,
-                back: None,
-                marching: None,
-                finished: Arc::new(AtomicU64::new(0)),
-                under_way: None,
-                sheets: None,
-                passes_under_way: 0,
-                pass_took: Duration::ZERO,
-                mean: None,
-            }
+        let (pace, samples) = (self.pace, self.pace.samples(scene));
+        let known = self.volumes.entry(view).or_insert_with(|| VolumeView {
+            scene: scene.clone(),
+            stamp,
+            refinement: Refinement::new(scene.size_px, pace.motion, pace.secs_per_px),
+            front: None,
+            back: None,
+            marching: None,
+            finished: Arc::new(AtomicU64::new(0)),
+            under_way: None,
+            sheets: None,
+            passes_under_way: 0,
+            pass_took: Duration::ZERO,
+            mean: None,
         });
         known.refinement.set_samples(samples);
         if known.scene != *scene || known.stamp != stamp {
@@ -511,7 +485,7 @@ impl Renderer {
             known.stamp = stamp;
         }
         if loaded >= 1.0 {
-            self.step_volume(view, PIECE_BUDGET);
+            self.step_volume(view);
         }
         let known = self.volumes.get(&view);
         ViewStatus {
@@ -571,7 +545,7 @@ impl Renderer {
     }
 
     /// Takes in the last piece's time and hands the next piece to the device, unless it is still busy.
-    fn step_volume(&mut self, view: ViewId, budget: Duration) {
+    fn step_volume(&mut self, view: ViewId) {
         // A lost device shows itself in the caller's own submissions; here it only means no progress.
         drop(self.gpu.device.poll(wgpu::PollType::Poll));
         let Some(mut state) = self.volumes.remove(&view) else { return };
@@ -600,7 +574,7 @@ impl Renderer {
                 }
             }
         }
-        if let Some(work) = state.refinement.next_work(budget) {
+        if let Some(work) = state.refinement.next_work(self.pace.piece) {
             let geometry = [work.size, [0, 0], work.size];
             let is_whole = work.is_last && work.row == 0;
             if is_whole || self.has_sheets(&state.scene, state.sheets.as_ref(), geometry, most_sheets(&work))
@@ -629,27 +603,19 @@ impl Renderer {
         let most = if is_moving && self.gpu.is_software() { MOVING_SHEETS } else { most_sheets(work) };
         self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, (most, u32::MAX));
         let sheets = state.sheets.as_ref();
-        let Some(group) =
-            self.march_group(view, &state.scene, sheets, &mut state.marching, geometry, work.sample)
+        let stride = self.pace.stride(&state.scene, work.fraction);
+        let Some(marcher) =
+            self.marcher(view, &state.scene, sheets, &mut state.marching, geometry, (work.sample, stride))
         else {
             return;
         };
-        self.march_pass(&mut encoder, &back.view, &group, work);
+        march_pass(&mut encoder, &back.view, &marcher, work);
         if work.is_last && work.sample > 0 {
             self.add_to_mean(&mut encoder, state, work.size);
         }
         self.submit(state, work, encoder);
         if work.is_last && work.sample == 0 {
             std::mem::swap(&mut state.front, &mut state.back);
-        }
-    }
-
-    /// How many samples a pixel of a scene gets at rest.
-    fn samples(&self, scene: &VolumeScene) -> u32 {
-        match (scene.jitter, self.gpu.is_software()) {
-            (false, _) => 1,
-            (true, false) => SAMPLES,
-            (true, true) => SAMPLES_IN_SOFTWARE,
         }
     }
 
@@ -709,7 +675,7 @@ impl Renderer {
     fn draw_sheets_alone(&mut self, state: &mut VolumeView, work: &Work, geometry: [[u32; 2]; 3]) {
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         // One after the other, so that the window stays alive.
-        let affordable = PIECE_BUDGET.as_secs_f64() / state.pass_took.as_secs_f64().max(1e-9);
+        let affordable = self.pace.piece.as_secs_f64() / state.pass_took.as_secs_f64().max(1e-9);
         let at_once = if state.pass_took.is_zero() { 1 } else { (affordable as u32).max(2) };
         let how_many = (most_sheets(work), at_once);
         let n = self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, how_many);
@@ -728,29 +694,6 @@ impl Renderer {
         });
     }
 
-    fn march_pass(
-        &self,
-        encoder: &mut wgpu::CommandEncoder,
-        target: &wgpu::TextureView,
-        group: &wgpu::BindGroup,
-        work: &Work,
-    ) {
-        let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
-            label: Some("march"),
-            color_attachments: &[Some(wgpu::RenderPassColorAttachment {
-                view: target,
-                depth_slice: None,
-                resolve_target: None,
-                ops: wgpu::Operations { load: wgpu::LoadOp::Load, store: wgpu::StoreOp::Store },
-            })],
-            ..Default::default()
-        });
-        pass.set_scissor_rect(0, work.row, work.size[0], work.n_rows);
-        pass.set_pipeline(&self.pipelines.march);
-        pass.set_bind_group(0, group, &[]);
-        pass.draw(0..3, 0..1);
-    }
-
     fn new_picture(&self, size: [u32; 2], format: wgpu::TextureFormat) -> Picture {
         let texture = offscreen(&self.gpu, size, format);
         let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
@@ -758,17 +701,19 @@ impl Renderer {
         Picture { view, size, blit }
     }
 
-    /// The bind group of a view; `None` where what it shows is not on the device.
-    fn march_group(
+    /// The pipeline and the bind group of a view; `None` where what it shows is not on the device.
+    fn marcher(
         &mut self,
         view: ViewId,
         scene: &VolumeScene,
         sheets: Option<&Sheets>,
         marching: &mut Option<Marching>,
         geometry: [[u32; 2]; 3],
-        sample: u32,
-    ) -> Option<wgpu::BindGroup> {
+        (sample, stride): (u32, f64),
+    ) -> Option<(wgpu::RenderPipeline, wgpu::BindGroup)> {
         let sheet_numbers = self.sheet_numbers(scene, sheets, geometry);
+        let kind = MarchKind::of(scene, sheet_numbers[0][0] > 0.0);
+        let pipeline = self.pipelines.march(&self.gpu, kind);
         let label_colors = scene.labels.as_ref().map(|labels| self.color_table(&labels.colors));
         let labels = scene.labels.as_ref().and_then(|l| self.labels.get(&l.labels)?.full.as_ref());
         let p = &self.pipelines;
@@ -796,6 +741,7 @@ impl Renderer {
             (Some(drawn.full), store.scale, setup)
         };
         let mut setup = label_texels(&setup, labels.map(|texture| texture.factor));
+        setup.dt_um *= stride;
         let mut channels = [&p.no_image; MOST_CHANNELS];
         let mut scales = Vec::with_capacity(MOST_CHANNELS);
         for (i, channel) in scene.drawn_channels().iter().enumerate() {
@@ -810,7 +756,7 @@ impl Renderer {
             scene,
             &setup,
             &marching.table,
-            scale,
+            (scale, image.map_or([1; 3], |full| full.dims)),
             &scales,
             marching.edge,
             (geometry, sheet_numbers),
@@ -825,7 +771,7 @@ impl Renderer {
         let size = [transfer::TABLE_LEN as u32, 2];
         let format = wgpu::TextureFormat::Rgba32Float;
         let table = texture_2d(&self.gpu, "transfer", size, format, bytemuck::cast_slice(&table_rows));
-        Some(p.bind(
+        let group = p.bind(
             &self.gpu,
             &p.march_layout,
             bytemuck::cast_slice(&uniform),
@@ -839,7 +785,8 @@ impl Renderer {
                 channels[1],
                 sheets.map_or(&p.no_sheets, Sheets::view),
             ],
-        ))
+        );
+        Some((pipeline, group))
     }
 
     /// Changes when the empty space has to be found anew.
@@ -870,7 +817,7 @@ impl Renderer {
         let table = scene.transfer.table();
         let format = wgpu::TextureFormat::R8Uint;
         if scene.mode == VolumeMode::Surfaces {
-            let leaps = texture_3d(&self.gpu, "leaps", [1; 3], format, &[0]);
+            let leaps = texture_3d(&self.gpu, "leaps", [1; 3], format, &[grid::OCCUPIED + 1]);
             return Some(Marching { stamp, table, leaps, edge: 1 });
         }
         if scene.mode == VolumeMode::Labels {
@@ -881,7 +828,7 @@ impl Renderer {
             let (dims, leaps, edge) = if full.factor == [1; 3] {
                 (store.labels.bricks_zyx(), label_leaps(&store.labels, layer), BRICK)
             } else {
-                ([1; 3], vec![0], full.dims.into_iter().max().unwrap_or(1))
+                ([1; 3], vec![grid::OCCUPIED + 1], full.dims.into_iter().max().unwrap_or(1))
             };
             let leaps = texture_3d(&self.gpu, "leaps", dims, format, &leaps);
             return Some(Marching { stamp, table, leaps, edge });
@@ -889,7 +836,7 @@ impl Renderer {
         let full = self.images.get(&scene.volume?)?.drawn(view)?.full;
         if !scene.drawn_channels().is_empty() {
             // Where the volume is clear a channel may glow.
-            let leaps = texture_3d(&self.gpu, "leaps", [1; 3], format, &[0]);
+            let leaps = texture_3d(&self.gpu, "leaps", [1; 3], format, &[grid::OCCUPIED + 1]);
             return Some(Marching { stamp, table, leaps, edge: full.dims.into_iter().max().unwrap_or(1) });
         }
         let leaps = match scene.mode {
@@ -915,6 +862,29 @@ impl Renderer {
         pass.set_bind_group(0, &picture.blit, &[]);
         pass.draw(0..3, 0..1);
     }
+}
+
+/// Draws some rows of a picture with what [`Renderer::marcher`] gave.
+fn march_pass(
+    encoder: &mut wgpu::CommandEncoder,
+    target: &wgpu::TextureView,
+    (pipeline, group): &(wgpu::RenderPipeline, wgpu::BindGroup),
+    work: &Work,
+) {
+    let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
+        label: Some("march"),
+        color_attachments: &[Some(wgpu::RenderPassColorAttachment {
+            view: target,
+            depth_slice: None,
+            resolve_target: None,
+            ops: wgpu::Operations { load: wgpu::LoadOp::Load, store: wgpu::StoreOp::Store },
+        })],
+        ..Default::default()
+    });
+    pass.set_scissor_rect(0, work.row, work.size[0], work.n_rows);
+    pass.set_pipeline(pipeline);
+    pass.set_bind_group(0, group, &[]);
+    pass.draw(0..3, 0..1);
 }
 
 /// Sheets of the picture that a piece at rest belongs to.

@@ -408,6 +408,11 @@ impl VolumeMode {
     pub fn shows_values(self) -> bool {
         !matches!(self, Self::Labels | Self::Surfaces)
     }
+
+    /// Whether a pixel shows one value of its ray: the largest, the smallest or the mean.
+    pub fn is_projection(self) -> bool {
+        matches!(self, Self::Mip | Self::MinIp | Self::Mean)
+    }
 }
 
 /// Labels in the 3-D view: the tint of the haze, or surfaces of their own with [`VolumeMode::Labels`].
@@ -571,8 +576,7 @@ impl VolumeScene {
 
     /// The surfaces that are drawn.
     pub(crate) fn drawn_surfaces(&self) -> Option<&SurfaceLayer> {
-        let has_depth = !matches!(self.mode, VolumeMode::Mip | VolumeMode::MinIp | VolumeMode::Mean);
-        self.surfaces.as_ref().filter(|_| has_depth)
+        self.surfaces.as_ref().filter(|_| !self.mode.is_projection())
     }
 
     /// The channels that are drawn.

@@ -1,10 +1,10 @@
 //! One layer of a slice as numbers for the shader (slice.wgsl).
 
-use glam::DVec3;
+use glam::{DAffine3, DMat3, DVec3};
 
 use super::scene::{Blend, ImageLayer, Interpolation, LabelLayer, SlabMode, SliceScene};
 use super::setup::{SliceSetup, aligned_axis, texel_from_voxel};
-use super::texture::Scale;
+use super::texture::{Scale, turned};
 
 /// Uniform of slice.wgsl, 15 vectors. Keep in sync with `Slice` there.
 pub(crate) type SliceUniform = [[f32; 4]; 15];
@@ -25,7 +25,7 @@ pub(crate) enum Need {
 }
 
 /// What a layer of `shape_zyx` voxels needs.
-pub(crate) fn need(scene: &SliceScene, world_from_voxel: glam::DAffine3, shape_zyx: [usize; 3]) -> Need {
+pub(crate) fn need(scene: &SliceScene, world_from_voxel: DAffine3, shape_zyx: [usize; 3]) -> Need {
     let setup = SliceSetup::new(scene, world_from_voxel);
     if shape_zyx.contains(&0) {
         return Need::Nothing;
@@ -46,19 +46,34 @@ pub(crate) fn need(scene: &SliceScene, world_from_voxel: glam::DAffine3, shape_z
 pub(crate) struct Bound {
     pub(crate) factor: [usize; 3],
     pub(crate) first: [usize; 3],
+    /// Whether y and x have changed places on the device, see [`super::texture::turned`].
+    pub(crate) is_turned: bool,
+}
+
+impl Bound {
+    /// All of a volume at a binning.
+    pub(crate) fn whole(factor: [usize; 3]) -> Self {
+        Self { factor, first: [0; 3], is_turned: false }
+    }
 }
 
 fn geometry(
     scene: &SliceScene,
-    world_from_voxel: glam::DAffine3,
+    world_from_voxel: DAffine3,
     shape_zyx: [usize; 3],
     bound: Bound,
     offset_px: [u32; 2],
 ) -> SliceUniform {
+    let (mut world_from_voxel, mut sizes) = (world_from_voxel, [shape_zyx, bound.factor, bound.first]);
+    if bound.is_turned {
+        world_from_voxel *= DAffine3::from_mat3(DMat3::from_cols(DVec3::Y, DVec3::X, DVec3::Z));
+        sizes = sizes.map(turned);
+    }
+    let [shape_zyx, factor, first] = sizes;
     let setup = SliceSetup::new(scene, world_from_voxel);
-    let to_texel = texel_from_voxel(bound.factor);
+    let to_texel = texel_from_voxel(factor);
     let [nz, ny, nx] = shape_zyx.map(|n| n as f64);
-    let [fz, fy, fx] = bound.first.map(|n| n as f64);
+    let [fz, fy, fx] = first.map(|n| n as f64);
     let mut u = SliceUniform::default();
     u[0] = vec4(to_texel.transform_point3(setup.origin), 0.0);
     u[1] = vec4(to_texel.transform_vector3(setup.du), 0.0);

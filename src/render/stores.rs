@@ -10,7 +10,7 @@ use super::label_texture::{LabelTexture, label_slab, update_slab};
 use super::level::LevelBox;
 use super::scene::{SliceScene, ViewId, VolumeScene};
 use super::streamed::{Region, Section};
-use super::texture::{FullTexture, Scale, Slab, binning};
+use super::texture::{FullTexture, SLAB_DEPTH, Scale, Slab, SlabAhead, SlabTexels, binning};
 use crate::gpu::Gpu;
 use crate::volume::{Labels, Pyramid, Volume};
 
@@ -22,9 +22,17 @@ const MAX_SLABS: usize = 8;
 struct Slabs(Vec<Slab>);
 
 impl Slabs {
+    fn place(&self, axis: usize, section: usize) -> Option<usize> {
+        let start = section / SLAB_DEPTH[axis] * SLAB_DEPTH[axis];
+        self.0.iter().position(|slab| slab.axis == axis && slab.start == start)
+    }
+
+    fn holds(&self, axis: usize, section: usize) -> bool {
+        self.place(axis, section).is_some()
+    }
+
     fn find(&mut self, axis: usize, section: usize, clock: u64) -> Option<usize> {
-        let depth = super::texture::SLAB_DEPTH[axis];
-        let found = self.0.iter().position(|s| s.axis == axis && s.start == section / depth * depth)?;
+        let found = self.place(axis, section)?;
         self.0[found].used = clock;
         Some(found)
     }
@@ -53,6 +61,9 @@ pub(crate) struct ImageStore {
     pub(crate) scale: Scale,
     pub(crate) full: Option<FullTexture>,
     slabs: Slabs,
+    /// The slab that comes next, and the section along each axis that was asked for last.
+    ahead: Option<SlabAhead>,
+    scrolled: [Option<usize>; 3],
     /// Finer levels, where the volume is one of a pyramid.
     pub(crate) pyramid: Option<Arc<Pyramid>>,
     /// What views show of finer levels.
@@ -86,6 +97,8 @@ impl ImageStore {
             scale,
             full: None,
             slabs: Slabs::default(),
+            ahead: None,
+            scrolled: [None; 3],
             pyramid: None,
             sections: BTreeMap::new(),
             regions: BTreeMap::new(),
@@ -96,14 +109,34 @@ impl ImageStore {
     }
 
     pub(crate) fn slab(&mut self, gpu: &Gpu, axis: usize, section: usize, clock: u64) -> &Slab {
+        let limit = gpu.info.max_texture_3d;
         let place = match self.slabs.find(axis, section, clock) {
             Some(place) => place,
             None => {
-                let slab = Slab::of_volume(gpu, &self.volume, self.scale, axis, section);
+                let slab = match self.ahead.take_if(|ahead| ahead.holds(axis, section)) {
+                    Some(ahead) => ahead.wait().to_device(gpu),
+                    None => {
+                        SlabTexels::of_volume(&self.volume, self.scale, (axis, section), limit).to_device(gpu)
+                    }
+                };
                 self.slabs.add(slab, clock)
             }
         };
+        self.look_ahead(axis, section, limit);
         &self.slabs.0[place]
+    }
+
+    /// Begins with the slab that a scroll by single sections comes to next.
+    fn look_ahead(&mut self, axis: usize, section: usize, limit: u32) {
+        let depth = SLAB_DEPTH[axis];
+        let before = self.scrolled[axis].replace(section).filter(|before| before.abs_diff(section) <= depth);
+        let Some(before) = before.filter(|before| depth > 1 && *before != section) else { return };
+        let next = if section > before { section.checked_add(depth) } else { section.checked_sub(depth) };
+        let Some(next) = next.filter(|next| *next < self.volume.shape()[axis]) else { return };
+        let is_begun = self.ahead.as_ref().is_some_and(|ahead| ahead.holds(axis, next));
+        if !is_begun && !self.slabs.holds(axis, next) {
+            self.ahead = Some(SlabAhead::begin(&self.volume, self.scale, (axis, next), limit));
+        }
     }
 
     /// Makes sure the full texture exists and works on its upload; fraction loaded.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::level::{LevelBox, SliceNeed};
-use super::texture::{FullTexture, Scale, new_texture, write_box};
+use super::texture::{FullTexture, Scale, new_texture, on_device, write_box};
 use crate::gpu::Gpu;
 use crate::volume::{BlockId, Pyramid, Volume};
 
@@ -62,17 +62,13 @@ fn from_the_middle(pyramid: &Pyramid, part: &LevelBox) -> Vec<BlockId> {
     blocks
 }
 
-/// Sides or places (z, y, x) as they are on the device, for a section across `axis`.
-fn turned(axis: usize, [z, y, x]: [usize; 3]) -> [usize; 3] {
-    if axis == 2 { [x, y, z] } else { [z, y, x] }
-}
-
 /// A section of a level, as far as a slice shows it.
 #[derive(Debug)]
 pub(crate) struct Section {
     viewer: Viewer,
     pub(crate) part: LevelBox,
-    axis: usize,
+    /// Across which it lies: 0, 1, 2 for z, y, x.
+    pub(crate) axis: usize,
     pub(crate) view: wgpu::TextureView,
     texture: wgpu::Texture,
     blocks: Vec<BlockId>,
@@ -92,7 +88,7 @@ impl Section {
         (need, axis): (&SliceNeed, usize),
     ) -> Self {
         let part = need.kept;
-        let dims = turned(axis, part.dims);
+        let dims = on_device(axis, part.dims);
         let texture = new_texture(&gpu.device, "section", dims, wgpu::TextureFormat::R16Float);
         let mut section = Self {
             viewer: Viewer::new(pyramid),
@@ -116,20 +112,11 @@ impl Section {
         let mut values = vec![0.0; part.dims.iter().product()];
         let missing = self.viewer.pyramid.fill(part.level, (part.low, part.dims), working, &mut values);
         let at = std::array::from_fn(|a| part.low[a] - self.part.low[a]);
-        let (at, dims) = (turned(self.axis, at), turned(self.axis, part.dims));
-        if self.is_turned() {
-            let [nz, ny, nx] = part.dims;
-            values =
-                (0..nx * ny * nz).map(|i| values[(i % nz * ny + i / nz % ny) * nx + i / (nz * ny)]).collect();
-        }
+        // One section: turned on the device or not, its values have the same order.
+        let (at, dims) = (on_device(self.axis, at), on_device(self.axis, part.dims));
         let texels = scale.stored(&values, dims[2]);
         write_box(&gpu.queue, &self.texture, at, dims, bytemuck::cast_slice(&texels));
         missing
-    }
-
-    /// Whether x and z have changed places on the device: rows of one voxel would take it a hundred times the memory.
-    pub(crate) fn is_turned(&self) -> bool {
-        self.axis == 2
     }
 
     fn want(&self) {

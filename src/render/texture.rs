@@ -3,11 +3,14 @@
 //! Exact f32 stays with the caller for readout; textures hold `(value - add) / mul` as f16, which
 //! keeps 11 bits of each value (0.05 %). Values that are not finite are drawn as 0.
 
+use std::sync::{Arc, OnceLock};
+
 use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 use rayon::prelude::*;
 
 use super::grid::MinMaxGrid;
+use super::slice::Bound;
 use crate::volume::Volume;
 
 /// How stored numbers become values: `value = stored · mul + add`.
@@ -120,6 +123,22 @@ impl Block<'_> {
         });
         out
     }
+
+    /// The same with y and x in each other's place.
+    fn stored_turned(&self, scale: Scale) -> Vec<f16> {
+        let [_, ny, nx] = self.dims;
+        let mut out = vec![f16::ZERO; self.dims.iter().product()];
+        out.par_chunks_mut((ny * nx).max(1)).enumerate().for_each(|(z, texels)| {
+            let (mut sum, mut scratch, mut plane) = (Vec::new(), Vec::new(), vec![0.0; ny * nx]);
+            for y in 0..ny {
+                for (x, value) in self.row(z, y, &mut sum).iter().enumerate() {
+                    plane[x * ny + y] = *value;
+                }
+            }
+            scale.store(&plane, &mut scratch, texels);
+        });
+        out
+    }
 }
 
 /// A 3-D texture for `dims` (z, y, x).
@@ -180,6 +199,8 @@ pub(crate) struct Slab {
     pub(crate) start: usize,
     /// Binning within the section, where it is wider than the device allows; 1 along the axis.
     pub(crate) factor: [usize; 3],
+    /// Texels along z, y, x of the volume.
+    pub(crate) dims: [usize; 3],
     pub(crate) view: wgpu::TextureView,
     pub(crate) texture: wgpu::Texture,
     pub(crate) bytes: u64,
@@ -190,6 +211,22 @@ pub(crate) struct Slab {
 /// Sections kept together along each axis (z, y, x). Along x one section costs as much memory
 /// traffic as eight, since they share cache lines.
 pub(crate) const SLAB_DEPTH: [usize; 3] = [1, 1, 8];
+
+/// Whether sections across an axis lie turned on the device.
+pub(crate) fn is_turned(axis: usize) -> bool {
+    axis == 2
+}
+
+/// Sides or places (z, y, x) with y and x in each other's place, as sections across x lie on the device: it pads rows of
+/// one voxel to many times their size.
+pub(crate) fn turned([z, y, x]: [usize; 3]) -> [usize; 3] {
+    [z, x, y]
+}
+
+/// Sides or places (z, y, x) as sections across an axis have them on the device.
+pub(crate) fn on_device(axis: usize, zyx: [usize; 3]) -> [usize; 3] {
+    if is_turned(axis) { turned(zyx) } else { zyx }
+}
 
 /// Place, size and binning of the slab that holds section `section` along `axis`.
 pub(crate) fn slab_box(
@@ -208,29 +245,97 @@ pub(crate) fn slab_box(
 }
 
 impl Slab {
-    /// Extracts and uploads the slab that holds `section`.
+    /// The slab as the shader has to know it.
+    pub(crate) fn bound(&self) -> Bound {
+        Bound { factor: self.factor, first: self.first(), is_turned: is_turned(self.axis) }
+    }
+
+    /// Its first voxel, z, y, x.
+    pub(crate) fn first(&self) -> [usize; 3] {
+        let mut first = [0; 3];
+        first[self.axis] = self.start;
+        first
+    }
+}
+
+/// Texels of a slab on their way to the device.
+#[derive(Debug)]
+pub(crate) struct SlabTexels {
+    axis: usize,
+    start: usize,
+    factor: [usize; 3],
+    dims: [usize; 3],
+    texels: Vec<f16>,
+}
+
+impl SlabTexels {
+    /// Extracts the slab that holds `section`.
     pub(crate) fn of_volume(
-        gpu: &crate::gpu::Gpu,
         volume: &Volume<f32>,
         scale: Scale,
-        axis: usize,
-        section: usize,
+        (axis, section): (usize, usize),
+        limit: u32,
     ) -> Self {
-        let (start, dims, factor) = slab_box(volume.shape(), axis, section, gpu.info.max_texture_3d);
+        let (start, dims, factor) = slab_box(volume.shape(), axis, section, limit);
         let mut low = [0; 3];
         low[axis] = start;
-        let texels = Block { volume, low, dims, factor }.stored(scale);
-        let texture = new_texture(&gpu.device, "sections", dims, wgpu::TextureFormat::R16Float);
-        write_box(&gpu.queue, &texture, [0; 3], dims, bytemuck::cast_slice(&texels));
-        Self {
-            axis,
-            start,
-            factor,
+        let block = Block { volume, low, dims, factor };
+        let texels = if is_turned(axis) { block.stored_turned(scale) } else { block.stored(scale) };
+        Self { axis, start, factor, dims, texels }
+    }
+
+    /// Uploads it.
+    pub(crate) fn to_device(&self, gpu: &crate::gpu::Gpu) -> Slab {
+        let sides = on_device(self.axis, self.dims);
+        let texture = new_texture(&gpu.device, "sections", sides, wgpu::TextureFormat::R16Float);
+        write_box(&gpu.queue, &texture, [0; 3], sides, bytemuck::cast_slice(&self.texels));
+        Slab {
+            axis: self.axis,
+            start: self.start,
+            factor: self.factor,
+            dims: self.dims,
             view: texture.create_view(&wgpu::TextureViewDescriptor::default()),
             texture,
-            bytes: texels.len() as u64 * 2,
+            bytes: self.texels.len() as u64 * 2,
             used: 0,
         }
+    }
+}
+
+/// The slab that a scroll comes to next, extracted beside the drawing: across x every row of voxels is another page of
+/// memory, which takes longer than a frame.
+#[derive(Debug)]
+pub(crate) struct SlabAhead {
+    axis: usize,
+    start: usize,
+    texels: Arc<OnceLock<SlabTexels>>,
+}
+
+impl SlabAhead {
+    /// Begins to extract the slab that holds `section`.
+    pub(crate) fn begin(
+        volume: &Arc<Volume<f32>>,
+        scale: Scale,
+        (axis, section): (usize, usize),
+        limit: u32,
+    ) -> Self {
+        let (start, _, _) = slab_box(volume.shape(), axis, section, limit);
+        let texels = Arc::new(OnceLock::new());
+        let (volume, place) = (Arc::clone(volume), Arc::clone(&texels));
+        rayon::spawn(move || {
+            place.get_or_init(|| SlabTexels::of_volume(&volume, scale, (axis, section), limit));
+        });
+        Self { axis, start, texels }
+    }
+
+    /// Whether it holds a section.
+    pub(crate) fn holds(&self, axis: usize, section: usize) -> bool {
+        self.axis == axis && self.start == section / SLAB_DEPTH[axis] * SLAB_DEPTH[axis]
+    }
+
+    /// The slab, once it is there.
+    pub(crate) fn wait(&self) -> &SlabTexels {
+        self.texels.wait()
     }
 }
 

@@ -12,7 +12,7 @@ use super::super::refine::Work;
 use super::super::scene::{PixelMask, SliceLayer, SliceScene, VolumeScene};
 use super::super::surfaces::SurfaceLayer;
 use super::sheets::MOST_SHEETS;
-use super::{Renderer, offscreen};
+use super::{Renderer, march_pass, offscreen};
 use crate::base::{Cancelled, Progress};
 
 /// Longest edge of a tile: far below what any device takes, small enough to be read back in one piece.
@@ -47,7 +47,7 @@ impl Renderer {
         scene: &VolumeScene,
         tile: Option<u32>,
     ) -> Result<RgbaImage, DrawError> {
-        let samples = self.samples(scene);
+        let (samples, stride) = (self.pace.samples(scene), self.pace.stride(scene, 1.0));
         progress.phase("Drawing", u64::from(scene.size_px[1]) * u64::from(samples));
         self.clock += 1;
         while self.upload_for(scene, PIECE) < 1.0 {
@@ -75,8 +75,8 @@ impl Renderer {
             renderer.wait()?;
             let mean = (samples > 1).then(|| renderer.new_picture(size, MEAN));
             for sample in 0..samples {
-                let Some(group) =
-                    renderer.march_group(VIEW, scene, sheets.as_ref(), &mut marching, geometry, sample)
+                let Some(marcher) =
+                    renderer.marcher(VIEW, scene, sheets.as_ref(), &mut marching, geometry, (sample, stride))
                 else {
                     renderer.clear(&view, scene.background);
                     return Ok(texture);
@@ -92,7 +92,7 @@ impl Renderer {
                         .gpu
                         .device
                         .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-                    renderer.march_pass(&mut encoder, &view, &group, &work);
+                    march_pass(&mut encoder, &view, &marcher, &work);
                     if let (Some(mean), true) = (&mean, is_last) {
                         renderer.mean_pass(&mut encoder, &mean.view, &view, sample + 1);
                     }
