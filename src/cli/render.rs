@@ -23,7 +23,9 @@ use crate::measure::ruler::{Placed, RulerKind};
 use crate::ops::LabelData;
 use crate::render::colormap::ColorMap;
 use crate::render::cpu::Sources;
-use crate::render::figure::{self, Artist, DrawError, Extras, FigureRuler, Ink, Mark, RulerShape, Scene};
+use crate::render::figure::{
+    self, Artist, Backdrop, DrawError, Extras, FigureRuler, Ink, Mark, RulerShape, Scene,
+};
 use crate::render::film::{Film, Motion, keyframes_of};
 use crate::render::scene::{
     ImageLayer, Interpolation, LabelColors, LabelLayer, Plane, SliceLayer, SliceScene, VolumeLabels,
@@ -111,7 +113,10 @@ fn figure_args() -> Vec<Arg> {
         option("ink", "INK", "Lettering light, dark, or by what lies beneath")
             .value_parser(["auto", "white", "black"])
             .default_value("auto"),
-        switch("transparent", "Nothing behind the data"),
+        option("background", "COLOR", "What lies behind the data")
+            .value_parser(["black", "white", "clear"])
+            .default_value("black"),
+        switch("transparent", "Nothing behind the data, as --background clear"),
         option("montage", "RxC", "Slices side by side: rows and columns"),
         slices("first", "First slice of the montage, from 0 [default: 0]"),
         slices("last", "Last slice of the montage [default: the last one]"),
@@ -428,8 +433,8 @@ fn check_output(file: &Path, matches: &ArgMatches, is_film: bool) -> anyhow::Res
     let problem = if is_film {
         match FilmKind::of(file) {
             None => Some("films are written as .mp4, as .gif or into a folder without extension".to_owned()),
-            Some(kind) if kind != FilmKind::Pngs && matches.get_flag("transparent") => {
-                Some("--transparent films are written into a folder of PNG files".to_owned())
+            Some(kind) if kind != FilmKind::Pngs && backdrop(matches) == Backdrop::Clear => {
+                Some("films without a background are written into a folder of PNG files".to_owned())
             }
             Some(_) => None,
         }
@@ -443,6 +448,16 @@ fn check_output(file: &Path, matches: &ArgMatches, is_film: bool) -> anyhow::Res
     match problem {
         Some(problem) => Err(UsageError(problem).into()),
         None => Ok(io::check_writable(file)?),
+    }
+}
+
+/// What lies behind the data.
+fn backdrop(matches: &ArgMatches) -> Backdrop {
+    match matches.get_one::<String>("background").map(String::as_str) {
+        _ if matches.get_flag("transparent") => Backdrop::Clear,
+        Some("white") => Backdrop::White,
+        Some("clear") => Backdrop::Clear,
+        _ => Backdrop::Black,
     }
 }
 
@@ -470,9 +485,7 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
         None => Scene::Volume(with_surfaces(volume_scene(matches, &content, size)?, surfaces.as_ref())),
         Some(plane) => Scene::Slice(slice_scene(matches, &content, plane, size)?),
     };
-    if matches.get_flag("transparent") {
-        scene.set_background([0.0; 4]);
-    }
+    scene.set_backdrop(backdrop(matches));
     let mut details = match motion {
         Some(motion) => film(shell, matches, file, &mut artist, &scene, motion, &extras)?,
         None if matches.contains_id("montage") => {

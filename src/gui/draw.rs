@@ -21,8 +21,8 @@ use crate::project::{Layer, LayerId, Project};
 use crate::render::cpu::Sources;
 use crate::render::figure::Scene;
 use crate::render::scene::{
-    Blend, Highlight, ImageLayer, Interpolation, LabelColors, LabelLayer, MOST_CHANNELS, PixelMask, Plane,
-    SliceLayer, SliceScene, VolumeChannel, VolumeLabels, VolumeScene,
+    BACKGROUND, Blend, Highlight, ImageLayer, Interpolation, LabelColors, LabelLayer, MOST_CHANNELS,
+    PixelMask, Plane, SliceLayer, SliceScene, VolumeChannel, VolumeLabels, VolumeScene,
 };
 use crate::render::{ColorMap, Renderer, ViewStatus};
 use crate::session::Session;
@@ -297,7 +297,7 @@ pub(crate) fn slice_scene(
         size_px,
         layers,
         slab: cx.view.slices.slab(id),
-        background: theme::DARK.canvas.to_normalized_gamma_f32(),
+        background: BACKGROUND,
     }
 }
 
@@ -432,7 +432,7 @@ pub(crate) fn volume_scene(rect: egui::Rect, scale: f64, id: ViewId, cx: &mut Cx
     look.apply(&mut scene, cx.view.cursor_um);
     scene.window = layer.display.window;
     scene.color_map = map_of(&layer.display);
-    scene.background = theme::DARK.canvas.to_normalized_gamma_f32();
+    scene.background = BACKGROUND;
     scene.channels = channels(project, layer);
     let tints = look.labels && cx.view.show_labels;
     let colors = if scene.keeps {

@@ -13,7 +13,7 @@ use crate::base::Progress;
 use crate::io::{self, FilmKind, IoError};
 use crate::project::{Edit, Project};
 use crate::render::cpu::Sources;
-use crate::render::figure::{self, Artist, Scene};
+use crate::render::figure::{self, Artist, Backdrop, Scene};
 use crate::render::film::{Ease, Film, Motion, Stop};
 
 /// What jobs of films are called.
@@ -139,9 +139,7 @@ fn film(drawing: &mut Drawing<'_>, size: Option<[u32; 2]>) -> Result<(Film, Sour
     for (i, keyframe) in form.keyframes.iter().enumerate() {
         let scene = keyframe.view.scene(id, drawing.session, drawing.view, drawing.derived);
         let mut scene = scene.map_err(|problem| format!("Keyframe {}: {problem}", i + 1))?.resized(size);
-        if drawing.view.figure.transparent {
-            scene.set_background([0.0; 4]);
-        }
+        scene.set_backdrop(drawing.view.figure.backdrop);
         sources.extend(drawing.sources(&scene));
         // Grain that stays where it is while the cell turns looks like a dirty window.
         if let Scene::Volume(scene) = &mut scene {
@@ -202,7 +200,7 @@ pub(crate) fn write(mut drawing: Drawing<'_>, path: PathBuf) -> Result<(), Strin
     let kind = FilmKind::of(&path)
         .ok_or("Films are written as .mp4, as .gif or, without an ending, as a folder of PNG files")?;
     stop(drawing.view);
-    if drawing.view.figure.transparent && kind != FilmKind::Pngs {
+    if drawing.view.figure.backdrop == Backdrop::Clear && kind != FilmKind::Pngs {
         return Err("A film with a transparent background goes into a folder of PNG files".to_owned());
     }
     let form = &drawing.view.film;

@@ -313,6 +313,7 @@ mod tests {
     fn data_stay_on_neutral_grey() {
         for t in [DARK, LIGHT] {
             assert!(t.canvas.r() == t.canvas.g() && t.canvas.g() == t.canvas.b());
+            assert_eq!(t.canvas.to_normalized_gamma_f32(), crate::render::scene::BACKGROUND);
         }
     }
 }

@@ -20,8 +20,8 @@ pub type LayerId = u64;
 /// Key of a view: its offscreen pictures and refinement are kept under it.
 pub type ViewId = u64;
 
-/// The neutral dark grey behind data, sRGB with alpha.
-pub const BACKGROUND: [f32; 4] = [0.055, 0.055, 0.06, 1.0];
+/// The near black behind data, sRGB with alpha.
+pub const BACKGROUND: [f32; 4] = [6.0 / 255.0, 6.0 / 255.0, 6.0 / 255.0, 1.0];
 
 /// A cutting plane: what runs right and what runs down on the screen. Never a mirror image:
 /// the viewer looks along right × down.

@@ -38,6 +38,13 @@ fn a_transparent_picture_has_nothing_behind_the_cell() {
     let picture = image::open(&file).unwrap().to_rgba8();
     assert_eq!(picture.get_pixel(0, 0).0[3], 0);
     assert!(picture.pixels().any(|p| p.0[3] > 200), "the cell is there");
+    for (background, grey) in [("white", 255), ("black", 6)] {
+        let line =
+            format!("render {{}} -o {{}} --view 3d --size 120x90 --background {background} --no-scale-bar");
+        done(&line, &[volume(), &file]);
+        let picture = image::open(&file).unwrap().to_rgba8();
+        assert_eq!(picture.get_pixel(0, 0).0, [grey, grey, grey, 255], "{background}");
+    }
 }
 
 #[test]

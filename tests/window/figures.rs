@@ -88,7 +88,7 @@ fn a_figure_has_the_pixels_of_the_window() {
     );
 
     click(&mut harness, "With colour bar");
-    click(&mut harness, "Transparent background");
+    click(&mut harness, "Clear");
     click(&mut harness, "Save figure");
     save_to(&mut harness, &svg);
     settle(&mut harness);
@@ -337,7 +337,7 @@ fn a_montage_of_the_window_is_that_of_the_command() {
     rest(&mut harness);
     look(&mut harness, "montage_dark");
     harness.get_by_label("Preview of montage, 12 slices");
-    click(&mut harness, "Transparent background");
+    click(&mut harness, "White");
     for (name, value) in
         [("Slices of montage", "7"), ("Columns of montage", "3"), ("To slice of montage", "40")]
     {
@@ -359,7 +359,7 @@ fn a_montage_of_the_window_is_that_of_the_command() {
     settle(&mut harness);
     look(&mut harness, "montage_set_dark");
     let window = window_of(harness.state().session());
-    let words = "render demo/truth.mrc -o command.png --view xz --size 1280x1024 --transparent --device gpu --last 40";
+    let words = "render demo/truth.mrc -o command.png --view xz --size 1280x1024 --background white --device gpu --last 40";
     let mut words: Vec<&str> = words.split(' ').collect();
     words.extend(["--window", &window, "--montage", "3x3", "--count", "7"]);
     command(&words);

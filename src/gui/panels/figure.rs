@@ -13,7 +13,7 @@ use crate::base::Progress;
 use crate::gpu::Gpu;
 use crate::io::{self, IoError};
 use crate::render::cpu::Sources;
-use crate::render::figure::{self, Artist, DrawError, Extras, Ink, Scene};
+use crate::render::figure::{self, Artist, Backdrop, DrawError, Extras, Ink, Scene};
 use crate::session::Session;
 
 /// Size of a figure or film.
@@ -63,8 +63,8 @@ pub(crate) struct FigureForm {
     pub(crate) view: Option<ViewId>,
     /// How large.
     pub(crate) size: Size,
-    /// Nothing behind the data.
-    pub(crate) transparent: bool,
+    /// What lies behind the data.
+    pub(crate) backdrop: Backdrop,
     /// With a scale bar.
     pub(crate) scale_bar: bool,
     /// With a colour bar.
@@ -86,7 +86,7 @@ impl Default for FigureForm {
         Self {
             view: None,
             size: Size::Screen,
-            transparent: false,
+            backdrop: Backdrop::default(),
             scale_bar: true,
             color_bar: false,
             legend: false,
@@ -183,6 +183,17 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
             ],
         );
     });
+    widgets::row(ui, "Background", "What lies behind the data", |ui, _| {
+        widgets::segmented(
+            ui,
+            &mut form.backdrop,
+            &[
+                (Backdrop::Black, "Black", "As in the views"),
+                (Backdrop::White, "White", "As the paper of a journal"),
+                (Backdrop::Clear, "Clear", "Nothing: for slides and paper of any colour"),
+            ],
+        );
+    });
     widgets::switch(ui, &mut form.scale_bar, "With scale bar", "A round length at the lower right");
     widgets::switch(
         ui,
@@ -196,12 +207,6 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         &mut form.annotations,
         "With annotations",
         "Distances, angles, areas and profiles that are visible: those in the slice, in 3D all",
-    );
-    widgets::switch(
-        ui,
-        &mut form.transparent,
-        "Transparent background",
-        "Nothing lies behind the data: for slides and paper of any colour",
     );
     super::montage::show(ui, cx, |cx| extras(cx.session, cx.view));
     ui.add_space(4.0);
@@ -246,9 +251,7 @@ impl Drawing<'_> {
         let form = &self.view.figure;
         let scene = self.view.scenes.get(&chosen(self.view)).cloned();
         let mut scene = scene.ok_or("That view has not been drawn yet: bring it into sight first")?;
-        if form.transparent {
-            scene.set_background([0.0; 4]);
-        }
+        scene.set_backdrop(form.backdrop);
         Ok(scene)
     }
 

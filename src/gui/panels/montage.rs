@@ -85,9 +85,7 @@ pub(crate) fn montage(project: &Project, view: &ViewState, width: Option<u32>) -
         }
     };
     let mut scene = scene.clone();
-    if view.figure.transparent {
-        scene.background = [0.0; 4];
-    }
+    scene.background = view.figure.backdrop.rgba();
     slices.montage(&scene, &choice, size)
 }
 

@@ -9,7 +9,7 @@ use super::super::cpu::{self, Sources};
 use super::super::pipelines::OFFSCREEN;
 use super::super::renderer::Renderer;
 pub use super::super::renderer::still::DrawError;
-use super::super::scene::{SliceLayer, SliceScene, VolumeScene};
+use super::super::scene::{BACKGROUND, SliceLayer, SliceScene, VolumeScene};
 use crate::base::Progress;
 use crate::gpu::Gpu;
 
@@ -82,6 +82,11 @@ impl Scene {
         }
     }
 
+    /// Sets what lies behind the data.
+    pub fn set_backdrop(&mut self, backdrop: Backdrop) {
+        self.set_background(backdrop.rgba());
+    }
+
     /// Sets what lies behind the data, sRGB with alpha.
     pub fn set_background(&mut self, background: [f32; 4]) {
         match self {
@@ -95,6 +100,29 @@ impl Scene {
         match self {
             Self::Slice(scene) => scene.background,
             Self::Volume(scene) => scene.background,
+        }
+    }
+}
+
+/// What lies behind the data of a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backdrop {
+    /// The near black of the views.
+    #[default]
+    Black,
+    /// The white of paper.
+    White,
+    /// Nothing.
+    Clear,
+}
+
+impl Backdrop {
+    /// Its colour, sRGB with alpha.
+    pub fn rgba(self) -> [f32; 4] {
+        match self {
+            Self::Black => BACKGROUND,
+            Self::White => [1.0; 4],
+            Self::Clear => [0.0; 4],
         }
     }
 }

@@ -14,7 +14,7 @@ mod text;
 
 use image::RgbaImage;
 
-pub use artist::{Artist, DrawError, Scene};
+pub use artist::{Artist, Backdrop, DrawError, Scene};
 pub use extras::{Extras, axis_name, figure, film_frame, montage, value_bar};
 pub use layout::{FigureStyle, Ink, Scale, ValueBar, layout, nice_ticks};
 pub use montage::{Choice, Montage, MontageGrid, Slices, compose, evenly, stepped};
