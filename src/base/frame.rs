@@ -34,9 +34,24 @@ impl WorldFromVoxel {
     }
 }
 
+/// A position along an axis as text, with as many decimals as tell voxels apart, at least two: "5.12", "0.0321".
+pub fn position_text(position: f64, voxel: f64) -> String {
+    let decimals = if voxel > 0.0 { (0.7 - voxel.log10()).floor().clamp(2.0, 6.0) as usize } else { 2 };
+    format!("{position:.decimals$}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn positions_tell_voxels_apart() {
+        assert_eq!(position_text(5.1234, 0.01), "5.12");
+        assert_eq!(position_text(5.1234, 0.02), "5.12");
+        assert_eq!(position_text(0.0321, 0.000_47), "0.0321");
+        assert_eq!(position_text(31.0, 1.0), "31.00");
+        assert_eq!(position_text(1.0, 0.0), "1.00");
+    }
 
     #[test]
     fn index_and_world_are_inverse_and_axes_are_named_right() {

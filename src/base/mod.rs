@@ -9,7 +9,7 @@ pub mod parallel;
 pub mod progress;
 pub mod unit;
 
-pub use frame::WorldFromVoxel;
+pub use frame::{WorldFromVoxel, position_text};
 pub use memory::{MemoryBudget, MemoryError};
 pub use progress::{Cancelled, Progress, ProgressReport};
 pub use unit::Unit;

@@ -32,6 +32,7 @@ use crate::render::scene::{
     VolumeMode, VolumeScene, bounds_um,
 };
 use crate::render::surfaces::SurfaceLayer;
+use crate::render::transfer::TransferPreset;
 use crate::volume::{BlockCache, Histogram, Pyramid, Volume};
 
 /// The subcommands of this group.
@@ -304,8 +305,13 @@ fn volume_scene(matches: &ArgMatches, content: &Content, size: [u32; 2]) -> anyh
     };
     scene.window = window(matches, volume)?;
     scene.color_map = color_map(matches);
+    let (low, high) = bounds_um(scene.world_from_voxel, volume.shape());
+    scene.transfer =
+        TransferPreset::default().for_volume(volume.unit, scene.window, (high - low).max_element());
     if let Some(value) = matches.get_one::<f32>("iso") {
         scene.iso_value = *value;
+    } else if volume.unit != Unit::PerUm {
+        scene.iso_value = 0.5 * (scene.window[0] + scene.window[1]);
     }
     scene.camera.orbit_turntable(glam::DVec2::new(0.5, 0.35));
     if let Some(labels) = &content.labels {

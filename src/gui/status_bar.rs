@@ -4,6 +4,7 @@ use egui::{Align2, Sense, Stroke, vec2};
 
 use super::frame::Cx;
 use super::{icons, state, theme, widgets};
+use crate::base::position_text;
 use crate::jobs::{JobState, JobView};
 use crate::session::Command;
 
@@ -139,7 +140,10 @@ fn readout(ui: &mut egui::Ui, bar: egui::Rect, cx: &mut Cx<'_>) {
         // The block with the finest voxel is on its way.
         ui.ctx().request_repaint_after(std::time::Duration::from_millis(30));
     }
-    let position = format!("x {:.2}   y {:.2}   z {:.2} {unit}", at.x, at.y, at.z);
+    let grid = crate::gui::place::finest_grid(layer);
+    let said =
+        |axis: usize| position_text(at[axis], grid.map_or(0.0, |(map, _)| map.matrix3.col(axis).length()));
+    let position = format!("x {}   y {}   z {} {unit}", said(0), said(1), said(2));
     let name = state::value_name(layer);
     let noise = noise_at(cx, layer, at).map_or_else(String::new, |sd| format!(" ± {sd:.3}"));
     let value = value.map_or_else(
@@ -150,15 +154,18 @@ fn readout(ui: &mut egui::Ui, bar: egui::Rect, cx: &mut Cx<'_>) {
         },
     );
     let class = class_at(cx, at);
-    let said = class.as_ref().map_or_else(String::new, |(name, _)| format!(", {name}"));
+    let class_said = class.as_ref().map_or_else(String::new, |(name, _)| format!(", {name}"));
     let font = egui::FontId::proportional(12.0);
     let mut x = (bar.center().x - 230.0).max(bar.left() + 330.0);
     let y = bar.center().y;
     let put = |ui: &egui::Ui, x: f32, text: &str, color| {
         ui.painter().text(egui::pos2(x, y), Align2::LEFT_CENTER, text, font.clone(), color)
     };
+    let start = x;
     put(ui, x, &position, t.text);
-    x += 210.0;
+    // Small voxels have more decimals.
+    let decimals = said(0).rsplit('.').next().map_or(0, str::len);
+    x += 210.0 + 21.0 * decimals.saturating_sub(2) as f32;
     ui.painter().vline(x - 14.0, bar.top() + 7.0..=bar.bottom() - 7.0, Stroke::new(1.0, t.line));
     put(ui, x, &value, t.text_strong);
     x += if noise.is_empty() { 150.0 } else { 196.0 };
@@ -172,15 +179,12 @@ fn readout(ui: &mut egui::Ui, bar: egui::Rect, cx: &mut Cx<'_>) {
         put(ui, x + 14.0, &name, t.text);
     }
     let all = ui.interact(
-        egui::Rect::from_min_max(
-            egui::pos2(x - if noise.is_empty() { 360.0 } else { 406.0 }, bar.top()),
-            egui::pos2(x, bar.bottom()),
-        ),
+        egui::Rect::from_min_max(egui::pos2(start, bar.top()), egui::pos2(x, bar.bottom())),
         ui.scope_id().with("readout"),
         Sense::hover(),
     );
     all.widget_info(|| {
-        egui::WidgetInfo::labeled(egui::Role::Label, true, format!("{position}, {value}{said}"))
+        egui::WidgetInfo::labeled(egui::Role::Label, true, format!("{position}, {value}{class_said}"))
     });
 }
 

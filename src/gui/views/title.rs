@@ -6,6 +6,7 @@ use super::super::commands::{CommandId, find};
 use super::super::frame::Cx;
 use super::super::state::{self, ViewId, ViewKind};
 use super::super::{icons, theme, widgets};
+use crate::base::position_text;
 use crate::project::{Display, Edit};
 use crate::render::scene::VolumeMode;
 use crate::render::transfer::TransferPreset;
@@ -134,13 +135,15 @@ fn place(kind: ViewKind, cx: &Cx<'_>) -> String {
     let unit = state::length_unit(Some(layer));
     let grid = crate::gui::place::finest_grid(layer);
     let shape = grid.map(|(_, shape)| shape).unwrap_or_default();
+    let voxel = grid.map_or(0.0, |(map, _)| map.matrix3.col(normal).length());
+    let said = position_text(um, voxel);
     match grid.and_then(|grid| crate::gui::place::voxel_on(grid, cx.view.cursor_um)) {
         Some(index) => {
             let at = index.get(2 - normal).copied().unwrap_or(0);
             let n = shape.get(2 - normal).copied().unwrap_or(0);
-            format!("{axis} {}/{n}  ·  {um:.2} {unit}", at + 1)
+            format!("{axis} {}/{n}  ·  {said} {unit}", at + 1)
         }
-        None => format!("{axis} {um:.2} {unit}"),
+        None => format!("{axis} {said} {unit}"),
     }
 }
 

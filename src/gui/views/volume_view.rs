@@ -12,17 +12,28 @@ use crate::base::Unit;
 use crate::gui::theme::{self, Tokens};
 use crate::render::cpu;
 use crate::render::figure::Scene;
+use crate::render::scene::bounds_um;
 use crate::render::transfer::{TransferFunction, TransferPreset};
 
-/// A preset for the main volume: as it is in 1/µm, stretched to what occurs in any other unit.
+/// A preset for the main volume: as it is in 1/µm, stretched to what occurs, and over its size, in any other unit.
 pub(crate) fn preset_for(preset: TransferPreset, cx: &mut Cx<'_>) -> TransferFunction {
-    let function = preset.function();
-    let Some(layer) = state::main_volume(cx.session.project(), cx.view) else { return function };
-    if layer.volume().is_some_and(|volume| volume.unit == Unit::PerUm) {
-        return function;
+    let layer = state::main_volume(cx.session.project(), cx.view);
+    let Some((layer, volume)) = layer.and_then(|layer| Some((layer, layer.volume()?))) else {
+        return preset.function();
+    };
+    let (low, high) = bounds_um(volume.world_from_voxel().0, volume.shape());
+    let window = cx.derived.stats(layer).map_or([0.0, 1.0], |stats| stats.window);
+    preset.for_volume(volume.unit, window, (high - low).max_element())
+}
+
+/// Gives a volume in another unit than 1/µm a curve of its own where nobody has chosen one.
+fn fit_curve(cx: &mut Cx<'_>) {
+    let layer = state::main_volume(cx.session.project(), cx.view);
+    let has_other_unit =
+        layer.and_then(|layer| layer.volume()).is_some_and(|volume| volume.unit != Unit::PerUm);
+    if has_other_unit && cx.view.look.transfer == TransferFunction::default() {
+        cx.view.look.transfer = preset_for(TransferPreset::default(), cx);
     }
-    let range = cx.derived.stats(layer).map_or([0.0, 1.0], |stats| stats.window);
-    function.stretched(range[0], range[1], 1.0)
 }
 
 /// Draws it and takes its input.
@@ -37,6 +48,7 @@ pub(crate) fn show(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>, drawer: Optio
         return;
     }
     tour::anchor(ui, cx.view, Step::Volume, rect);
+    fit_curve(cx);
     if !clip::drag(ui, &response, rect, id, cx) {
         handle(ui, &response, rect, id, cx);
         pick(ui, &response, rect, id, cx);

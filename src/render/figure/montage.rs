@@ -5,6 +5,7 @@ use image::{Rgba, RgbaImage};
 
 use super::super::scene::{Plane, SliceScene, bounds_um};
 use super::axis_name;
+use crate::base::position_text;
 
 /// The slices of a volume.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,10 +99,11 @@ impl Slices {
             ..scene.clone()
         };
         let name = axis_name(scene.plane);
+        let at = |slice: usize| self.middle(axis, slice).dot(scene.plane.axis());
         let place = |slice: &usize| {
-            let position = self.middle(axis, *slice).dot(scene.plane.axis());
-            let words =
-                if self.known { format!("{name} = {position:.2} µm") } else { format!("{name} = {slice}") };
+            let position = at(*slice);
+            let said = position_text(position, (at(1) - at(0)).abs());
+            let words = if self.known { format!("{name} = {said} µm") } else { format!("{name} = {slice}") };
             (position, words)
         };
         Some(Montage { grid, size, tile, places: slices.iter().map(place).collect(), slices })
