@@ -192,7 +192,8 @@ fn every_way_to_draw_a_volume_is_that_of_the_reference() {
             expected.save(folder.join(format!("parity_{name}_processor.png"))).unwrap();
             found.save(folder.join(format!("parity_{name}_device.png"))).unwrap();
         }
-        let seen = expected.pixels().filter(|p| p.0[..3].iter().any(|c| *c > 24)).count();
+        // Brighter than what lies behind.
+        let seen = expected.pixels().filter(|p| p.0[..3].iter().any(|c| *c > 6 + 10)).count();
         assert!(seen > 300, "{name}: hardly anything is seen, {seen} pixels");
         let db = psnr(&expected, &found);
         assert!(db >= 40.0, "{name}: {db:.1} dB");
