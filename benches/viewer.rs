@@ -85,6 +85,9 @@ fn ms(time: Duration) -> f64 {
 
 const PLANES: [(&str, Plane, usize); 3] = [("XY", Plane::Xy, 2), ("XZ", Plane::Xz, 1), ("YZ", Plane::Yz, 0)];
 
+/// Between two steps: as fast as a wheel or a held key goes.
+const STEP: Duration = Duration::from_millis(33);
+
 /// Steps through sections and prints the mean and the longest time of a step.
 fn scroll(renderer: &mut Renderer, map: DAffine3, shape: [usize; 3], step_um: f64) {
     for (name, plane, axis) in PLANES {
@@ -100,6 +103,7 @@ fn scroll(renderer: &mut Renderer, map: DAffine3, shape: [usize; 3], step_um: f6
             renderer.gpu().queue.submit([]);
             longest = longest.max(took);
             renderer.gpu().wait();
+            std::thread::sleep(STEP.saturating_sub(began.elapsed()));
         }
         println!("{name}: a step {:.2} ms, the longest {:.2} ms", ms(total) / f64::from(n), ms(longest));
     }

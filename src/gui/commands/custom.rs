@@ -2,16 +2,18 @@
 //!
 //! A key that is given to one command is taken from every other one that has it in the set.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::presets::Preset;
 use super::{COMMANDS, CommandId, Entry};
 
-/// Commands by name with their key, or none: the same for the whole program, as the settings are.
-static CHANGED: RwLock<BTreeMap<String, Option<KeyboardShortcut>>> = RwLock::new(BTreeMap::new());
+thread_local! {
+    /// Commands by name with their key, or none. A window has one thread, and its settings are in force there.
+    static CHANGED: RefCell<BTreeMap<String, Option<KeyboardShortcut>>> = const { RefCell::new(BTreeMap::new()) };
+}
 
 /// What a command is called in the settings.
 pub(crate) fn name_of(id: CommandId) -> String {
@@ -26,19 +28,14 @@ pub(crate) fn use_these(shortcuts: &BTreeMap<String, String>) {
         Some((name.clone(), key.filter(|_| known)?))
     };
     let new: BTreeMap<_, _> = shortcuts.iter().filter_map(read).collect();
-    let is_known = *CHANGED.read().unwrap_or_else(PoisonError::into_inner) == new;
-    if !is_known {
-        *CHANGED.write().unwrap_or_else(PoisonError::into_inner) = new;
-    }
+    CHANGED.set(new);
 }
 
 /// The shortcuts of a command: its own where it was changed, else those of the set that no changed one has taken.
 pub(crate) fn keys(entry: &Entry, preset: Preset) -> Vec<KeyboardShortcut> {
-    let changed = CHANGED.read().unwrap_or_else(PoisonError::into_inner);
-    if changed.is_empty() {
-        return preset.keys(entry);
-    }
-    keys_with(&changed, entry, preset)
+    CHANGED.with_borrow(|changed| {
+        if changed.is_empty() { preset.keys(entry) } else { keys_with(changed, entry, preset) }
+    })
 }
 
 fn keys_with(
@@ -58,7 +55,7 @@ fn keys_with(
 
 /// Whether a command has a key of the user's.
 pub(crate) fn is_changed(id: CommandId) -> bool {
-    CHANGED.read().unwrap_or_else(PoisonError::into_inner).contains_key(&name_of(id))
+    CHANGED.with_borrow(|changed| changed.contains_key(&name_of(id)))
 }
 
 /// The command that has a key now, other than this one.

@@ -3,7 +3,7 @@
 //! A preset says only what differs. A key that it gives to one command is taken from the command that has it
 //! by default, and that one gets the same key with Shift where it is free.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::cell::Cell;
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
@@ -26,8 +26,10 @@ pub(crate) enum Preset {
     Imod,
 }
 
-/// The set in force, as its place in [`Preset::ALL`]: the same for the whole program, as the settings are.
-static IN_FORCE: AtomicU8 = AtomicU8::new(0);
+thread_local! {
+    /// The set in force. A window has one thread, and its settings are in force there.
+    static IN_FORCE: Cell<Preset> = const { Cell::new(Preset::Standard) };
+}
 
 impl Preset {
     /// All sets, the program's own first.
@@ -65,13 +67,12 @@ impl Preset {
 
     /// The set in force.
     pub(crate) fn in_force() -> Self {
-        Self::ALL.get(usize::from(IN_FORCE.load(Ordering::Relaxed))).copied().unwrap_or(Self::Standard)
+        IN_FORCE.get()
     }
 
     /// Puts it in force.
     pub(crate) fn use_it(self) {
-        let place = Self::ALL.iter().position(|preset| *preset == self).unwrap_or(0);
-        IN_FORCE.store(place as u8, Ordering::Relaxed);
+        IN_FORCE.set(self);
     }
 
     /// What it gives other keys than the table does.
