@@ -37,7 +37,12 @@ impl WorldFromVoxel {
 /// A position along an axis as text, with as many decimals as tell voxels apart, at least two: "5.12", "0.0321".
 pub fn position_text(position: f64, voxel: f64) -> String {
     let decimals = if voxel > 0.0 { (0.7 - voxel.log10()).floor().clamp(2.0, 6.0) as usize } else { 2 };
-    format!("{position:.decimals$}")
+    let text = format!("{position:.decimals$}");
+    // What is rounded to nothing has no sign.
+    match text.strip_prefix('-') {
+        Some(rest) if rest.bytes().all(|byte| matches!(byte, b'0' | b'.')) => rest.to_owned(),
+        _ => text,
+    }
 }
 
 #[cfg(test)]
@@ -51,6 +56,8 @@ mod tests {
         assert_eq!(position_text(0.0321, 0.000_47), "0.0321");
         assert_eq!(position_text(31.0, 1.0), "31.00");
         assert_eq!(position_text(1.0, 0.0), "1.00");
+        assert_eq!(position_text(-0.001, 1.0), "0.00");
+        assert_eq!(position_text(-0.01, 1.0), "-0.01");
     }
 
     #[test]

@@ -305,9 +305,7 @@ fn volume_scene(matches: &ArgMatches, content: &Content, size: [u32; 2]) -> anyh
     };
     scene.window = window(matches, volume)?;
     scene.color_map = color_map(matches);
-    let (low, high) = bounds_um(scene.world_from_voxel, volume.shape());
-    scene.transfer =
-        TransferPreset::default().for_volume(volume.unit, scene.window, (high - low).max_element());
+    scene.transfer = TransferPreset::default().for_volume(volume.unit, scene.window, scene.bounds);
     if let Some(value) = matches.get_one::<f32>("iso") {
         scene.iso_value = *value;
     } else if volume.unit != Unit::PerUm {

@@ -15,6 +15,11 @@ pub(crate) fn finest_grid(layer: &Layer) -> Option<(DAffine3, [usize; 3])> {
     }
 }
 
+/// Edge of the finest voxels of a layer along an axis (0 for x), µm; 0 where there are none.
+pub(crate) fn voxel_edge_um(layer: &Layer, axis: usize) -> f64 {
+    finest_grid(layer).map_or(0.0, |(map, _)| map.matrix3.col(axis).length())
+}
+
 /// Index (z, y, x) on a grid of the voxel at a world point; `None` outside.
 pub(crate) fn voxel_on((map, shape): (DAffine3, [usize; 3]), world_um: DVec3) -> Option<[usize; 3]> {
     let p = map.inverse().transform_point3(world_um).round();

@@ -140,9 +140,7 @@ fn readout(ui: &mut egui::Ui, bar: egui::Rect, cx: &mut Cx<'_>) {
         // The block with the finest voxel is on its way.
         ui.ctx().request_repaint_after(std::time::Duration::from_millis(30));
     }
-    let grid = crate::gui::place::finest_grid(layer);
-    let said =
-        |axis: usize| position_text(at[axis], grid.map_or(0.0, |(map, _)| map.matrix3.col(axis).length()));
+    let said = |axis: usize| position_text(at[axis], crate::gui::place::voxel_edge_um(layer, axis));
     let position = format!("x {}   y {}   z {} {unit}", said(0), said(1), said(2));
     let name = state::value_name(layer);
     let noise = noise_at(cx, layer, at).map_or_else(String::new, |sd| format!(" ± {sd:.3}"));

@@ -7,6 +7,7 @@
 pub mod camera;
 pub mod colormap;
 pub mod cpu;
+mod empty;
 pub mod figure;
 pub mod film;
 mod grid;

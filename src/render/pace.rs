@@ -17,8 +17,8 @@ pub(crate) struct Pace {
     pub(crate) secs_per_px: f64,
     /// Samples of a pixel while a view rests, in projections too.
     samples: [u32; 2],
-    /// Steps of a scene that a ray takes as one through haze and on its way to faces. Projections pick single samples, of
-    /// which none may be left out.
+    /// Steps of a scene that a ray takes as one, at the most, through haze and on its way to faces. Projections pick single
+    /// samples, of which none may be left out.
     strides: [f64; 2],
     /// The same while something moves and pixels are large.
     stride_in_motion: f64,
@@ -46,6 +46,9 @@ const SOFTWARE: Pace = Pace {
     stride_in_motion: 8.0,
 };
 
+/// Steps from corner to corner of a volume that cost little even without a graphics card.
+const FEW_STEPS: f64 = 220.0;
+
 impl Pace {
     /// How this device is driven.
     pub(crate) fn of(gpu: &Gpu) -> Self {
@@ -62,16 +65,19 @@ impl Pace {
         }
     }
 
-    /// Steps of a scene that a ray takes as one in a picture whose pixels are as long as this fraction says.
-    pub(crate) fn stride(&self, scene: &VolumeScene, fraction: f32) -> f64 {
+    /// Steps of a scene that a ray takes as one in a picture whose pixels are as long as this fraction says, where a ray from
+    /// corner to corner of the volume has `n_steps`: short rays go on in fine steps, as they cost little and their voxels
+    /// are large on the screen.
+    pub(crate) fn stride(&self, scene: &VolumeScene, fraction: f32, n_steps: f64) -> f64 {
         let [haze, faces] = self.strides;
-        match scene.mode {
-            _ if !scene.jitter => 1.0,
-            _ if fraction < LEVELS[0] => self.stride_in_motion,
-            VolumeMode::Composite => haze,
-            VolumeMode::Iso | VolumeMode::Labels | VolumeMode::Surfaces => faces,
-            VolumeMode::Mip | VolumeMode::MinIp | VolumeMode::Mean => 1.0,
-        }
+        let (most, enough) = match scene.mode {
+            _ if !scene.jitter => return 1.0,
+            _ if fraction < LEVELS[0] => (self.stride_in_motion, FEW_STEPS / 2.0),
+            VolumeMode::Composite => (haze, FEW_STEPS),
+            VolumeMode::Iso | VolumeMode::Labels | VolumeMode::Surfaces => (faces, FEW_STEPS),
+            VolumeMode::Mip | VolumeMode::MinIp | VolumeMode::Mean => return 1.0,
+        };
+        (n_steps / enough).clamp(1.0, most)
     }
 }
 
@@ -87,11 +93,15 @@ mod tests {
         for pace in [CARD, SOFTWARE] {
             for mode in [VolumeMode::Composite, VolumeMode::Iso, VolumeMode::Mip] {
                 scene.mode = mode;
-                assert!(pace.stride(&scene, 1.0) <= f64::from(pace.samples(&scene)), "{mode:?}");
-                assert!(pace.stride(&scene, 0.25) >= pace.stride(&scene, 0.5), "{mode:?}");
+                for n_steps in [1.0, 100.0, 1e4] {
+                    let stride = |fraction| pace.stride(&scene, fraction, n_steps);
+                    assert!(stride(1.0) <= f64::from(pace.samples(&scene)), "{mode:?}");
+                    assert!(stride(0.25) >= stride(0.5), "{mode:?}");
+                    assert!(stride(1.0) == 1.0 || n_steps > 100.0, "{mode:?}");
+                }
             }
             let exact = VolumeScene { jitter: false, ..scene.clone() };
-            assert_eq!((pace.samples(&exact), pace.stride(&exact, 0.125)), (1, 1.0));
+            assert_eq!((pace.samples(&exact), pace.stride(&exact, 0.125, 1e4)), (1, 1.0));
         }
     }
 }

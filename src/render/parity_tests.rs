@@ -80,7 +80,7 @@ fn settle(renderer: &mut Renderer, prepare: impl Fn(&mut Renderer) -> bool) {
 }
 
 /// Peak signal to noise over the colours, in decibels.
-fn psnr(a: &RgbaImage, b: &RgbaImage) -> f64 {
+pub(super) fn psnr(a: &RgbaImage, b: &RgbaImage) -> f64 {
     let pairs =
         a.pixels().zip(b.pixels()).flat_map(|(a, b)| (0..3).map(|c| (a.0[c], b.0[c])).collect::<Vec<_>>());
     let (mut sum, mut n) = (0.0, 0.0);
@@ -205,7 +205,7 @@ fn every_way_to_draw_a_volume_is_that_of_the_reference() {
 }
 
 /// The mean of squares of pixels of a picture that was drawn larger.
-fn smaller(large: &RgbaImage, factor: u32) -> RgbaImage {
+pub(super) fn smaller(large: &RgbaImage, factor: u32) -> RgbaImage {
     let [width, height] = [large.width() / factor, large.height() / factor];
     RgbaImage::from_fn(width, height, |x, y| {
         let sum = |c: usize| -> u32 {

@@ -63,6 +63,9 @@ pub(crate) const LEVELS: [f32; 2] = [0.5, 1.0];
 /// Resolutions while moving, the best that fits its budget is taken.
 const COARSE: [f32; 7] = [1.0, 0.75, 0.5, 0.375, 0.25, 0.1875, 0.125];
 
+/// Pieces of a picture at rest.
+const MOST_PIECES: u32 = 64;
+
 /// The state machine of one view.
 #[derive(Debug, Clone)]
 pub struct Refinement {
@@ -138,8 +141,8 @@ impl Refinement {
     fn rows(&self, fraction: f32, row: u32, sample: u32, budget: Duration) -> Work {
         let size = self.size.map(|n| ((n as f32 * fraction).round() as u32).max(1));
         let affordable = budget.as_secs_f64() / self.secs_per_px / f64::from(size[0]);
-        // At least four rows, but no more than are left.
-        let n_rows = (affordable as u32).max(4).min(size[1] - row);
+        // No less than a part of the picture, as every piece costs a frame of the window; no more than is left.
+        let n_rows = (affordable as u32).max(size[1].div_ceil(MOST_PIECES)).min(size[1] - row);
         Work { size, row, n_rows, is_last: row + n_rows == size[1], fraction, sample }
     }
 
@@ -202,7 +205,7 @@ mod tests {
         let start = Refinement::new([1920, 1080], Duration::from_millis(80), 2e-6);
         let (whole, longest) = run(start, 2e-6);
         assert_eq!(whole, [0.125, 0.5, 1.0]);
-        // One coarse picture at the lowest resolution, 65 ms; pieces at rest keep to 40 ms.
+        // One coarse picture at the lowest resolution and the least piece at rest take 65 ms each.
         assert!(longest < 0.085, "{longest}");
     }
 
@@ -214,6 +217,18 @@ mod tests {
                 assert_eq!(whole.last(), Some(&1.0), "{height} rows");
             }
         }
+    }
+
+    #[test]
+    fn a_busy_machine_still_ends_in_few_pieces() {
+        // Every piece seems to take a hundred times as long as it should.
+        let mut refinement = Refinement::new([1920, 1080], BUDGET, 2e-4);
+        let mut n = 0;
+        while let Some(work) = refinement.next_work(BUDGET) {
+            refinement.advance(&work);
+            n += 1;
+        }
+        assert!(n <= 1 + 2 * MOST_PIECES, "{n} pieces");
     }
 
     #[test]

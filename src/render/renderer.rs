@@ -6,6 +6,7 @@
 //! oblique plane or a slab uploads the whole, in pieces over several frames.
 
 mod sheets;
+mod slices;
 pub(crate) mod still;
 
 use std::collections::BTreeMap;
@@ -13,25 +14,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::empty::{label_leaps, volume_leaps};
 use super::march::{MarchKind, march_uniform};
 use super::pace::Pace;
 use super::pipelines::{MEAN, OFFSCREEN, Pipelines, texture_2d, texture_3d};
 use super::refine::{Refinement, Work, sample_offset};
-use super::scene::{
-    ImageLayer, LabelColors, LabelLayer, LayerId, MOST_CHANNELS, SliceLayer, SliceScene, ViewId,
-    VolumeLabels, VolumeMode, VolumeScene,
-};
+use super::scene::{LabelColors, LayerId, MOST_CHANNELS, ViewId, VolumeMode, VolumeScene};
 use super::setup::MarchSetup;
-use super::slice::{Bound, Need, SliceUniform, background_uniform, image_uniform, label_uniform, need};
 use super::stores::{ImageStore, LabelStore};
 use super::streamed::region_bytes;
 use super::surface_setup::world_of_box;
-use super::texture::{Scale, is_turned};
+use super::texture::Scale;
 use super::{grid, transfer};
 use crate::gpu::Gpu;
-use crate::volume::labels::{BRICK, Brick};
+use crate::volume::labels::BRICK;
 use crate::volume::{Labels, Pyramid, Volume};
 use sheets::{COARSE_SHEETS, MOST_SHEETS, MOVING_SHEETS, Sheets, SurfaceStore};
+use slices::SliceView;
 
 /// What a view has to say after `prepare_…`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,22 +43,6 @@ pub struct ViewStatus {
     pub binning: usize,
     /// Edge of the picture's pixels, 1 for full resolution, 0.5 for half; 0 before the first picture.
     pub resolution: f32,
-}
-
-/// Kinds of draws of a slice view.
-#[derive(Debug, Clone, Copy)]
-enum Draw {
-    Background,
-    Image,
-    Labels,
-}
-
-#[derive(Debug)]
-struct SliceView {
-    scene: SliceScene,
-    stamps: Vec<u64>,
-    draws: Vec<(Draw, wgpu::BindGroup)>,
-    status: ViewStatus,
 }
 
 #[derive(Debug)]
@@ -301,158 +284,6 @@ impl Renderer {
         view
     }
 
-    fn stamp_of(&self, view: ViewId, layer: &SliceLayer) -> u64 {
-        match layer {
-            SliceLayer::Image(image) => {
-                self.images.get(&image.volume).map_or(0, |store| store.stamp_for(view))
-            }
-            SliceLayer::Labels(labels) => self.labels.get(&labels.labels).map_or(0, |store| store.stamp),
-        }
-    }
-
-    // ---- slices ----
-
-    /// Gets a slice ready to be painted: uploads the sections that it shows.
-    pub fn prepare_slice(&mut self, view: ViewId, scene: &SliceScene) -> ViewStatus {
-        self.clock += 1;
-        let stamps: Vec<u64> = scene.layers.iter().map(|layer| self.stamp_of(view, layer)).collect();
-        if let Some(known) = self.slices.get(&view)
-            && known.scene == *scene
-            && known.stamps == stamps
-            && !known.status.needs_repaint
-        {
-            return known.status;
-        }
-        let mut status = ViewStatus { needs_repaint: false, loaded: 1.0, binning: 1, resolution: 1.0 };
-        let mut draws = Vec::new();
-        let uniform = background_uniform(scene, self.pipelines.is_srgb);
-        draws.push((Draw::Background, self.slice_group(&uniform, None, None, None)));
-        for layer in &scene.layers {
-            let draw = match layer {
-                SliceLayer::Image(image) => self.image_draw((view, scene), image, &mut status),
-                SliceLayer::Labels(labels) => self.label_draw(scene, labels, &mut status),
-            };
-            draws.extend(draw);
-        }
-        status.needs_repaint |= status.loaded < 1.0;
-        let stamps = scene.layers.iter().map(|layer| self.stamp_of(view, layer)).collect();
-        self.slices.insert(view, SliceView { scene: scene.clone(), stamps, draws, status });
-        status
-    }
-
-    fn slice_group(
-        &self,
-        uniform: &SliceUniform,
-        image: Option<&wgpu::TextureView>,
-        colors: Option<&wgpu::TextureView>,
-        ids: Option<&wgpu::TextureView>,
-    ) -> wgpu::BindGroup {
-        let p = &self.pipelines;
-        p.bind(
-            &self.gpu,
-            &p.slice_layout,
-            bytemuck::cast_slice(uniform),
-            [image.unwrap_or(&p.no_image), colors.unwrap_or(&p.no_table)],
-            &[ids.unwrap_or(&p.no_ids)],
-        )
-    }
-
-    fn image_draw(
-        &mut self,
-        (view, scene): (ViewId, &SliceScene),
-        layer: &ImageLayer,
-        status: &mut ViewStatus,
-    ) -> Option<(Draw, wgpu::BindGroup)> {
-        let (gpu, clock) = (self.gpu.clone(), self.clock);
-        let store = self.images.get_mut(&layer.volume)?;
-        let mut shape = store.volume.shape();
-        // Where what is bound lies, if it is not the volume itself.
-        let mut world_from_voxel = layer.world_from_voxel;
-        let (texture, bound, coarseness) = match need(scene, layer.world_from_voxel, shape) {
-            Need::Nothing => return None,
-            Need::Section { axis, section } => {
-                let pyramid = store.pyramid.clone();
-                if let (Some(pyramid), Some(part)) =
-                    (pyramid, store.section(&gpu, view, scene, layer.world_from_voxel, clock))
-                {
-                    let level = part.part.level;
-                    world_from_voxel = layer.world_from_voxel * pyramid.working_from_level(level);
-                    shape = pyramid.levels().get(level)?.shape;
-                    status.loaded = status.loaded.min(part.loaded());
-                    let bound =
-                        Bound { factor: [1; 3], first: part.part.low, is_turned: is_turned(part.axis) };
-                    (part.view.clone(), bound, pyramid.coarseness(level))
-                } else {
-                    let coarse = store.coarseness();
-                    let slab = store.slab(&gpu, axis, section, clock);
-                    let binned = slab.factor.into_iter().max().unwrap_or(1);
-                    (slab.view.clone(), slab.bound(), coarse * binned)
-                }
-            }
-            Need::Whole => {
-                let pace = (view, UPLOAD_BUDGET, false);
-                let most = self.room_for_region(layer.volume, view);
-                let store = self.images.get_mut(&layer.volume)?;
-                let is_coming = store.stream_slice(&gpu, (pace, most), scene, layer.world_from_voxel);
-                status.needs_repaint |= is_coming;
-                status.loaded = status.loaded.min(self.upload_image(layer.volume, UPLOAD_BUDGET));
-                let drawn = self.images.get(&layer.volume)?.drawn(view)?;
-                world_from_voxel = layer.world_from_voxel * drawn.volume_from_voxel;
-                shape = drawn.shape;
-                (drawn.full.view.clone(), Bound::whole(drawn.full.factor), drawn.coarseness)
-            }
-        };
-        status.binning = status.binning.max(coarseness);
-        let scale = self.images.get(&layer.volume)?.scale;
-        let placed = ImageLayer { world_from_voxel, ..layer.clone() };
-        let uniform = image_uniform(scene, &placed, shape, bound, scale, self.pipelines.is_srgb);
-        let colors = self.pipelines.color_map(layer.color_map);
-        Some((Draw::Image, self.slice_group(&uniform, Some(&texture), Some(colors), None)))
-    }
-
-    fn label_draw(
-        &mut self,
-        scene: &SliceScene,
-        layer: &LabelLayer,
-        status: &mut ViewStatus,
-    ) -> Option<(Draw, wgpu::BindGroup)> {
-        let (gpu, clock) = (self.gpu.clone(), self.clock);
-        let shape = self.labels.get(&layer.labels)?.labels.shape();
-        let plane = SliceScene { slab: None, layers: Vec::new(), ..scene.clone() };
-        let (texture, bound) = match need(&plane, layer.world_from_voxel, shape) {
-            Need::Nothing => return None,
-            Need::Section { axis, section } => {
-                let slab = self.labels.get_mut(&layer.labels)?.slab(&gpu, axis, section, clock);
-                (slab.view.clone(), slab.bound())
-            }
-            Need::Whole => {
-                self.upload_labels(layer.labels);
-                let full = self.labels.get(&layer.labels)?.full.as_ref()?;
-                (full.view.clone(), Bound::whole(full.factor))
-            }
-        };
-        status.binning = status.binning.max(bound.factor.into_iter().max().unwrap_or(1));
-        let colors = self.color_table(&layer.colors);
-        let uniform = label_uniform(scene, layer, shape, bound, self.pipelines.is_srgb);
-        Some((Draw::Labels, self.slice_group(&uniform, None, Some(&colors), Some(&texture))))
-    }
-
-    /// Paints a prepared slice; the pass's viewport is the view's rectangle.
-    pub fn paint_slice(&self, view: ViewId, pass: &mut wgpu::RenderPass<'_>) {
-        let Some(slice) = self.slices.get(&view) else { return };
-        for (draw, group) in &slice.draws {
-            pass.set_pipeline(match draw {
-                Draw::Background => &self.pipelines.slice_background,
-                Draw::Image => &self.pipelines.slice_image,
-                Draw::Labels => &self.pipelines.slice_labels,
-            });
-            pass.set_bind_group(0, group, &[]);
-            pass.draw(0..3, 0..1);
-        }
-    }
-
-    // ---- volumes ----
-
     /// Works on a 3-D view for about one frame: uploads, then draws the next piece of its picture.
     ///
     /// Call it every frame while [`ViewStatus::needs_repaint`]; a changed scene starts with a coarse picture.
@@ -577,8 +408,8 @@ impl Renderer {
         if let Some(work) = state.refinement.next_work(self.pace.piece) {
             let geometry = [work.size, [0, 0], work.size];
             let is_whole = work.is_last && work.row == 0;
-            if is_whole || self.has_sheets(&state.scene, state.sheets.as_ref(), geometry, most_sheets(&work))
-            {
+            let wanted = (most_sheets(&work), work.sample);
+            if is_whole || self.has_sheets(&state.scene, state.sheets.as_ref(), geometry, wanted) {
                 self.draw_piece(view, &mut state, &work);
                 state.refinement.advance(&work);
             } else {
@@ -601,11 +432,11 @@ impl Renderer {
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let is_moving = work.is_last && work.row == 0 && work.fraction < 1.0;
         let most = if is_moving && self.gpu.is_software() { MOVING_SHEETS } else { most_sheets(work) };
-        self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, (most, u32::MAX));
+        let passes = (most, work.sample, u32::MAX);
+        self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, passes);
         let sheets = state.sheets.as_ref();
-        let stride = self.pace.stride(&state.scene, work.fraction);
-        let Some(marcher) =
-            self.marcher(view, &state.scene, sheets, &mut state.marching, geometry, (work.sample, stride))
+        let quality = (work.sample, work.fraction);
+        let Some(marcher) = self.marcher(view, &state.scene, sheets, &mut state.marching, geometry, quality)
         else {
             return;
         };
@@ -677,7 +508,7 @@ impl Renderer {
         // One after the other, so that the window stays alive.
         let affordable = self.pace.piece.as_secs_f64() / state.pass_took.as_secs_f64().max(1e-9);
         let at_once = if state.pass_took.is_zero() { 1 } else { (affordable as u32).max(2) };
-        let how_many = (most_sheets(work), at_once);
+        let how_many = (most_sheets(work), work.sample, at_once);
         let n = self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, how_many);
         state.passes_under_way = n.max(1);
         self.submit(state, work, encoder);
@@ -709,7 +540,7 @@ impl Renderer {
         sheets: Option<&Sheets>,
         marching: &mut Option<Marching>,
         geometry: [[u32; 2]; 3],
-        (sample, stride): (u32, f64),
+        (sample, fraction): (u32, f32),
     ) -> Option<(wgpu::RenderPipeline, wgpu::BindGroup)> {
         let sheet_numbers = self.sheet_numbers(scene, sheets, geometry);
         let kind = MarchKind::of(scene, sheet_numbers[0][0] > 0.0);
@@ -741,7 +572,8 @@ impl Renderer {
             (Some(drawn.full), store.scale, setup)
         };
         let mut setup = label_texels(&setup, labels.map(|texture| texture.factor));
-        setup.dt_um *= stride;
+        let [near_um, far_um] = setup.depth_um;
+        setup.dt_um *= self.pace.stride(scene, fraction, (far_um - near_um) / setup.dt_um);
         let mut channels = [&p.no_image; MOST_CHANNELS];
         let mut scales = Vec::with_capacity(MOST_CHANNELS);
         for (i, channel) in scene.drawn_channels().iter().enumerate() {
@@ -761,11 +593,8 @@ impl Renderer {
             marching.edge,
             (geometry, sheet_numbers),
         );
-        // Sheets of surfaces lie in the middles of pixels.
-        let aside = if sheets.is_some() { 0.0 } else { 1.0 };
-        let [right, down, start] = sample_offset(sample);
-        (uniform[22][2], uniform[22][3]) = ((right * aside) as f32, (down * aside) as f32);
-        uniform[24][3] = start as f32;
+        let aside = sample_offset(sample).map(|v| v as f32);
+        [uniform[22][2], uniform[22][3], uniform[24][3]] = aside;
         let table_rows: Vec<[f32; 4]> =
             marching.table.direct.iter().chain(&marching.table.integral).copied().collect();
         let size = [transfer::TABLE_LEN as u32, 2];
@@ -839,12 +668,7 @@ impl Renderer {
             let leaps = texture_3d(&self.gpu, "leaps", [1; 3], format, &[grid::OCCUPIED + 1]);
             return Some(Marching { stamp, table, leaps, edge: full.dims.into_iter().max().unwrap_or(1) });
         }
-        let leaps = match scene.mode {
-            VolumeMode::Composite => full.grid.leaps(|low, high| table.shows(low, high)),
-            VolumeMode::Mip => full.grid.leaps(|_, high| high > scene.window[0]),
-            VolumeMode::Iso => full.grid.leaps(|_, high| high >= scene.iso_value),
-            _ => full.grid.leaps(|_, _| true),
-        };
+        let leaps = volume_leaps(&full.grid, scene, &table);
         let leaps = texture_3d(&self.gpu, "leaps", full.grid.dims(), format, &leaps);
         Some(Marching { stamp, table, leaps, edge: grid::EDGE })
     }
@@ -890,15 +714,6 @@ fn march_pass(
 /// Sheets of the picture that a piece at rest belongs to.
 fn most_sheets(work: &Work) -> u32 {
     if work.fraction < 1.0 { COARSE_SHEETS } else { MOST_SHEETS }
-}
-
-/// Which bricks of labels have a visible id, as leaps.
-fn label_leaps(labels: &Labels, layer: &VolumeLabels) -> Vec<u8> {
-    let is_visible = |id: u16| layer.colors.get(id)[3] > 0;
-    grid::leaps(labels.bricks_zyx(), |i| match labels.brick(i) {
-        Brick::Uniform(id) => is_visible(*id),
-        Brick::Dense(ids) => ids.iter().any(|id| is_visible(*id)),
-    })
 }
 
 /// The setup with labels addressed in the texels of their (perhaps binned) texture.

@@ -10,7 +10,7 @@ use super::label_texture::{LabelTexture, label_slab, update_slab};
 use super::level::LevelBox;
 use super::scene::{SliceScene, ViewId, VolumeScene};
 use super::streamed::{Region, Section};
-use super::texture::{FullTexture, SLAB_DEPTH, Scale, Slab, SlabAhead, SlabTexels, binning};
+use super::texture::{FullTexture, SLAB_DEPTH, Scale, Slab, SlabAhead, SlabTexels, binning, slab_start};
 use crate::gpu::Gpu;
 use crate::volume::{Labels, Pyramid, Volume};
 
@@ -23,7 +23,7 @@ struct Slabs(Vec<Slab>);
 
 impl Slabs {
     fn place(&self, axis: usize, section: usize) -> Option<usize> {
-        let start = section / SLAB_DEPTH[axis] * SLAB_DEPTH[axis];
+        let start = slab_start(axis, section);
         self.0.iter().position(|slab| slab.axis == axis && slab.start == start)
     }
 

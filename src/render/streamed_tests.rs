@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use glam::{DAffine3, DQuat, DVec3};
-use image::RgbaImage;
 use ndarray::{Array3, s};
 
 use super::cpu::{self, Sources};
+use super::parity_tests::psnr;
 use super::pipelines::OFFSCREEN;
 use super::renderer::Renderer;
 use super::scene::{
@@ -73,12 +73,6 @@ fn pyramid(n_levels: usize, cache_bytes: u64) -> (Arc<Volume<f32>>, Arc<Pyramid>
     let cache = Arc::new(BlockCache::new(cache_bytes));
     let pyramid = Pyramid::new(levels, n_levels - 1, Box::new(Levels(arrays)), cache).unwrap();
     (Arc::new(finest), Arc::new(pyramid), Arc::new(working))
-}
-
-fn psnr(a: &RgbaImage, b: &RgbaImage) -> f64 {
-    let squares: f64 =
-        a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
-    10.0 * (255.0f64.powi(2) / (squares / a.as_raw().len() as f64).max(1e-9)).log10()
 }
 
 fn renderer(pyramid: &Arc<Pyramid>, working: &Arc<Volume<f32>>) -> Option<Renderer> {

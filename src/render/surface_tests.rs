@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use glam::{DAffine3, DVec2, DVec3, Vec3};
-use image::RgbaImage;
 use ndarray::Array3;
 
 use super::cpu::{self, Sources};
+use super::parity_tests::{psnr, smaller};
 use super::pipelines::OFFSCREEN;
 use super::renderer::Renderer;
 use super::scene::{Cut, VolumeMode, VolumeScene, bounds_um};
@@ -106,12 +106,6 @@ fn cut() -> Vec<Cut> {
     vec![Cut { normal, offset_um: normal.dot(DVec3::splat(0.97)) }]
 }
 
-fn psnr(a: &RgbaImage, b: &RgbaImage) -> f64 {
-    let squares = a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2));
-    let mse = squares.sum::<f64>() / a.as_raw().len() as f64;
-    10.0 * (255.0f64.powi(2) / mse.max(1e-9)).log10()
-}
-
 /// A device, or a line that says why there is none.
 fn renderer(sources: &Sources) -> Option<Renderer> {
     match Gpu::headless(DeviceChoice::Auto) {
@@ -190,6 +184,47 @@ fn surfaces_of_every_kind_are_those_of_the_reference() {
         assert!(psnr(&found, &tiled) >= 50.0, "{name}: tiles change the picture");
     }
     assert!(worse.is_empty(), "{worse:?}");
+}
+
+#[test]
+fn edges_of_surfaces_are_smooth_at_rest() {
+    let sources = sources();
+    let Some(mut renderer) = renderer(&sources) else { return };
+    // Outlines are as wide in pixels whatever the size of a picture.
+    let plain = |mut scene: VolumeScene| {
+        if let Some(layer) = &mut scene.surfaces {
+            layer.silhouettes = 0.0;
+        }
+        VolumeScene { background: [1.0; 4], ..scene }
+    };
+    let cases = [
+        ("opaque", scene(VolumeMode::Surfaces, [1.0; 3])),
+        ("clear", scene(VolumeMode::Surfaces, [0.5, 0.35, 0.7])),
+        ("in haze, cut", VolumeScene { cuts: cut(), ..scene(VolumeMode::Composite, [1.0, 1.0, 0.0]) }),
+    ];
+    for (name, scene) in cases {
+        let scene = plain(scene);
+        let large = VolumeScene { size_px: SIZE.map(|n| n * 4), ..scene.clone() };
+        let large = cpu::volume(&Progress::new(), &sources, &large).unwrap();
+        let expected = smaller(&large, 4);
+        let mut still = |scene: &VolumeScene| renderer.still_volume(&Progress::new(), scene, None).unwrap();
+        let (one, sampled) = (still(&scene), still(&VolumeScene { jitter: true, ..scene.clone() }));
+        let (before, after) = (psnr(&expected, &one), psnr(&expected, &sampled));
+        if let Some(folder) = std::env::var_os("WATERWINDOW_LOOK") {
+            let file = |which: &str| std::path::Path::new(&folder).join(format!("edges {name} {which}.png"));
+            expected.save(file("expected")).unwrap();
+            one.save(file("one")).unwrap();
+            sampled.save(file("sampled")).unwrap();
+        }
+        assert!(after >= 32.0 && after > before + 3.0, "{name}: {after:.1} dB, one sample {before:.1} dB");
+        // The window comes to the same picture, piece by piece.
+        let scene = VolumeScene { jitter: true, ..scene };
+        while renderer.prepare_volume(1, &scene).needs_repaint {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let db = psnr(&sampled, &renderer.screen(1, SIZE));
+        assert!(db >= 50.0, "{name}: the window is {db:.1} dB from a figure");
+    }
 }
 
 /// Premultiplied colours laid over each other, the nearest first.

@@ -212,6 +212,11 @@ pub(crate) struct Slab {
 /// traffic as eight, since they share cache lines.
 pub(crate) const SLAB_DEPTH: [usize; 3] = [1, 1, 8];
 
+/// First section of the slab that holds a section along `axis`.
+pub(crate) fn slab_start(axis: usize, section: usize) -> usize {
+    section / SLAB_DEPTH[axis] * SLAB_DEPTH[axis]
+}
+
 /// Whether sections across an axis lie turned on the device.
 pub(crate) fn is_turned(axis: usize) -> bool {
     axis == 2
@@ -235,7 +240,7 @@ pub(crate) fn slab_box(
     section: usize,
     limit: u32,
 ) -> (usize, [usize; 3], [usize; 3]) {
-    let start = section / SLAB_DEPTH[axis] * SLAB_DEPTH[axis];
+    let start = slab_start(axis, section);
     let factor: [usize; 3] =
         std::array::from_fn(|a| if a == axis { 1 } else { shape_zyx[a].div_ceil(limit.max(1) as usize) });
     let dims: [usize; 3] = std::array::from_fn(|a| {
@@ -330,7 +335,7 @@ impl SlabAhead {
 
     /// Whether it holds a section.
     pub(crate) fn holds(&self, axis: usize, section: usize) -> bool {
-        self.axis == axis && self.start == section / SLAB_DEPTH[axis] * SLAB_DEPTH[axis]
+        self.axis == axis && self.start == slab_start(axis, section)
     }
 
     /// The slab, once it is there.

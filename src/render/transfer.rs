@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::camera::BoxUm;
 use crate::base::Unit;
 
 /// Entries of a sampled table.
@@ -106,12 +107,13 @@ impl TransferPreset {
     }
 
     /// The control points for a volume: as they are where its values are absorption in 1/µm, else stretched to `window`
-    /// and as opaque over the longest edge of the volume, `edge_um`, as over a cell.
-    pub fn for_volume(self, unit: Unit, window: [f32; 2], edge_um: f64) -> TransferFunction {
+    /// and as opaque over the longest edge of its box, world µm, as over a cell.
+    pub fn for_volume(self, unit: Unit, window: [f32; 2], (low, high): BoxUm) -> TransferFunction {
         let function = self.function();
         if unit == Unit::PerUm {
             return function;
         }
+        let edge_um = (high - low).max_element();
         let opacity = if edge_um > 0.0 { (CELL_UM / edge_um) as f32 } else { 1.0 };
         function.stretched(window[0], window[1], opacity)
     }
@@ -237,21 +239,23 @@ impl TransferTable {
 
 #[cfg(test)]
 mod tests {
+    use glam::DVec3;
+
     use super::*;
 
     #[test]
     fn a_preset_is_as_opaque_through_any_volume_as_through_a_cell() {
-        let lac = TransferPreset::WholeCell.for_volume(Unit::PerUm, [10.0, 20.0], 0.03);
+        let cube = |edge_um: f64| (DVec3::ZERO, DVec3::splat(edge_um));
+        let lac = TransferPreset::WholeCell.for_volume(Unit::PerUm, [10.0, 20.0], cube(0.03));
         assert_eq!(lac, TransferPreset::WholeCell.function());
         let through = |edge_um: f64| {
-            let function = TransferPreset::WholeCell.for_volume(Unit::Arbitrary, [10.0, 20.0], edge_um);
+            let function = TransferPreset::WholeCell.for_volume(Unit::Arbitrary, [10.0, 20.0], cube(edge_um));
             assert_eq!(function.range(), (10.0, 20.0));
             f64::from(function.at(17.0)[3]) * edge_um
         };
         assert!((through(0.03) / through(60.0) - 1.0).abs() < 1e-5);
-        assert!(
-            TransferPreset::Chromatin.for_volume(Unit::Arbitrary, [0.0, 1.0], 0.0).at(0.5)[3].is_finite()
-        );
+        let flat = TransferPreset::Chromatin.for_volume(Unit::Arbitrary, [0.0, 1.0], cube(0.0));
+        assert!(flat.at(0.5)[3].is_finite());
     }
 
     #[test]

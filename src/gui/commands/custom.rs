@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn keys_are_written_and_read_back() {
-        for entry in COMMANDS {
+        for entry in COMMANDS.iter() {
             for key in entry.keys {
                 assert_eq!(parse(&write(key)), Some(*key), "{}", write(key));
             }

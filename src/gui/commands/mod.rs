@@ -177,7 +177,7 @@ pub(crate) struct Facts {
 }
 
 /// One line of the table.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry {
     /// What it is.
     pub(crate) id: CommandId,
@@ -323,7 +323,7 @@ pub fn shortcuts_page() -> String {
         "\n## As in other programs\n\nThe overlay of shortcuts (**?**) offers these sets. Only what differs is listed; a key that is taken from another command is its key with Shift, where that is free.\n\n| set | command | keys |\n|---|---|---|\n",
     );
     for preset in Preset::ALL.into_iter().skip(1) {
-        for entry in COMMANDS {
+        for entry in COMMANDS.iter() {
             let keys = preset.keys(entry);
             if keys != entry.keys {
                 let keys: Vec<_> = keys.iter().map(format_shortcut).collect();
@@ -356,7 +356,7 @@ mod tests {
 
     #[test]
     fn an_ellipsis_means_that_more_is_asked() {
-        for entry in COMMANDS {
+        for entry in COMMANDS.iter() {
             assert_eq!(entry.label.ends_with('…'), entry.asks, "{}", entry.label);
             assert!(!entry.tooltip.ends_with('.') && !entry.tooltip.is_empty(), "{}", entry.label);
         }

@@ -135,8 +135,7 @@ fn place(kind: ViewKind, cx: &Cx<'_>) -> String {
     let unit = state::length_unit(Some(layer));
     let grid = crate::gui::place::finest_grid(layer);
     let shape = grid.map(|(_, shape)| shape).unwrap_or_default();
-    let voxel = grid.map_or(0.0, |(map, _)| map.matrix3.col(normal).length());
-    let said = position_text(um, voxel);
+    let said = position_text(um, crate::gui::place::voxel_edge_um(layer, normal));
     match grid.and_then(|grid| crate::gui::place::voxel_on(grid, cx.view.cursor_um)) {
         Some(index) => {
             let at = index.get(2 - normal).copied().unwrap_or(0);

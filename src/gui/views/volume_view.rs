@@ -21,9 +21,9 @@ pub(crate) fn preset_for(preset: TransferPreset, cx: &mut Cx<'_>) -> TransferFun
     let Some((layer, volume)) = layer.and_then(|layer| Some((layer, layer.volume()?))) else {
         return preset.function();
     };
-    let (low, high) = bounds_um(volume.world_from_voxel().0, volume.shape());
+    let bounds = bounds_um(volume.world_from_voxel().0, volume.shape());
     let window = cx.derived.stats(layer).map_or([0.0, 1.0], |stats| stats.window);
-    preset.for_volume(volume.unit, window, (high - low).max_element())
+    preset.for_volume(volume.unit, window, bounds)
 }
 
 /// Gives a volume in another unit than 1/µm a curve of its own where nobody has chosen one.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use wgpu::util::DeviceExt as _;
 
 use super::super::pipelines::texture_2d;
+use super::super::refine::sample_offset;
 use super::super::scene::{LayerId, VolumeScene};
 use super::super::surface_pipelines::{CROSSINGS, DEPTH, NOWHERE, SHEET, STYLES_WIDE, before_all};
 use super::super::surface_setup::{MARGIN, SurfaceSetup, SurfaceUniform, surface_uniform};
@@ -51,6 +52,8 @@ pub(super) struct Sheets {
     styles: wgpu::TextureView,
     n: u32,
     n_done: u32,
+    /// Sample of the pixels that their rays go through.
+    sample: u32,
 }
 
 impl Sheets {
@@ -142,30 +145,32 @@ impl Renderer {
         ]
     }
 
-    /// Whether all sheets of a picture of this scene are there; true where it has none.
+    /// Whether all sheets of a sample of a picture of this scene are there; true where it has none.
     pub(super) fn has_sheets(
         &self,
         scene: &VolumeScene,
         sheets: Option<&Sheets>,
         geometry: [[u32; 2]; 3],
-        most: u32,
+        (most, sample): (u32, u32),
     ) -> bool {
         let Some((layer, set)) = self.surfaces_of(scene) else { return true };
         let Some(store) = self.surfaces.get(&layer.surfaces).filter(|_| !set.triangles.is_empty()) else {
             return true;
         };
         let key = (store.stamp, geometry, most, sheets_wanted(layer, most));
-        sheets.is_some_and(|sheets| sheets.is_of(scene, key) && sheets.n_done == sheets.n)
+        sheets.is_some_and(|sheets| {
+            sheets.is_of(scene, key) && sheets.sample == sample && sheets.n_done == sheets.n
+        })
     }
 
-    /// Records up to `passes` of the passes that are missing of the sheets of a picture; gives how many.
+    /// Records up to `passes` of the passes that are missing of the sheets of a sample of a picture; gives how many.
     pub(super) fn draw_sheets(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
         scene: &VolumeScene,
         sheets: &mut Option<Sheets>,
         geometry: [[u32; 2]; 3],
-        (most, passes): (u32, u32),
+        (most, sample, passes): (u32, u32, u32),
     ) -> u32 {
         let Some((layer, set)) = self.surfaces_of(scene) else {
             *sheets = None;
@@ -177,6 +182,11 @@ impl Renderer {
         let key = (store.stamp, geometry, most, sheets_wanted(layer, most));
         if sheets.as_ref().is_none_or(|sheets| !sheets.is_of(scene, key)) {
             *sheets = Some(Sheets::new(&gpu, scene, layer, &set, key));
+        }
+        if let Some(sheets) = sheets
+            && sheets.sample != sample
+        {
+            sheets.begin_sample(layer, &set, sample);
         }
         let (Some(sheets), Some(store)) = (sheets, self.surfaces.get(&layer.surfaces)) else { return 0 };
         let is_coarse = most <= MOVING_SHEETS;
@@ -212,22 +222,40 @@ impl Sheets {
     fn new(gpu: &Gpu, scene: &VolumeScene, layer: &SurfaceLayer, set: &SurfaceSet, key: Key) -> Self {
         let (_, [tile, offset, picture], _, n_peeled) = key;
         let size = tile.map(|n| n + 2 * MARGIN);
-        let corner = offset.map(|v| f64::from(v) - f64::from(MARGIN));
         let setup = SurfaceSetup::new(scene, set);
         Self {
             key,
             scene: scene.clone(),
             target: Target::new(gpu, size, n_peeled, setup.is_cut()),
-            uniform: surface_uniform(scene, layer, &setup, [size, picture], corner),
+            uniform: surface_uniform(scene, layer, &setup, [size, picture], corner(offset, 0)),
             styles: styles_table(gpu, layer, set.n_parts),
             n: n_peeled,
             n_done: 0,
+            sample: 0,
         }
+    }
+
+    /// Goes on to another sample of the pixels; none of its passes is drawn yet.
+    fn begin_sample(&mut self, layer: &SurfaceLayer, set: &SurfaceSet, sample: u32) {
+        let (_, [tile, offset, picture], _, _) = self.key;
+        let size = tile.map(|n| n + 2 * MARGIN);
+        let setup = SurfaceSetup::new(&self.scene, set);
+        let corner = corner(offset, sample);
+        self.uniform = surface_uniform(&self.scene, layer, &setup, [size, picture], corner);
+        (self.sample, self.n_done) = (sample, 0);
     }
 
     fn is_of(&self, scene: &VolumeScene, key: Key) -> bool {
         self.key == key && self.scene == *scene
     }
+}
+
+/// Where the upper left corner of the target of a tile lies in the picture, such that rays through the middles of its pixels
+/// are those of a sample.
+fn corner(offset: [u32; 2], sample: u32) -> [f64; 2] {
+    let [right, down, _] = sample_offset(sample);
+    let [x, y] = offset.map(|v| f64::from(v) - f64::from(MARGIN));
+    [x + right, y + down]
 }
 
 /// Sheets that are peeled: one where nothing is seen through.

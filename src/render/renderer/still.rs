@@ -47,7 +47,7 @@ impl Renderer {
         scene: &VolumeScene,
         tile: Option<u32>,
     ) -> Result<RgbaImage, DrawError> {
-        let (samples, stride) = (self.pace.samples(scene), self.pace.stride(scene, 1.0));
+        let samples = self.pace.samples(scene);
         progress.phase("Drawing", u64::from(scene.size_px[1]) * u64::from(samples));
         self.clock += 1;
         while self.upload_for(scene, PIECE) < 1.0 {
@@ -68,15 +68,17 @@ impl Renderer {
             let texture = offscreen(&renderer.gpu, size, OFFSCREEN);
             let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
             let geometry = [size, offset, scene.size_px];
-            let mut encoder =
-                renderer.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            renderer.draw_sheets(&mut encoder, scene, &mut sheets, geometry, (MOST_SHEETS, u32::MAX));
-            renderer.gpu.queue.submit([encoder.finish()]);
-            renderer.wait()?;
             let mean = (samples > 1).then(|| renderer.new_picture(size, MEAN));
             for sample in 0..samples {
+                progress.check()?;
+                let mut encoder =
+                    renderer.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+                let passes = (MOST_SHEETS, sample, u32::MAX);
+                renderer.draw_sheets(&mut encoder, scene, &mut sheets, geometry, passes);
+                renderer.gpu.queue.submit([encoder.finish()]);
+                renderer.wait()?;
                 let Some(marcher) =
-                    renderer.marcher(VIEW, scene, sheets.as_ref(), &mut marching, geometry, (sample, stride))
+                    renderer.marcher(VIEW, scene, sheets.as_ref(), &mut marching, geometry, (sample, 1.0))
                 else {
                     renderer.clear(&view, scene.background);
                     return Ok(texture);
