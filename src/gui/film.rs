@@ -14,12 +14,21 @@ use crate::io::{self, FilmKind, IoError};
 use crate::project::{Edit, Project};
 use crate::render::cpu::Sources;
 use crate::render::figure::{self, Artist, Backdrop, Scene};
-use crate::render::film::{Ease, Film, Motion, Stop};
+use crate::render::film::{Ease, Film, MAX_SECONDS, Motion, Stop};
 
 /// What jobs of films are called.
 pub(crate) const JOB: &str = "Film";
 /// Under which name the keyframes are kept with the project.
 const KEPT: &str = "film";
+
+/// Shortest and longest turntable, seconds.
+pub(crate) const SECONDS: [f64; 2] = [0.2, MAX_SECONDS];
+/// Turns of a turntable.
+pub(crate) const TURNS: [f64; 2] = [-20.0, 20.0];
+/// Frames per second.
+pub(crate) const FPS: [f64; 2] = [1.0, 60.0];
+/// Longest edge of a film, pixels.
+pub(crate) const MAX_EDGE: u32 = 3840;
 
 /// A keyframe: what a view shows at a time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,7 +42,8 @@ pub(crate) struct Keyframe {
 }
 
 /// What is set up.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct FilmForm {
     /// From keyframe to keyframe; else a turntable.
     pub(crate) by_keyframes: bool,
@@ -46,10 +56,13 @@ pub(crate) struct FilmForm {
     /// How large.
     pub(crate) size: Size,
     /// The keyframes, as the document has them.
+    #[serde(skip)]
     pub(crate) keyframes: Vec<Keyframe>,
     /// What they were read from.
+    #[serde(skip)]
     kept: Value,
     /// The film that is being played.
+    #[serde(skip)]
     playing: Option<Box<Playing>>,
 }
 
@@ -81,6 +94,17 @@ struct Playing {
 }
 
 impl FilmForm {
+    /// As what a file says may be set here.
+    pub(crate) fn within_limits(self) -> Self {
+        Self {
+            seconds: self.seconds.clamp(SECONDS[0], SECONDS[1]),
+            turns: self.turns.clamp(TURNS[0], TURNS[1]),
+            fps: self.fps.clamp(FPS[0], FPS[1]),
+            size: self.size.within(MAX_EDGE),
+            ..self
+        }
+    }
+
     /// Whether it is being played.
     pub(crate) fn is_playing(&self) -> bool {
         self.playing.is_some()

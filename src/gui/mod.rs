@@ -14,6 +14,7 @@ mod draw;
 mod film;
 mod frame;
 mod icons;
+mod kept_forms;
 mod keymap;
 mod layouts;
 mod look;

@@ -8,6 +8,7 @@ use super::commands::Facts;
 use super::derived::Derived;
 use super::draw;
 use super::frame::Cx;
+use super::kept_forms;
 use super::look::VolumeLook;
 use super::state::{self, Queue, Tilt, ViewId, ViewKind, ViewState};
 use super::surfaces::SurfaceLook;
@@ -109,6 +110,7 @@ impl KeptLook {
         }
         let saved = Some((view.look.clone(), view.surfaces.clone()));
         view.kept_look = Self { wanted: moment.map(Box::new), saved, saving: None };
+        kept_forms::read(project, view);
     }
 
     /// Keeps the look of the views with the project; it is written with the next save.
@@ -121,6 +123,7 @@ impl KeptLook {
             session.keep_aside(KEPT, value);
         }
         view.kept_look.saving = Some((now.look, now.surfaces));
+        kept_forms::keep(session, view);
     }
 
     /// Notes that what was kept has been written.

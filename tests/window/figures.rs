@@ -7,7 +7,9 @@ use egui_kittest::kittest::Queryable as _;
 use waterwindow::gui::App;
 use waterwindow::session::{Session, Settings, Theme};
 
-use super::support::{click, demo_in, demo_session, has_adapter, look, press, settle, stroke, window};
+use super::support::{
+    click, demo_in, demo_session, difference, has_adapter, look, part, press, settle, stroke, window,
+};
 
 /// Types a path into the open dialog and confirms it.
 fn save_to(harness: &mut Harness<'_, App>, path: &Path) {
@@ -155,9 +157,7 @@ fn picture(harness: &mut Harness<'_, App>) -> image::RgbaImage {
             harness.step();
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        let screen = harness.render().unwrap();
-        let [x, y, w, h] = [rect.left(), rect.top(), rect.width(), rect.height()].map(|v| v.round() as u32);
-        let part = image::imageops::crop_imm(&screen, x, y, w, h).to_image();
+        let part = part(harness, rect);
         // A coarse picture stays a while too.
         n_alike = if last.as_ref() == Some(&part) { n_alike + 1 } else { 0 };
         if n_alike == 5 {
@@ -166,12 +166,6 @@ fn picture(harness: &mut Harness<'_, App>) -> image::RgbaImage {
         last = Some(part);
     }
     panic!("the picture never rests");
-}
-
-fn difference(a: &image::RgbaImage, b: &image::RgbaImage) -> f64 {
-    assert_eq!(a.dimensions(), b.dimensions());
-    let sum: u64 = a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-    sum as f64 / a.as_raw().len() as f64
 }
 
 /// Waits until the 3D view shows a picture, but for how finely it was sampled when that was taken.
@@ -218,6 +212,17 @@ fn keyframes_bring_cuts_and_layers_back_and_a_project_opens_as_it_looked() {
     comes_back(&mut harness, &whole, "the surfaces are back");
     assert_eq!(harness.state().session().undo_label(), undo.as_deref(), "nothing of the document changed");
 
+    click(&mut harness, "Film size");
+    click(&mut harness, "320 × 240, draft");
+    harness.get_by_label("Frames per second").focus();
+    harness.step();
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    harness.step();
+    harness.get_by_label("Frames per second").type_text("2");
+    harness.step();
+    harness.key_press(egui::Key::Enter);
+    harness.step();
+
     let project = folder.path().join("film.waterwindow");
     press_keys(&mut harness, egui::Modifiers::COMMAND | egui::Modifiers::SHIFT, egui::Key::S);
     save_to(&mut harness, &project);
@@ -235,22 +240,12 @@ fn keyframes_bring_cuts_and_layers_back_and_a_project_opens_as_it_looked() {
     comes_back(&mut harness, &cut, "the keyframes are in the project");
 
     // A film of both, from the cut cell to the surfaces.
-    click(&mut harness, "Film size");
-    click(&mut harness, "320 × 240, draft");
-    harness.get_by_label("Frames per second").focus();
-    harness.step();
-    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
-    harness.step();
-    harness.get_by_label("Frames per second").type_text("2");
-    harness.step();
-    harness.key_press(egui::Key::Enter);
-    harness.step();
     let film = folder.path().join("film");
     click(&mut harness, "Write film");
     save_to(&mut harness, &film);
     settle(&mut harness);
     let frames = std::fs::read_dir(&film).unwrap().count();
-    assert_eq!(frames, 5, "two seconds at 2 frames a second");
+    assert_eq!(frames, 5, "two seconds at 2 frames a second, as it was set before the project was saved");
     let [first, middle, last] = [1, 3, 5].map(|n| {
         let frame = image::open(film.join(format!("frame_{n:05}.png"))).unwrap().to_rgba8();
         if let Some(folder) = std::env::var_os("WATERWINDOW_LOOK") {

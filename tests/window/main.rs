@@ -21,6 +21,7 @@ mod support;
 mod surfaces;
 mod tools;
 mod tour;
+mod views;
 mod volume;
 
 use egui_kittest::Harness;

@@ -1,7 +1,6 @@
 //! Pictures of the panels, compared with those in `tests/snapshots`, which people have looked at.
 //!
-//! `UPDATE_SNAPSHOTS=1 cargo test --test window` takes them anew. Views of the data are left out: what a
-//! software driver makes of them differs from one version to the next.
+//! `UPDATE_SNAPSHOTS=1 cargo test --test window` takes them anew. Views of the data: views.rs.
 
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotOptions, image_snapshot_options};
@@ -12,9 +11,7 @@ use crate::support::{click, demo_session, has_adapter, press, settle, stroke, wi
 
 /// Compares a part of the window, in points, with its picture.
 fn compare(harness: &mut Harness<'_, App>, name: &str, part: egui::Rect) {
-    let picture = harness.render().unwrap();
-    let [x, y, w, h] = [part.min.x, part.min.y, part.width(), part.height()].map(|v| v.round() as u32);
-    let part = image::imageops::crop_imm(&picture, x, y, w, h).to_image();
+    let part = crate::support::part(harness, part);
     // Edges of letters are blended a little differently by other versions of the driver.
     let options = SnapshotOptions::new().threshold(2.0).max_failed_pixels(40);
     image_snapshot_options(&part, name, &options);

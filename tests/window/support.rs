@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
+use image::RgbaImage;
 use serde_json::json;
 use waterwindow::gui::{App, Start};
 use waterwindow::session::{Command, Session, Settings, Theme};
@@ -61,6 +62,46 @@ pub(crate) fn settle(harness: &mut Harness<'_, App>) {
     for _ in 0..4 {
         harness.step();
     }
+}
+
+/// Frames until what is made for a picture is there and the picture has had time to become fine.
+pub(crate) fn rest(harness: &mut Harness<'_, App>) {
+    for _ in 0..3 {
+        settle(harness);
+    }
+    for _ in 0..60 {
+        harness.step();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A window on a small demo cell and its reconstruction.
+pub(crate) fn at_reconstruction(size: [f32; 2]) -> Harness<'static, App> {
+    let mut harness = window(size, demo_session());
+    settle(&mut harness);
+    press(&mut harness, "Reconstruct");
+    settle(&mut harness);
+    harness
+}
+
+/// A part of the window as it looks, in points.
+pub(crate) fn part(harness: &mut Harness<'_, App>, rect: egui::Rect) -> RgbaImage {
+    let picture = harness.render().unwrap();
+    let [x, y, w, h] = [rect.left(), rect.top(), rect.width(), rect.height()].map(|v| v.round() as u32);
+    image::imageops::crop_imm(&picture, x, y, w, h).to_image()
+}
+
+/// The 3D view as it looks.
+pub(crate) fn view_picture(harness: &mut Harness<'_, App>) -> RgbaImage {
+    let rect = harness.get_by_label("Volume view").rect();
+    part(harness, rect)
+}
+
+/// Mean difference of two pictures, grey levels.
+pub(crate) fn difference(a: &RgbaImage, b: &RgbaImage) -> f64 {
+    assert_eq!(a.dimensions(), b.dimensions());
+    let sum: u64 = a.as_raw().iter().zip(b.as_raw()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    sum as f64 / a.as_raw().len() as f64
 }
 
 /// A session with a small demo cell and its scan.

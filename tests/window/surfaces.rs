@@ -1,23 +1,10 @@
 //! Surfaces of labels in the 3D view: made by themselves, clear or opaque, coloured by what is told at them.
 
-use std::time::Duration;
-
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use waterwindow::gui::App;
 
-use super::support::{click, demo_session, look, press, settle, window};
-
-/// Frames until the surfaces are there and their picture has had time to become fine.
-fn rest(harness: &mut Harness<'_, App>) {
-    for _ in 0..3 {
-        settle(harness);
-    }
-    for _ in 0..60 {
-        harness.step();
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use super::support::{at_reconstruction, click, demo_session, look, press, rest, settle, window};
 
 /// What is said somewhere in the window, by its beginning.
 fn said(harness: &Harness<'_, App>, begin: &str) -> Vec<String> {
@@ -31,10 +18,7 @@ fn said(harness: &Harness<'_, App>, begin: &str) -> Vec<String> {
 
 #[test]
 fn surfaces_appear_with_their_error_and_are_coloured_by_what_is_told_at_them() {
-    let mut harness = window([1440.0, 900.0], demo_session());
-    settle(&mut harness);
-    press(&mut harness, "Reconstruct");
-    settle(&mut harness);
+    let mut harness = at_reconstruction([1440.0, 900.0]);
     click(&mut harness, "Maximise 3D");
     rest(&mut harness);
 

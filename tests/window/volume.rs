@@ -1,21 +1,11 @@
 //! The 3D view: lit, cut open and turned by its menu, asked where the crosshair should be.
 
-use std::time::Duration;
-
 use egui::{Event, Modifiers, PointerButton};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use waterwindow::gui::App;
 
-use super::support::{click, demo_session, look, press, settle, window};
-
-/// Frames until the picture of the volume has had time to become fine.
-fn rest(harness: &mut Harness<'_, App>) {
-    for _ in 0..60 {
-        harness.step();
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use super::support::{at_reconstruction, click, demo_session, look, press, rest, settle, window};
 
 /// Where the slices are, as the titles of the views say it.
 fn places(harness: &Harness<'_, App>) -> Vec<String> {
@@ -27,10 +17,7 @@ fn places(harness: &Harness<'_, App>) -> Vec<String> {
 
 #[test]
 fn the_3d_view_is_cut_open_turned_and_moves_the_crosshair_to_what_is_clicked() {
-    let mut harness = window([1440.0, 900.0], demo_session());
-    settle(&mut harness);
-    press(&mut harness, "Reconstruct");
-    settle(&mut harness);
+    let mut harness = at_reconstruction([1440.0, 900.0]);
     click(&mut harness, "Maximise 3D");
     rest(&mut harness);
     look(&mut harness, "volume_haze");

@@ -307,7 +307,7 @@ fn consume(input: &mut egui::InputState, shortcut: &KeyboardShortcut) -> bool {
 pub fn shortcuts_page() -> String {
     use std::fmt::Write as _;
     let mut page = String::from(
-        "# Keyboard and mouse\n\nMade from the table of commands in `src/gui/commands/table.rs`; a test keeps it true. Letters never act while a text field has the focus. On macOS, Ctrl is Cmd.\n\n## Mouse in the views\n\n| input | what it does |\n|---|---|\n",
+        "# Keyboard and mouse\n\nMade from the table of commands in `src/gui/commands/table`; a test keeps it true. Letters never act while a text field has the focus. On macOS, Ctrl is Cmd.\n\n## Mouse in the views\n\n| input | what it does |\n|---|---|\n",
     );
     for (input, what) in MOUSE {
         let _ = writeln!(page, "| {input} | {what} |");

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::super::derived::Derived;
 use super::super::frame::Cx;
 use super::super::state::{self, Dialog, ViewId, ViewKind, ViewState};
@@ -17,7 +19,7 @@ use crate::render::figure::{self, Artist, Backdrop, DrawError, Extras, Ink, Scen
 use crate::session::Session;
 
 /// Size of a figure or film.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) enum Size {
     /// As the view is on the screen, in physical pixels.
     #[default]
@@ -26,7 +28,18 @@ pub(crate) enum Size {
     Fixed([u32; 2]),
 }
 
+/// Shortest edge, pixels.
+const MIN_EDGE: u32 = 16;
+
 impl Size {
+    /// With edges that may be set, up to `most` pixels.
+    pub(crate) fn within(self, most: u32) -> Self {
+        match self {
+            Self::Screen => Self::Screen,
+            Self::Fixed(size) => Self::Fixed(size.map(|edge| edge.clamp(MIN_EDGE, most))),
+        }
+    }
+
     /// In pixels, for a scene.
     pub(crate) fn of(self, scene: &Scene) -> [u32; 2] {
         match self {
@@ -53,13 +66,15 @@ const FIGURE_SIZES: [(Size, &str); 6] = [
     (Size::Fixed([8192, 6554]), "poster"),
 ];
 /// Longest edge of a figure.
-const MAX_EDGE: f64 = 16_384.0;
+const MAX_EDGE: u32 = 16_384;
 
 /// What is set up; the film takes view, bars and lettering from here too.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "switches that a user sets one by one")]
 pub(crate) struct FigureForm {
     /// Which view, where one was chosen.
+    #[serde(skip)]
     pub(crate) view: Option<ViewId>,
     /// How large.
     pub(crate) size: Size,
@@ -79,6 +94,13 @@ pub(crate) struct FigureForm {
     pub(crate) title: String,
     /// Light or dark lettering.
     pub(crate) ink: Ink,
+}
+
+impl FigureForm {
+    /// As what a file says may be set here.
+    pub(crate) fn within_limits(self) -> Self {
+        Self { size: self.size.within(MAX_EDGE), montage: self.montage.within_limits(), ..self }
+    }
 }
 
 impl Default for FigureForm {
@@ -134,7 +156,7 @@ fn view_choice(ui: &mut egui::Ui, view: &mut ViewState) {
 }
 
 /// A menu of sizes, and two numbers where the size is one's own.
-pub(crate) fn size_menu(ui: &mut egui::Ui, size: &mut Size, choices: &[(Size, &str)], name: &str, most: f64) {
+pub(crate) fn size_menu(ui: &mut egui::Ui, size: &mut Size, choices: &[(Size, &str)], name: &str, most: u32) {
     widgets::row(ui, "Size", "Width and height in pixels", |ui, _| {
         egui::ComboBox::from_id_salt(name)
             .selected_text(size.words())
@@ -154,7 +176,9 @@ pub(crate) fn size_menu(ui: &mut egui::Ui, size: &mut Size, choices: &[(Size, &s
         let width = ((ui.available_width() - ui.spacing().item_spacing.x - 4.0) / 2.0).min(76.0);
         for (edge, which) in pixels.iter_mut().zip(["width", "height"]) {
             let mut value = f64::from(*edge);
-            let field = widgets::Number::new(&mut value, 16.0..=most).step(0, 4.0).width(width);
+            let field = widgets::Number::new(&mut value, f64::from(MIN_EDGE)..=f64::from(most))
+                .step(0, 4.0)
+                .width(width);
             field.show(ui, &format!("{name} {which}"));
             *edge = value.round() as u32;
         }

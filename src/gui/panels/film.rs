@@ -22,8 +22,6 @@ const SIZES: [(Size, &str); 7] = [
     (Size::Fixed([320, 240]), "draft"),
     (Size::Screen, ""),
 ];
-/// Longest edge of a film.
-const MAX_EDGE: f64 = 3840.0;
 
 /// Draws the part of the inspector.
 pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
@@ -42,20 +40,25 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         keyframes(ui, cx);
     } else {
         widgets::row(ui, "Length", "How long the film is", |ui, _| {
-            Number::new(&mut form.seconds, 0.2..=MAX_SECONDS)
+            Number::new(&mut form.seconds, film::SECONDS[0]..=film::SECONDS[1])
                 .unit("s")
                 .step(1, 0.05)
                 .show(ui, "Length of film");
         });
         widgets::row(ui, "Turns", "Below 0 to the left", |ui, _| {
-            Number::new(&mut form.turns, -20.0..=20.0).step(2, 0.02).show(ui, "Turns of film");
+            Number::new(&mut form.turns, film::TURNS[0]..=film::TURNS[1])
+                .step(2, 0.02)
+                .show(ui, "Turns of film");
         });
     }
     let form = &mut cx.view.film;
     widgets::row(ui, "Speed", "Frames per second; a GIF plays up to 50", |ui, _| {
-        Number::new(&mut form.fps, 1.0..=60.0).unit("fps").step(0, 0.1).show(ui, "Frames per second");
+        Number::new(&mut form.fps, film::FPS[0]..=film::FPS[1])
+            .unit("fps")
+            .step(0, 0.1)
+            .show(ui, "Frames per second");
     });
-    size_menu(ui, &mut form.size, &SIZES, "Film size", MAX_EDGE);
+    size_menu(ui, &mut form.size, &SIZES, "Film size", film::MAX_EDGE);
     widgets::hint(ui, "View, title, bars and lettering are those of the figure above.");
     ui.add_space(4.0);
     buttons(ui, cx);

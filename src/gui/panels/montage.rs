@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::super::background::Background;
 use super::super::frame::Cx;
 use super::super::state::{self, ViewState};
@@ -21,7 +23,8 @@ const WIDTH: u32 = 1280;
 const PREVIEW: u32 = 560;
 
 /// What is set up.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct MontageForm {
     /// Slices side by side instead of one.
     pub(crate) on: bool,
@@ -42,6 +45,12 @@ impl Default for MontageForm {
 }
 
 impl MontageForm {
+    /// As what a file says may be set here.
+    pub(super) fn within_limits(self) -> Self {
+        let n = self.n.clamp(1, MOST);
+        Self { n, columns: self.columns.clamp(1, n), ..self }
+    }
+
     fn choice(&self) -> Choice {
         let columns = self.columns.clamp(1, self.n.max(1));
         Choice {

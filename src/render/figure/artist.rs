@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use glam::DVec3;
 use image::RgbaImage;
+use serde::{Deserialize, Serialize};
 
 use super::super::cpu::{self, Sources};
 use super::super::pipelines::OFFSCREEN;
@@ -105,7 +106,7 @@ impl Scene {
 }
 
 /// What lies behind the data of a figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Backdrop {
     /// The near black of the views.
     #[default]

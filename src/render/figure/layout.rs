@@ -1,12 +1,13 @@
 //! Where scale bar, colour bar, title and legend of a figure go.
 
 use image::RgbaImage;
+use serde::{Deserialize, Serialize};
 
 use super::super::overlay::{length_label, round_length_um};
 use super::{Anchor, Mark, Weight, text};
 
 /// Light or dark lettering.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Ink {
     /// By what lies beneath each mark.
     #[default]
