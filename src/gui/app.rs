@@ -138,6 +138,9 @@ impl App {
     pub fn frame(&mut self, ui: &mut egui::Ui) {
         let ctx = ui.ctx().clone();
         self.derived.ctx.get_or_insert_with(|| ctx.clone());
+        if let Some(now) = ctx.input(|input| (!input.events.is_empty()).then_some(input.time)) {
+            self.view.touched = now;
+        }
         commands::presets::Preset::of_id(&self.session.settings().keymap).use_it();
         commands::custom::use_these(&self.session.settings().shortcuts);
         self.heed_device(&ctx);

@@ -165,9 +165,11 @@ impl Drawer {
 
     fn scene(&mut self, ui: &egui::Ui, rect: egui::Rect, id: ViewId, scene: Scene, cx: &mut Cx<'_>) {
         let view = view_key(id);
+        let is_calm = ui.input(|input| input.time) - cx.view.touched > CALM_SECONDS;
         let status = self.with(|renderer| match &scene {
             Scene::Slice(scene) => renderer.prepare_slice(view, scene),
             Scene::Volume(scene) => {
+                renderer.set_calm(is_calm);
                 let key = scene.surfaces.as_ref().map(|layer| layer.surfaces);
                 // A key stands for the same triangles for ever.
                 if let Some((key, set)) = key.and_then(|key| Some((key, cx.derived.surfaces.set_of(key)?))) {
@@ -260,10 +262,13 @@ fn keys_of(scene: &Scene) -> (Vec<u64>, Vec<u64>) {
     (volumes, labels)
 }
 
+/// How long nobody touches the window until it counts as left alone.
+const CALM_SECONDS: f64 = 0.7;
+
 /// Asks for another frame only while something is still coming.
 fn repaint(ui: &egui::Ui, status: Option<ViewStatus>) {
-    if status.is_some_and(|status| status.needs_repaint) {
-        ui.ctx().request_repaint_after(std::time::Duration::from_millis(8));
+    if let Some(status) = status.filter(|status| status.needs_repaint) {
+        ui.ctx().request_repaint_after(status.again_after);
     }
 }
 

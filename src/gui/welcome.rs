@@ -95,11 +95,10 @@ fn head(ui: &mut egui::Ui) {
 /// Work of earlier sessions that did not end well: it can be opened again or thrown away.
 fn unsaved(ui: &mut egui::Ui, width: f32, cx: &mut Cx<'_>) {
     let session = cx.session;
-    // Another window may have ended meanwhile.
+    // Another window may have ended meanwhile; nothing is drawn only to find out.
     if cx.derived.unsaved.as_ref().is_none_or(|(when, _)| when.elapsed() > LOOK_AGAIN) {
         cx.derived.unsaved = Some((std::time::Instant::now(), session.recoverable()));
     }
-    ui.ctx().request_repaint_after(LOOK_AGAIN);
     let found = cx.derived.unsaved.as_ref().map_or(&[][..], |(_, found)| found.as_slice());
     if found.is_empty() {
         return;

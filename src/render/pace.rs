@@ -11,8 +11,8 @@ use crate::gpu::Gpu;
 pub(crate) struct Pace {
     /// What a frame may take while something moves.
     pub(crate) motion: Duration,
-    /// How long a piece of refinement should take.
-    pub(crate) piece: Duration,
+    /// How long a piece of refinement should take while the window is in use, and while nobody touches it.
+    pieces: [Duration; 2],
     /// Time per pixel before one was measured, seconds.
     pub(crate) secs_per_px: f64,
     /// Samples of a pixel while a view rests, in projections too.
@@ -27,19 +27,19 @@ pub(crate) struct Pace {
 /// A graphics card.
 const CARD: Pace = Pace {
     motion: Duration::from_millis(12),
-    piece: Duration::from_millis(35),
+    pieces: [Duration::from_millis(35); 2],
     secs_per_px: 4e-9,
     samples: [16, 16],
     strides: [1.0, 1.0],
     stride_in_motion: 1.0,
 };
 
-/// The processor in its place: 10 frames a second still feel connected to the hand, and every piece costs a frame of the
-/// whole window besides. A sample of short steps costs many seconds; four, each begun elsewhere on a step four times as
+/// The processor in its place: 10 frames a second still feel connected to the hand. Every piece costs a frame of the whole
+/// window besides, nearly as much again, so pieces are longer while nobody would feel it. A sample of short steps costs many seconds; four, each begun elsewhere on a step four times as
 /// long, are as dense together, and the first of them shows the picture after a fourth of the time.
 const SOFTWARE: Pace = Pace {
     motion: Duration::from_millis(80),
-    piece: Duration::from_millis(80),
+    pieces: [Duration::from_millis(80), Duration::from_millis(320)],
     secs_per_px: 1e-6,
     samples: [4, 1],
     strides: [4.0, 2.0],
@@ -53,6 +53,11 @@ impl Pace {
     /// How this device is driven.
     pub(crate) fn of(gpu: &Gpu) -> Self {
         if gpu.is_software() { SOFTWARE } else { CARD }
+    }
+
+    /// How long a piece of refinement should take, `is_calm` while nobody touches the window.
+    pub(crate) fn piece(&self, is_calm: bool) -> Duration {
+        self.pieces[usize::from(is_calm)]
     }
 
     /// How many samples a pixel of a scene gets at rest.

@@ -37,12 +37,20 @@ use slices::SliceView;
 pub struct ViewStatus {
     /// Ask for another frame: something is still being uploaded or refined.
     pub needs_repaint: bool,
+    /// How long it takes until that frame has something new to show, at a guess.
+    pub again_after: Duration,
     /// Fraction of the data on the device, 1 when all is there.
     pub loaded: f32,
     /// Voxels averaged along an edge of what is shown, 1 for full resolution: the badge "level".
     pub binning: usize,
     /// Edge of the picture's pixels, 1 for full resolution, 0.5 for half; 0 before the first picture.
     pub resolution: f32,
+}
+
+impl ViewStatus {
+    /// Of a view that shows all there is.
+    const WHOLE: Self =
+        Self { needs_repaint: false, again_after: LOOK_AGAIN, loaded: 1.0, binning: 1, resolution: 1.0 };
 }
 
 #[derive(Debug)]
@@ -74,6 +82,8 @@ struct VolumeView {
     /// Nanoseconds of the last finished piece plus one; 0 while it is under way.
     finished: Arc<AtomicU64>,
     under_way: Option<Work>,
+    /// When it was handed over, and how long it should take.
+    due: (Instant, Duration),
     /// Sheets of surfaces of the picture being drawn.
     sheets: Option<Sheets>,
     /// Passes of sheets that are under way without a piece of the picture.
@@ -84,11 +94,25 @@ struct VolumeView {
     mean: Option<(Picture, u32)>,
 }
 
+impl VolumeView {
+    /// How long the piece under way still takes, at a guess.
+    fn again_after(&self) -> Duration {
+        let (began, expected) = self.due;
+        match self.under_way {
+            None => LOOK_AGAIN,
+            // Frames that show nothing new cost a software driver the time of the piece.
+            Some(_) => expected.saturating_sub(began.elapsed()).max(expected / 4).max(LOOK_AGAIN),
+        }
+    }
+}
+
 /// Draws scenes with a device.
 #[derive(Debug)]
 pub struct Renderer {
     gpu: Gpu,
     pace: Pace,
+    /// Whether nobody touches the window.
+    is_calm: bool,
     pipelines: Pipelines,
     images: BTreeMap<LayerId, ImageStore>,
     labels: BTreeMap<LayerId, LabelStore>,
@@ -104,6 +128,8 @@ pub struct Renderer {
 
 /// How long an upload may hold up a frame.
 const UPLOAD_BUDGET: Duration = Duration::from_millis(20);
+/// How soon to look again where no piece of a picture is under way.
+const LOOK_AGAIN: Duration = Duration::from_millis(8);
 /// Bytes of textures before volumes are binned or dropped, unless the owner says otherwise.
 const DEFAULT_BUDGET: u64 = 3 << 30;
 
@@ -113,6 +139,7 @@ impl Renderer {
         let pipelines = Pipelines::new(&gpu, target_format);
         Self {
             pace: Pace::of(&gpu),
+            is_calm: false,
             gpu,
             pipelines,
             images: BTreeMap::new(),
@@ -135,6 +162,11 @@ impl Renderer {
     /// Bytes of textures it may hold; volumes are binned to fit, and unused ones dropped.
     pub fn set_budget(&mut self, bytes: u64) {
         self.budget_bytes = bytes.max(1 << 20);
+    }
+
+    /// Says whether nobody touches the window: pieces of 3-D views may take longer then.
+    pub fn set_calm(&mut self, is_calm: bool) {
+        self.is_calm = is_calm;
     }
 
     /// Halves the budget and gives all textures of volumes back, to be taken anew within it; the new budget in bytes.
@@ -303,6 +335,7 @@ impl Renderer {
             marching: None,
             finished: Arc::new(AtomicU64::new(0)),
             under_way: None,
+            due: (Instant::now(), Duration::ZERO),
             sheets: None,
             passes_under_way: 0,
             pass_took: Duration::ZERO,
@@ -323,6 +356,7 @@ impl Renderer {
             needs_repaint: loaded < 1.0
                 || is_coming
                 || known.is_some_and(|v| !v.refinement.is_done() || v.under_way.is_some()),
+            again_after: known.map_or(LOOK_AGAIN, VolumeView::again_after),
             loaded,
             binning,
             resolution: known.map_or(0.0, |v| v.refinement.shown_fraction()),
@@ -405,7 +439,7 @@ impl Renderer {
                 }
             }
         }
-        if let Some(work) = state.refinement.next_work(self.pace.piece) {
+        if let Some(work) = state.refinement.next_work(self.pace.piece(self.is_calm)) {
             let geometry = [work.size, [0, 0], work.size];
             let is_whole = work.is_last && work.row == 0;
             let wanted = (most_sheets(&work), work.sample);
@@ -444,7 +478,8 @@ impl Renderer {
         if work.is_last && work.sample > 0 {
             self.add_to_mean(&mut encoder, state, work.size);
         }
-        self.submit(state, work, encoder);
+        let expected = state.refinement.expected(work);
+        self.submit(state, work, encoder, expected);
         if work.is_last && work.sample == 0 {
             std::mem::swap(&mut state.front, &mut state.back);
         }
@@ -506,19 +541,21 @@ impl Renderer {
     fn draw_sheets_alone(&mut self, state: &mut VolumeView, work: &Work, geometry: [[u32; 2]; 3]) {
         let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         // One after the other, so that the window stays alive.
-        let affordable = self.pace.piece.as_secs_f64() / state.pass_took.as_secs_f64().max(1e-9);
+        let affordable =
+            self.pace.piece(self.is_calm).as_secs_f64() / state.pass_took.as_secs_f64().max(1e-9);
         let at_once = if state.pass_took.is_zero() { 1 } else { (affordable as u32).max(2) };
         let how_many = (most_sheets(work), work.sample, at_once);
         let n = self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, how_many);
         state.passes_under_way = n.max(1);
-        self.submit(state, work, encoder);
+        self.submit(state, work, encoder, state.pass_took * state.passes_under_way);
     }
 
-    fn submit(&self, state: &mut VolumeView, work: &Work, encoder: wgpu::CommandEncoder) {
+    fn submit(&self, state: &mut VolumeView, work: &Work, encoder: wgpu::CommandEncoder, expected: Duration) {
         let finished = Arc::new(AtomicU64::new(0));
         state.finished = Arc::clone(&finished);
         state.under_way = Some(*work);
         let began = Instant::now();
+        state.due = (began, expected);
         self.gpu.queue.submit([encoder.finish()]);
         self.gpu.queue.on_submitted_work_done(move || {
             finished.store(began.elapsed().as_nanos() as u64 + 1, Ordering::Release);

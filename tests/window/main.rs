@@ -41,6 +41,32 @@ fn the_first_page_offers_demo_cells_and_files() {
     look(&mut harness, "welcome");
 }
 
+/// Runs frames until the window asks for none any more.
+fn falls_asleep(harness: &mut Harness<'_, App>) {
+    let began = std::time::Instant::now();
+    loop {
+        harness.step();
+        let viewports = &harness.output().viewport_output;
+        if viewports.values().all(|viewport| viewport.repaint_delay == std::time::Duration::MAX) {
+            return;
+        }
+        assert!(began.elapsed() < std::time::Duration::from_mins(2), "the window never rests");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn where_nothing_moves_nothing_is_drawn() {
+    let mut harness = window([1000.0, 700.0], Session::new(Settings::default()));
+    settle(&mut harness);
+    falls_asleep(&mut harness);
+    let mut harness = window([1000.0, 700.0], demo_session());
+    settle(&mut harness);
+    press(&mut harness, "Reconstruct");
+    settle(&mut harness);
+    falls_asleep(&mut harness);
+}
+
 /// Number of voxels of each class that is painted.
 fn painted(harness: &Harness<'_, App>) -> std::collections::BTreeMap<u16, usize> {
     let mut counts = std::collections::BTreeMap::new();

@@ -35,7 +35,7 @@ impl Renderer {
         {
             return known.status;
         }
-        let mut status = ViewStatus { needs_repaint: false, loaded: 1.0, binning: 1, resolution: 1.0 };
+        let mut status = ViewStatus::WHOLE;
         let mut draws = Vec::new();
         let uniform = background_uniform(scene, self.pipelines.is_srgb);
         draws.push((Draw::Background, self.slice_group(&uniform, None, None, None)));
