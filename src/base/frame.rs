@@ -34,8 +34,18 @@ impl WorldFromVoxel {
     }
 }
 
-/// A position along an axis as text, with as many decimals as tell voxels apart, at least two: "5.12", "0.0321".
+/// Voxels shorter than this, µm, have positions in nm: particles, not cells.
+const FINE_UM: f64 = 0.002;
+
+/// The unit in which [`position_text`] tells positions among voxels of a length, µm.
+pub fn position_unit(voxel: f64) -> &'static str {
+    if voxel > 0.0 && voxel < FINE_UM { "nm" } else { "µm" }
+}
+
+/// A position along an axis, µm, as text in its [`position_unit`], with as many decimals as tell voxels apart, at least two.
 pub fn position_text(position: f64, voxel: f64) -> String {
+    let scale = if position_unit(voxel) == "nm" { 1e3 } else { 1.0 };
+    let (position, voxel) = (position * scale, voxel * scale);
     let decimals = if voxel > 0.0 { (0.7 - voxel.log10()).floor().clamp(2.0, 6.0) as usize } else { 2 };
     let text = format!("{position:.decimals$}");
     // What is rounded to nothing has no sign.
@@ -53,7 +63,8 @@ mod tests {
     fn positions_tell_voxels_apart() {
         assert_eq!(position_text(5.1234, 0.01), "5.12");
         assert_eq!(position_text(5.1234, 0.02), "5.12");
-        assert_eq!(position_text(0.0321, 0.000_47), "0.0321");
+        assert_eq!(position_text(0.032_14, 0.000_47) + position_unit(0.000_47), "32.14nm");
+        assert_eq!(position_text(5.1234, 0.002) + position_unit(0.002), "5.123µm");
         assert_eq!(position_text(31.0, 1.0), "31.00");
         assert_eq!(position_text(1.0, 0.0), "1.00");
         assert_eq!(position_text(-0.001, 1.0), "0.00");

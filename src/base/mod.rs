@@ -9,7 +9,7 @@ pub mod parallel;
 pub mod progress;
 pub mod unit;
 
-pub use frame::{WorldFromVoxel, position_text};
+pub use frame::{WorldFromVoxel, position_text, position_unit};
 pub use memory::{MemoryBudget, MemoryError};
 pub use progress::{Cancelled, Progress, ProgressReport};
 pub use unit::Unit;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
+use egui::text::{CCursor, CCursorRange};
 use egui::{Align2, Key, vec2};
 
 use super::state::{AfterSave, Dialog, Queue, Request, ViewState};
@@ -275,11 +276,27 @@ fn path_field(
         let width = ui.available_width() - 92.0;
         let response = text_field(ui, path, name, hint, width);
         entered = response.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+        // A dialog that asks for a path takes what is typed, its name first.
+        if !entered && ui.memory(|memory| memory.focused().is_none()) {
+            response.request_focus();
+            select_name(ui.ctx(), response.id, path);
+        }
         if Button::new("Browse…").name(&format!("Browse for {}", name.to_lowercase())).show(ui).clicked() {
             queue.push(Request::Browse(browse));
         }
     });
     entered
+}
+
+/// Selects the name of a file in the field of its path, without folder and ending.
+fn select_name(ctx: &egui::Context, field: egui::Id, path: &str) {
+    let is_separator = |c: char| c == '/' || c == std::path::MAIN_SEPARATOR;
+    let begin = path.rfind(is_separator).map_or(0, |at| at + 1);
+    let end = path[begin..].rfind('.').filter(|at| *at > 0).map_or(path.len(), |at| begin + at);
+    let chars = |bytes: usize| CCursor::new(path[..bytes].chars().count());
+    let mut state = egui::TextEdit::load_state(ctx, field).unwrap_or_default();
+    state.cursor.set_char_range(Some(CCursorRange::two(chars(begin), chars(end))));
+    state.store(ctx, field);
 }
 
 /// A text field in the look of the program.

@@ -3,7 +3,7 @@
 //! The renderer lives among egui's callback resources. Everything is prepared while the panels are
 //! drawn; the callbacks only paint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use glam::DAffine3;
@@ -239,6 +239,32 @@ pub(crate) fn sources_of(
         sources.labels.extend(shown.map(|labels| (key, labels)));
     }
     sources
+}
+
+/// The classes that the view of the figure shows: of its labels, of the prediction, of surfaces that are not quite clear.
+pub(crate) fn classes_seen(view: &state::ViewState, session: &Session) -> BTreeSet<u16> {
+    let Some(scene) = view.scenes.get(&super::panels::figure::chosen(view)) else { return BTreeSet::new() };
+    let mut keys = keys_of(scene).1;
+    let mut seen = BTreeSet::new();
+    if let Scene::Volume(scene) = scene {
+        if scene.labels.as_ref().is_some_and(|labels| labels.strength <= 0.0) {
+            keys.clear();
+        }
+        if let Some(layer) = scene.drawn_surfaces() {
+            let parts = layer.classes.iter().zip(layer.styles.iter());
+            seen.extend(parts.filter(|(_, style)| style.opacity > 0.0).map(|(class, _)| *class));
+        }
+    }
+    for key in keys {
+        let labels = match key {
+            PREDICTION => session.live().prediction.as_ref().map(|prediction| &prediction.labels),
+            // Colours by origin are none of classes.
+            MARKS => None,
+            key => session.project().layer(LayerId(key)).and_then(|layer| Some(&layer.labels()?.labels)),
+        };
+        seen.extend(labels.into_iter().flat_map(|labels| labels.ids()));
+    }
+    seen
 }
 
 /// The keys of the volumes and of the labels of a scene.

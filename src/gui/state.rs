@@ -643,6 +643,14 @@ pub(crate) fn length_unit(layer: Option<&Layer>) -> &'static str {
     }
 }
 
+/// The unit of positions on a layer with voxels of this length.
+pub(crate) fn position_unit(layer: &Layer, voxel_um: f64) -> &'static str {
+    match length_unit(Some(layer)) {
+        "µm" => crate::base::position_unit(voxel_um),
+        unit => unit,
+    }
+}
+
 /// The unit of a layer's values as shown.
 pub(crate) fn value_unit(layer: &Layer) -> &'static str {
     layer.volume().map_or("", |volume| volume.unit.shown())

@@ -134,13 +134,16 @@ fn readout(ui: &mut egui::Ui, bar: egui::Rect, cx: &mut Cx<'_>) {
     let project = cx.session.project();
     let Some(layer) = state::main_volume(project, cx.view) else { return };
     let at = cx.view.hover.as_ref().map_or(cx.view.cursor_um, |hover| hover.world_um);
-    let unit = state::length_unit(Some(layer));
+    let edges_um = [0, 1, 2].map(|axis| crate::gui::place::voxel_edge_um(layer, axis));
+    // One unit for all three.
+    let finest_um = edges_um.into_iter().fold(f64::INFINITY, f64::min);
+    let unit = state::position_unit(layer, finest_um);
     let value = crate::gui::place::value_at(layer, at);
     if value.is_some_and(|(_, is_finest)| !is_finest) {
         // The block with the finest voxel is on its way.
         ui.ctx().request_repaint_after(std::time::Duration::from_millis(30));
     }
-    let said = |axis: usize| position_text(at[axis], crate::gui::place::voxel_edge_um(layer, axis));
+    let said = |axis: usize| position_text(at[axis], finest_um);
     let position = format!("x {}   y {}   z {} {unit}", said(0), said(1), said(2));
     let name = state::value_name(layer);
     let noise = noise_at(cx, layer, at).map_or_else(String::new, |sd| format!(" ± {sd:.3}"));

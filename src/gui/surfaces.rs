@@ -113,6 +113,11 @@ pub(crate) struct Made {
 }
 
 impl Made {
+    /// Whether the values at their vertices are these.
+    pub(crate) fn tells(&self, attribute: Attribute) -> bool {
+        self.value_key.attribute == Some(attribute)
+    }
+
     /// Under which key the renderer has them.
     pub(crate) fn key(&self) -> u64 {
         SURFACES - self.revision
@@ -466,16 +471,19 @@ impl Work {
     }
 }
 
-/// The label of the colour bar.
+/// The label of the colour bar: what is told at the vertices, which may not yet be what is wanted.
 fn value_label(look: &SurfaceLook, made: &Made, classes: &ClassTable, lac_unit: &str) -> String {
-    match look.color_by {
-        ColorBy::Class | ColorBy::Object => String::new(),
-        ColorBy::Value(Attribute::Lac) if lac_unit.is_empty() => Attribute::Lac.label().to_owned(),
-        ColorBy::Value(Attribute::Lac) => format!("LAC ({lac_unit})"),
-        ColorBy::Value(Attribute::Distance) => {
+    if !matches!(look.color_by, ColorBy::Value(_)) {
+        return String::new();
+    }
+    match made.value_key.attribute {
+        None => String::new(),
+        Some(Attribute::Lac) if lac_unit.is_empty() => Attribute::Lac.label().to_owned(),
+        Some(Attribute::Lac) => format!("LAC ({lac_unit})"),
+        Some(Attribute::Distance) => {
             format!("Distance to {} (µm)", classes.name(made.value_key.distance_to))
         }
-        ColorBy::Value(other) => format!("{} ({})", other.label(), other.unit()),
+        Some(other) => format!("{} ({})", other.label(), other.unit()),
     }
 }
 
@@ -514,10 +522,12 @@ pub(crate) fn layer(cx: &Cx<'_>, scale: f64) -> Option<SurfaceLayer> {
     };
     let styles: Vec<PartStyle> = made.meshes.iter().map(style).collect();
     let lac_unit = state::main_volume(project, cx.view).map_or("", state::value_unit);
+    let is_told = matches!(look.color_by, ColorBy::Value(attribute) if made.tells(attribute));
     Some(SurfaceLayer {
         classes: made.meshes.iter().map(|mesh| mesh.class).collect(),
         color_map: look.color_map,
-        range: look.range.unwrap_or(made.range),
+        // A range that was typed is one of what is wanted.
+        range: look.range.filter(|_| is_told).unwrap_or(made.range),
         value_label: value_label(look, made, table, lac_unit),
         silhouettes: look.silhouettes,
         outline_px: (1.5 * scale) as f32,

@@ -142,6 +142,11 @@ pub(crate) fn of(ui: &egui::Ui) -> &'static Tokens {
     of_visuals(ui.visuals())
 }
 
+/// The tokens of what lies over data, which are dark in both themes.
+pub(crate) fn over_data() -> &'static Tokens {
+    &DARK
+}
+
 /// The tokens that belong to these visuals.
 pub(crate) fn of_visuals(visuals: &Visuals) -> &'static Tokens {
     if visuals.dark_mode { &DARK } else { &LIGHT }

@@ -10,6 +10,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::worker::{Report, Waker, start};
 use super::{Finished, JobError, JobId, JobSpec, JobState, JobView, Lane, Policy, Work};
 use crate::base::Progress;
+use crate::base::parallel::give_way;
 
 /// Reports that may wait for a poll before workers do.
 const REPORT_BOUND: usize = 64;
@@ -249,6 +250,7 @@ impl<T: Send + 'static> Jobs<T> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(self.n_threads)
             .thread_name(move |n| format!("{lane:?}-{n}").to_lowercase())
+            .start_handler(|_| give_way())
             .build()
             .map_err(|error| error.to_string())?;
         let pool = Arc::new(pool);

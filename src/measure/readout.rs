@@ -71,6 +71,7 @@ impl Laid<'_> {
 pub fn length_text(um: f64, unit: &str) -> String {
     match unit {
         "px" => format!("{um:.1} px"),
+        _ if um < 0.1 => format!("{:.1} nm", um * 1e3),
         _ if um < 1.0 => format!("{:.0} nm", um * 1e3),
         _ => format!("{um:.2} µm"),
     }

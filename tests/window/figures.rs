@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use waterwindow::gui::App;
 use waterwindow::session::{Session, Settings, Theme};
 
@@ -178,6 +178,38 @@ fn comes_back(harness: &mut Harness<'_, App>, wanted: &image::RgbaImage, what: &
         }
         assert!(began.elapsed() < std::time::Duration::from_mins(1), "{what}: {off} grey levels off");
     }
+}
+
+#[test]
+fn a_figure_is_saved_under_a_typed_name_with_a_legend_of_what_is_seen() {
+    if !has_adapter() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = at_export(demo_session());
+    click(&mut harness, "Show true labels");
+    click(&mut harness, "With legend");
+    // The dialog takes what is typed: the name, its ending stays.
+    click(&mut harness, "Save figure");
+    harness.step();
+    harness.event(egui::Event::Text("typed".to_owned()));
+    harness.step();
+    let path = harness.get_by_label("Path").accesskit_node().value().unwrap();
+    assert!(path.ends_with("/typed.png"), "{path}");
+    harness.key_press(egui::Key::Escape);
+    harness.step();
+    let mut legend = |name: &str| {
+        let path = folder.path().join(name);
+        click(&mut harness, "Save figure");
+        save_to(&mut harness, &path);
+        settle(&mut harness);
+        // Labels are hidden for the next one.
+        harness.key_press(egui::Key::V);
+        rest(&mut harness);
+        std::fs::read_to_string(&path).unwrap().contains(">vacuoles</text>")
+    };
+    assert!(legend("shown.svg"), "classes that are seen are named");
+    assert!(!legend("hidden.svg"), "hidden ones are not");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Figures: a view in any size, with bars and letters, as PNG or SVG.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -303,11 +304,8 @@ fn extras(session: &Session, view: &mut ViewState) -> Extras {
     let shown: Vec<_> = shown.collect();
     let rulers = shown.into_iter().map(|one| rulers::drawn(one, main, &mut view.rulers)).collect();
     let form = &view.figure;
-    let present = |id: u16| {
-        let labels = project.layers.iter().filter(|layer| layer.display.visible);
-        labels.filter_map(|layer| layer.labels()).any(|labels| labels.labels.ids().contains(&id))
-    };
-    let classes = project.classes.classes.iter().filter(|class| form.legend && class.visible);
+    let seen = if form.legend { draw::classes_seen(view, session) } else { BTreeSet::new() };
+    let classes = project.classes.classes.iter().filter(|class| class.visible && seen.contains(&class.id));
     Extras {
         scale_bar: form.scale_bar && state::length_unit(main) == "µm",
         color_bar: form.color_bar,
@@ -316,7 +314,7 @@ fn extras(session: &Session, view: &mut ViewState) -> Extras {
             if unit.starts_with("1/") { format!("{name} ({unit})") } else { name.to_owned() }
         }),
         title: Some(form.title.trim().to_owned()).filter(|title| !title.is_empty()),
-        legend: classes.filter(|class| present(class.id)).map(|c| (c.name.clone(), c.color)).collect(),
+        legend: classes.map(|class| (class.name.clone(), class.color)).collect(),
         rulers,
         ink: form.ink,
     }

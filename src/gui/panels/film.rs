@@ -59,16 +59,24 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
             .show(ui, "Frames per second");
     });
     size_menu(ui, &mut form.size, &SIZES, "Film size", film::MAX_EDGE);
-    widgets::hint(ui, "View, title, bars and lettering are those of the figure above.");
+    let running = cx.session.jobs().into_iter().find(|job| job.label == JOB && !job.state.is_over());
+    // Buttons stay where they are while a film is written.
+    ui.allocate_ui(egui::vec2(ui.available_width(), HINT), |ui| {
+        ui.set_min_height(HINT);
+        if let Some(job) = &running {
+            progress(ui, job, cx);
+        } else {
+            widgets::hint(ui, "View, title, bars and lettering are those of the figure above.");
+        }
+    });
     ui.add_space(4.0);
     buttons(ui, cx);
 }
 
+/// Height of a hint of two lines, points.
+const HINT: f32 = 34.0;
+
 fn buttons(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
-    let jobs = cx.session.jobs();
-    if let Some(job) = jobs.into_iter().find(|job| job.label == JOB && !job.state.is_over()) {
-        running(ui, &job, cx);
-    }
     let is_playing = cx.view.film.is_playing();
     let is_short = cx.view.film.by_keyframes && cx.view.film.keyframes.len() < 2;
     ui.add_enabled_ui(!is_short, |ui| {
@@ -96,7 +104,7 @@ fn buttons(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     });
 }
 
-fn running(ui: &mut egui::Ui, job: &JobView, cx: &mut Cx<'_>) {
+fn progress(ui: &mut egui::Ui, job: &JobView, cx: &mut Cx<'_>) {
     let t = theme::of(ui);
     ui.horizontal(|ui| {
         let text = format!("{} of {} frames", job.report.done, job.report.total);

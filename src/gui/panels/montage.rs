@@ -126,16 +126,21 @@ pub(super) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>, extras: impl FnOnce(&mut 
     let most = form.n;
     number(ui, "Columns", "How many beside each other", &mut form.columns, [1, most]);
     let mut to = form.range.1.unwrap_or(last).min(last);
-    number(ui, "From slice", "The first one, counted from 0", &mut form.range.0, [0, to]);
-    number(ui, "To slice", "The last one", &mut to, [form.range.0.min(last), last]);
+    // Slices count from one, as in the titles of the views.
+    let (mut first, mut end) = (form.range.0.min(to) + 1, to + 1);
+    number(ui, "From slice", "The first one, counted from 1", &mut first, [1, end]);
+    number(ui, "To slice", "The last one", &mut end, [first, count.max(1)]);
+    (form.range.0, to) = (first - 1, end - 1);
     form.range.1 = (to < last).then_some(to);
-    number(
-        ui,
-        "Every",
-        "Slices from one to the next; 0 spreads them evenly",
-        &mut form.step,
-        [0, last.max(1)],
-    );
+    let tooltip = "By the number of slices, or so many from one to the next";
+    let mut even = form.step == 0;
+    let spread =
+        [(true, "Evenly", "By how many there are"), (false, "Every", "So many from one to the next")];
+    widgets::row(ui, "Spread", tooltip, |ui, _| widgets::segmented(ui, &mut even, &spread));
+    form.step = if even { 0 } else { form.step.max(1) };
+    if !even {
+        number(ui, "Step", "Slices from one to the next", &mut form.step, [1, last.max(1)]);
+    }
     preview(ui, cx, extras);
 }
 

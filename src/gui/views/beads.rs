@@ -66,7 +66,7 @@ pub(crate) fn show(ui: &egui::Ui, response: &Response, place: Place, layer: Laye
 }
 
 fn draw(ui: &egui::Ui, place: Place, tracks: &BeadTracks, cx: &Cx<'_>) {
-    let t = theme::of(ui);
+    let t = theme::over_data();
     let painter = ui.painter().with_clip_rect(place.rect);
     let radius = ((tracks.diameter_px.unwrap_or(2.0 * RADIUS_PX) * 0.5) as f32 * place.scale).min(MOST);
     for (number, bead) in tracks.beads.iter().enumerate() {

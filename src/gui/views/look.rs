@@ -305,7 +305,9 @@ pub(super) fn title(id: ViewId, cx: &Cx<'_>) -> String {
     let unit = state::length_unit(state::main_volume(project, cx.view));
     let slab = cx.view.slices.slab_text(id, unit);
     let compared = comparison(id, project, cx.view).map(|(mode, _)| mode.label().to_lowercase());
-    [Some(slab).filter(|text| !text.is_empty()), compared]
+    let has_labels = project.layers.iter().any(|layer| layer.display.visible && layer.labels().is_some());
+    let hidden = (has_labels && !cx.view.show_labels).then(|| "labels hidden".to_owned());
+    [Some(slab).filter(|text| !text.is_empty()), compared, hidden]
         .into_iter()
         .flatten()
         .fold(String::new(), |text, part| text + "  ·  " + &part)

@@ -67,7 +67,7 @@ pub(crate) fn show(
     cx: &mut Cx<'_>,
     drawer: Option<&mut Drawer>,
 ) {
-    let t = theme::of(ui);
+    let t = theme::over_data();
     let rect = ui.available_rect_before_wrap();
     let response = ui.allocate_rect(rect, Sense::click_and_drag());
     response.widget_info(|| {

@@ -148,7 +148,9 @@ fn colors(ui: &mut Ui, cx: &mut Cx<'_>) {
     }
     let maps = MAPS.map(|map| (map, map.name(), "Colours of the values"));
     widgets::segmented(ui, &mut cx.view.surfaces.color_map, &maps);
-    range(ui, cx);
+    // Until the values are there nobody knows their range.
+    let is_told = cx.derived.surfaces.made().is_some_and(|made| made.tells(attribute));
+    ui.add_enabled_ui(is_told, |ui| range(ui, cx));
 }
 
 /// The class that distances are to.
@@ -200,7 +202,7 @@ fn classes(ui: &mut Ui, cx: &mut Cx<'_>) {
         widgets::hint(ui, cx.derived.surfaces.badge().unwrap_or(NO_LABELS));
         return;
     };
-    widgets::heading_row(ui, "Opacity, and error of the volume", |ui| {
+    widgets::heading_row(ui, "Error of the volume, opacity", |ui| {
         let chosen = !cx.view.surfaces.opacity.is_empty();
         ui.add_enabled_ui(chosen, |ui| {
             let tooltip = "What holds other classes clear, everything else opaque";

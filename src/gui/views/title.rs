@@ -132,10 +132,11 @@ fn place(kind: ViewKind, cx: &Cx<'_>) -> String {
     let Some([_, _, normal]) = kind.axes() else { return String::new() };
     let axis = ["x", "y", "z"].get(normal).copied().unwrap_or("");
     let um = cx.view.cursor_um.to_array().get(normal).copied().unwrap_or(0.0);
-    let unit = state::length_unit(Some(layer));
+    let edge_um = crate::gui::place::voxel_edge_um(layer, normal);
+    let unit = state::position_unit(layer, edge_um);
     let grid = crate::gui::place::finest_grid(layer);
     let shape = grid.map(|(_, shape)| shape).unwrap_or_default();
-    let said = position_text(um, crate::gui::place::voxel_edge_um(layer, normal));
+    let said = position_text(um, edge_um);
     match grid.and_then(|grid| crate::gui::place::voxel_on(grid, cx.view.cursor_um)) {
         Some(index) => {
             let at = index.get(2 - normal).copied().unwrap_or(0);

@@ -38,7 +38,7 @@ fn fit_curve(cx: &mut Cx<'_>) {
 
 /// Draws it and takes its input.
 pub(crate) fn show(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>, drawer: Option<&mut Drawer>) {
-    let t = theme::of(ui);
+    let t = theme::over_data();
     let rect = ui.available_rect_before_wrap();
     let response = ui.allocate_rect(rect, Sense::click_and_drag());
     // "3D", "3D 2": the number goes with the name.

@@ -5,7 +5,7 @@ use image::{Rgba, RgbaImage};
 
 use super::super::scene::{Plane, SliceScene, bounds_um};
 use super::axis_name;
-use crate::base::position_text;
+use crate::base::{position_text, position_unit};
 
 /// The slices of a volume.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -102,8 +102,9 @@ impl Slices {
         let at = |slice: usize| self.middle(axis, slice).dot(scene.plane.axis());
         let place = |slice: &usize| {
             let position = at(*slice);
-            let said = position_text(position, (at(1) - at(0)).abs());
-            let words = if self.known { format!("{name} = {said} µm") } else { format!("{name} = {slice}") };
+            let voxel_um = (at(1) - at(0)).abs();
+            let said = position_text(position, voxel_um) + " " + position_unit(voxel_um);
+            let words = if self.known { format!("{name} = {said}") } else { format!("{name} = {slice}") };
             (position, words)
         };
         Some(Montage { grid, size, tile, places: slices.iter().map(place).collect(), slices })

@@ -42,15 +42,16 @@ pub fn svg(picture: &RgbaImage, marks: &[Mark], title: &str) -> Result<String, S
 fn write_mark(out: &mut String, i: usize, mark: &Mark) {
     let done = match mark {
         Mark::Box { at: [x, y], size: [w, h], rgb, rim } => {
-            // The rim lies outside the box: a stroke of twice its width, painted first.
-            let rim = rim.map_or_else(String::new, |(color, width)| {
-                format!(" stroke=\"{}\" stroke-width=\"{}\" paint-order=\"stroke\"", hex(color), 2.0 * width)
-            });
-            writeln!(
-                out,
-                "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill=\"{}\"{rim}/>",
-                hex(*rgb)
-            )
+            // The rim lies outside the box.
+            let rim =
+                rim.map(|(color, width)| (x - width, y - width, w + 2.0 * width, h + 2.0 * width, color));
+            rim.into_iter().chain([(*x, *y, *w, *h, *rgb)]).try_for_each(|(x, y, w, h, color)| {
+                writeln!(
+                    out,
+                    "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill=\"{}\"/>",
+                    hex(color)
+                )
+            })
         }
         Mark::Ramp { at: [x, y], size: [w, h], colors } => {
             let last = colors.len().saturating_sub(1).max(1) as f64;
@@ -85,15 +86,20 @@ fn write_mark(out: &mut String, i: usize, mark: &Mark) {
                 Anchor::Middle => "middle",
                 Anchor::End => "end",
             };
-            writeln!(
-                out,
-                "<text x=\"{x:.2}\" y=\"{y:.2}\" font-family=\"Inter, Helvetica, Arial, sans-serif\" font-size=\"{px:.2}\" font-weight=\"{}\" text-anchor=\"{anchor}\" fill=\"{}\" stroke=\"{}\" stroke-opacity=\"{HALO_OPACITY}\" stroke-width=\"{:.2}\" stroke-linejoin=\"round\" paint-order=\"stroke\">{}</text>",
-                weight.number(),
-                hex(*rgb),
+            // The halo is a text of its own below: not every program knows an order of painting.
+            let halo = format!(
+                " stroke=\"{}\" stroke-opacity=\"{HALO_OPACITY}\" stroke-width=\"{:.2}\" stroke-linejoin=\"round\"",
                 hex(*halo),
-                2.0 * halo_px(*px),
-                escaped(text)
-            )
+                2.0 * halo_px(*px)
+            );
+            [("none".to_owned(), halo), (hex(*rgb), String::new())].into_iter().try_for_each(|(fill, stroke)| {
+                writeln!(
+                    out,
+                    "<text x=\"{x:.2}\" y=\"{y:.2}\" font-family=\"Inter, Helvetica, Arial, sans-serif\" font-size=\"{px:.2}\" font-weight=\"{}\" text-anchor=\"{anchor}\" fill=\"{fill}\"{stroke}>{}</text>",
+                    weight.number(),
+                    escaped(text)
+                )
+            })
         }
     };
     debug_assert!(done.is_ok(), "a string takes everything");
