@@ -78,6 +78,7 @@ fn reduced(picture: &RgbaImage) -> (Vec<[u8; 3]>, Vec<u8>) {
     }
     let is_exact = used.len() <= N_COLORS;
     let palette = if is_exact { used.into_iter().collect() } else { median_cut(picture) };
+    let sorted = Palette::new(&palette);
     let mut indices = vec![0u8; picture.as_raw().len() / 4];
     let rows = indices.par_chunks_mut(width.max(1)).zip(picture.as_raw().par_chunks(width.max(1) * 4));
     rows.enumerate().for_each(|(y, (row, pixels))| {
@@ -86,7 +87,7 @@ fn reduced(picture: &RgbaImage) -> (Vec<[u8; 3]>, Vec<u8>) {
             let shift = if is_exact { 0.0 } else { PATTERN * pattern(x, y) };
             let wanted = rgb_of(pixel).map(|c| (f32::from(c) + shift).clamp(0.0, 255.0));
             if wanted != last.0 {
-                last = (wanted, nearest(&palette, wanted));
+                last = (wanted, sorted.nearest(wanted));
             }
             *index = last.1;
         }
@@ -103,19 +104,46 @@ fn pattern(x: usize, y: usize) -> f32 {
     (value as f32 + 0.5) / 32.0 - 1.0
 }
 
-fn nearest(palette: &[[u8; 3]], wanted: [f32; 3]) -> u8 {
-    // The eye is keenest on green.
-    let distance = |color: &[u8; 3]| -> f32 {
-        color.iter().zip(wanted).zip([0.3, 0.6, 0.1]).map(|((c, w), k)| k * (f32::from(*c) - w).powi(2)).sum()
-    };
-    let mut best = (f32::INFINITY, 0u8);
-    for (index, color) in (0u8..=255).zip(palette) {
-        let far = distance(color);
-        if far < best.0 {
-            best = (far, index);
-        }
+/// How much a difference counts in red, green and blue: the eye is keenest on green.
+const WEIGHTS: [f32; 3] = [0.3, 0.6, 0.1];
+
+/// Colours in the order of their green, so that few of them have to be looked at to find the nearest one.
+struct Palette(Vec<([f32; 3], u8)>);
+
+impl Palette {
+    fn new(colors: &[[u8; 3]]) -> Self {
+        let mut sorted: Vec<_> =
+            (0u8..=255).zip(colors).map(|(index, color)| (color.map(f32::from), index)).collect();
+        sorted.sort_by(|(a, _), (b, _)| a[1].total_cmp(&b[1]));
+        Self(sorted)
     }
-    best.1
+
+    /// Number of the nearest colour, the first of several.
+    fn nearest(&self, wanted: [f32; 3]) -> u8 {
+        let middle = self.0.partition_point(|(color, _)| color[1] < wanted[1]);
+        let (below, above) = self.0.split_at(middle);
+        let mut best = (f32::INFINITY, 0u8);
+        // Upwards and downwards, as far as the green alone leaves a chance.
+        let mut look = |(color, index): &([f32; 3], u8)| {
+            let square = |c: usize| WEIGHTS[c] * (color[c] - wanted[c]).powi(2);
+            let far = square(0) + square(1) + square(2);
+            if far < best.0 || (far == best.0 && *index < best.1) {
+                best = (far, *index);
+            }
+            square(1) > best.0
+        };
+        for color in above {
+            if look(color) {
+                break;
+            }
+        }
+        for color in below.iter().rev() {
+            if look(color) {
+                break;
+            }
+        }
+        best.1
+    }
 }
 
 /// Colours by halving boxes of the colour space, the widest and fullest first.
@@ -178,6 +206,26 @@ impl ColorBox {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_nearest_colour_is_that_of_a_search_through_all() {
+        let mut state = 1u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        let colors: Vec<[u8; 3]> = (0..200).map(|_| [next() / 8, next() / 8, next()]).collect();
+        let sorted = Palette::new(&colors);
+        for _ in 0..2000 {
+            let wanted = [next(), next(), next()].map(|c| f32::from(c) / 6.0);
+            let far = |color: &[u8; 3]| {
+                let square = |c: usize| WEIGHTS[c] * (f32::from(color[c]) - wanted[c]).powi(2);
+                square(0) + square(1) + square(2)
+            };
+            let expected = (0..colors.len()).min_by(|a, b| far(&colors[*a]).total_cmp(&far(&colors[*b])));
+            assert_eq!(Some(usize::from(sorted.nearest(wanted))), expected);
+        }
+    }
 
     #[test]
     fn few_colours_stay_and_many_come_close() {
