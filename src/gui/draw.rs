@@ -49,10 +49,12 @@ pub(crate) struct Drawer {
 
 impl Drawer {
     /// A renderer on the window's device.
-    pub(crate) fn new(state: &egui_wgpu::RenderState) -> Self {
+    pub(crate) fn new(state: &egui_wgpu::RenderState, ctx: &egui::Context) -> Self {
         let info = state.adapter.get_info();
         let gpu = Gpu::wrap(state.device.clone(), state.queue.clone(), &info);
-        let renderer = Renderer::new(gpu, state.target_format);
+        let mut renderer = Renderer::new(gpu, state.target_format);
+        let waker = ctx.clone();
+        renderer.set_waker(move || waker.request_repaint());
         state.renderer.write().callback_resources.insert(renderer);
         Self { state: state.clone(), device: info.name, sent: BTreeMap::new(), changed: BTreeMap::new() }
     }

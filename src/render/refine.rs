@@ -169,12 +169,6 @@ impl Refinement {
         if sample + 1 < self.samples { State::Sample(sample + 1, 0) } else { State::Done }
     }
 
-    /// How long a piece should take, by those before it.
-    pub fn expected(&self, work: &Work) -> Duration {
-        let pixels = f64::from(work.size[0]) * f64::from(work.n_rows);
-        Duration::from_secs_f64((pixels * self.secs_per_px).min(1e3))
-    }
-
     /// How long a piece took. Dear pieces count at once, cheap ones (sky) slowly.
     pub fn measured(&mut self, work: &Work, took: Duration) {
         let pixels = f64::from(work.size[0]) * f64::from(work.n_rows);

@@ -26,6 +26,7 @@ use super::streamed::region_bytes;
 use super::surface_setup::world_of_box;
 use super::texture::Scale;
 use super::{grid, transfer};
+use crate::base::parallel::beside;
 use crate::gpu::Gpu;
 use crate::volume::labels::BRICK;
 use crate::volume::{Labels, Pyramid, Volume};
@@ -37,7 +38,7 @@ use slices::SliceView;
 pub struct ViewStatus {
     /// Ask for another frame: something is still being uploaded or refined.
     pub needs_repaint: bool,
-    /// How long it takes until that frame has something new to show, at a guess.
+    /// When to look again at the latest; what was given to [`Renderer::set_waker`] may ask for it sooner.
     pub again_after: Duration,
     /// Fraction of the data on the device, 1 when all is there.
     pub loaded: f32,
@@ -82,8 +83,6 @@ struct VolumeView {
     /// Nanoseconds of the last finished piece plus one; 0 while it is under way.
     finished: Arc<AtomicU64>,
     under_way: Option<Work>,
-    /// When it was handed over, and how long it should take.
-    due: (Instant, Duration),
     /// Sheets of surfaces of the picture being drawn.
     sheets: Option<Sheets>,
     /// Passes of sheets that are under way without a piece of the picture.
@@ -94,15 +93,13 @@ struct VolumeView {
     mean: Option<(Picture, u32)>,
 }
 
-impl VolumeView {
-    /// How long the piece under way still takes, at a guess.
-    fn again_after(&self) -> Duration {
-        let (began, expected) = self.due;
-        match self.under_way {
-            None => LOOK_AGAIN,
-            // Frames that show nothing new cost a software driver the time of the piece.
-            Some(_) => expected.saturating_sub(began.elapsed()).max(expected / 4).max(LOOK_AGAIN),
-        }
+/// Asks the owner of a renderer for a frame.
+#[derive(Clone)]
+struct Waker(Arc<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for Waker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Waker")
     }
 }
 
@@ -113,6 +110,8 @@ pub struct Renderer {
     pace: Pace,
     /// Whether nobody touches the window.
     is_calm: bool,
+    /// Asks the owner for a frame.
+    waker: Option<Waker>,
     pipelines: Pipelines,
     images: BTreeMap<LayerId, ImageStore>,
     labels: BTreeMap<LayerId, LabelStore>,
@@ -128,8 +127,12 @@ pub struct Renderer {
 
 /// How long an upload may hold up a frame.
 const UPLOAD_BUDGET: Duration = Duration::from_millis(20);
-/// How soon to look again where no piece of a picture is under way.
+/// How soon to look again where nobody is woken.
 const LOOK_AGAIN: Duration = Duration::from_millis(8);
+/// How soon to look again where somebody is.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long between looks at whether a piece is done.
+const GLANCE: Duration = Duration::from_millis(2);
 /// Bytes of textures before volumes are binned or dropped, unless the owner says otherwise.
 const DEFAULT_BUDGET: u64 = 3 << 30;
 
@@ -140,6 +143,7 @@ impl Renderer {
         Self {
             pace: Pace::of(&gpu),
             is_calm: false,
+            waker: None,
             gpu,
             pipelines,
             images: BTreeMap::new(),
@@ -162,6 +166,11 @@ impl Renderer {
     /// Bytes of textures it may hold; volumes are binned to fit, and unused ones dropped.
     pub fn set_budget(&mut self, bytes: u64) {
         self.budget_bytes = bytes.max(1 << 20);
+    }
+
+    /// What to call, from any thread, when a piece of a 3-D view is done and the next is due.
+    pub fn set_waker(&mut self, waker: impl Fn() + Send + Sync + 'static) {
+        self.waker = Some(Waker(Arc::new(waker)));
     }
 
     /// Says whether nobody touches the window: pieces of 3-D views may take longer then.
@@ -335,7 +344,6 @@ impl Renderer {
             marching: None,
             finished: Arc::new(AtomicU64::new(0)),
             under_way: None,
-            due: (Instant::now(), Duration::ZERO),
             sheets: None,
             passes_under_way: 0,
             pass_took: Duration::ZERO,
@@ -352,11 +360,12 @@ impl Renderer {
             self.step_volume(view);
         }
         let known = self.volumes.get(&view);
+        let is_woken = self.waker.is_some() && known.is_some_and(|v| v.under_way.is_some());
         ViewStatus {
             needs_repaint: loaded < 1.0
                 || is_coming
                 || known.is_some_and(|v| !v.refinement.is_done() || v.under_way.is_some()),
-            again_after: known.map_or(LOOK_AGAIN, VolumeView::again_after),
+            again_after: if loaded >= 1.0 && !is_coming && is_woken { PATIENCE } else { LOOK_AGAIN },
             loaded,
             binning,
             resolution: known.map_or(0.0, |v| v.refinement.shown_fraction()),
@@ -478,8 +487,7 @@ impl Renderer {
         if work.is_last && work.sample > 0 {
             self.add_to_mean(&mut encoder, state, work.size);
         }
-        let expected = state.refinement.expected(work);
-        self.submit(state, work, encoder, expected);
+        self.submit(state, work, encoder);
         if work.is_last && work.sample == 0 {
             std::mem::swap(&mut state.front, &mut state.back);
         }
@@ -547,18 +555,28 @@ impl Renderer {
         let how_many = (most_sheets(work), work.sample, at_once);
         let n = self.draw_sheets(&mut encoder, &state.scene, &mut state.sheets, geometry, how_many);
         state.passes_under_way = n.max(1);
-        self.submit(state, work, encoder, state.pass_took * state.passes_under_way);
+        self.submit(state, work, encoder);
     }
 
-    fn submit(&self, state: &mut VolumeView, work: &Work, encoder: wgpu::CommandEncoder, expected: Duration) {
+    fn submit(&self, state: &mut VolumeView, work: &Work, encoder: wgpu::CommandEncoder) {
         let finished = Arc::new(AtomicU64::new(0));
         state.finished = Arc::clone(&finished);
         state.under_way = Some(*work);
         let began = Instant::now();
-        state.due = (began, expected);
         self.gpu.queue.submit([encoder.finish()]);
         self.gpu.queue.on_submitted_work_done(move || {
             finished.store(began.elapsed().as_nanos() as u64 + 1, Ordering::Release);
+        });
+        let Some(waker) = self.waker.clone() else { return };
+        let (device, finished) = (self.gpu.device.clone(), Arc::clone(&state.finished));
+        // A frame only to look would cost a software driver as much as the piece.
+        beside("3d", move || {
+            while finished.load(Ordering::Acquire) == 0 && began.elapsed() < PATIENCE {
+                std::thread::sleep(GLANCE);
+                // A lost device shows itself elsewhere.
+                drop(device.poll(wgpu::PollType::Poll));
+            }
+            waker.0();
         });
     }
 
