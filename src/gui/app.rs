@@ -103,7 +103,7 @@ impl App {
             view: ViewState::default(),
             derived: Derived::default(),
             dock: Dock::default(),
-            drawer: render_state.map(|state| Drawer::new(state, ctx)),
+            drawer: render_state.map(Drawer::new),
             watch: render_state.map(|state| DeviceWatch::on(&state.device, ctx)),
             heir: None,
             messages: Messages::default(),

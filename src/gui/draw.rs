@@ -49,12 +49,10 @@ pub(crate) struct Drawer {
 
 impl Drawer {
     /// A renderer on the window's device.
-    pub(crate) fn new(state: &egui_wgpu::RenderState, ctx: &egui::Context) -> Self {
+    pub(crate) fn new(state: &egui_wgpu::RenderState) -> Self {
         let info = state.adapter.get_info();
         let gpu = Gpu::wrap(state.device.clone(), state.queue.clone(), &info);
-        let mut renderer = Renderer::new(gpu, state.target_format);
-        let waker = ctx.clone();
-        renderer.set_waker(move || waker.request_repaint());
+        let renderer = Renderer::new(gpu, state.target_format);
         state.renderer.write().callback_resources.insert(renderer);
         Self { state: state.clone(), device: info.name, sent: BTreeMap::new(), changed: BTreeMap::new() }
     }
@@ -295,8 +293,8 @@ const CALM_SECONDS: f64 = 0.7;
 
 /// Asks for another frame only while something is still coming.
 fn repaint(ui: &egui::Ui, status: Option<ViewStatus>) {
-    if let Some(status) = status.filter(|status| status.needs_repaint) {
-        ui.ctx().request_repaint_after(status.again_after);
+    if status.is_some_and(|status| status.needs_repaint) {
+        ui.ctx().request_repaint_after(std::time::Duration::from_millis(8));
     }
 }
 

@@ -26,7 +26,6 @@ use super::streamed::region_bytes;
 use super::surface_setup::world_of_box;
 use super::texture::Scale;
 use super::{grid, transfer};
-use crate::base::parallel::beside;
 use crate::gpu::Gpu;
 use crate::volume::labels::BRICK;
 use crate::volume::{Labels, Pyramid, Volume};
@@ -38,8 +37,6 @@ use slices::SliceView;
 pub struct ViewStatus {
     /// Ask for another frame: something is still being uploaded or refined.
     pub needs_repaint: bool,
-    /// When to look again at the latest; what was given to [`Renderer::set_waker`] may ask for it sooner.
-    pub again_after: Duration,
     /// Fraction of the data on the device, 1 when all is there.
     pub loaded: f32,
     /// Voxels averaged along an edge of what is shown, 1 for full resolution: the badge "level".
@@ -50,8 +47,7 @@ pub struct ViewStatus {
 
 impl ViewStatus {
     /// Of a view that shows all there is.
-    const WHOLE: Self =
-        Self { needs_repaint: false, again_after: LOOK_AGAIN, loaded: 1.0, binning: 1, resolution: 1.0 };
+    const WHOLE: Self = Self { needs_repaint: false, loaded: 1.0, binning: 1, resolution: 1.0 };
 }
 
 #[derive(Debug)]
@@ -93,16 +89,6 @@ struct VolumeView {
     mean: Option<(Picture, u32)>,
 }
 
-/// Asks the owner of a renderer for a frame.
-#[derive(Clone)]
-struct Waker(Arc<dyn Fn() + Send + Sync>);
-
-impl std::fmt::Debug for Waker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Waker")
-    }
-}
-
 /// Draws scenes with a device.
 #[derive(Debug)]
 pub struct Renderer {
@@ -110,8 +96,6 @@ pub struct Renderer {
     pace: Pace,
     /// Whether nobody touches the window.
     is_calm: bool,
-    /// Asks the owner for a frame.
-    waker: Option<Waker>,
     pipelines: Pipelines,
     images: BTreeMap<LayerId, ImageStore>,
     labels: BTreeMap<LayerId, LabelStore>,
@@ -127,12 +111,8 @@ pub struct Renderer {
 
 /// How long an upload may hold up a frame.
 const UPLOAD_BUDGET: Duration = Duration::from_millis(20);
-/// How soon to look again where nobody is woken.
-const LOOK_AGAIN: Duration = Duration::from_millis(8);
-/// How soon to look again where somebody is.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How long between looks at whether a piece is done.
-const GLANCE: Duration = Duration::from_millis(2);
+/// How long a wait for a software driver lasts at the most.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of textures before volumes are binned or dropped, unless the owner says otherwise.
 const DEFAULT_BUDGET: u64 = 3 << 30;
 
@@ -143,7 +123,6 @@ impl Renderer {
         Self {
             pace: Pace::of(&gpu),
             is_calm: false,
-            waker: None,
             gpu,
             pipelines,
             images: BTreeMap::new(),
@@ -166,11 +145,6 @@ impl Renderer {
     /// Bytes of textures it may hold; volumes are binned to fit, and unused ones dropped.
     pub fn set_budget(&mut self, bytes: u64) {
         self.budget_bytes = bytes.max(1 << 20);
-    }
-
-    /// What to call, from any thread, when a piece of a 3-D view is done and the next is due.
-    pub fn set_waker(&mut self, waker: impl Fn() + Send + Sync + 'static) {
-        self.waker = Some(Waker(Arc::new(waker)));
     }
 
     /// Says whether nobody touches the window: pieces of 3-D views may take longer then.
@@ -360,12 +334,10 @@ impl Renderer {
             self.step_volume(view);
         }
         let known = self.volumes.get(&view);
-        let is_woken = self.waker.is_some() && known.is_some_and(|v| v.under_way.is_some());
         ViewStatus {
             needs_repaint: loaded < 1.0
                 || is_coming
                 || known.is_some_and(|v| !v.refinement.is_done() || v.under_way.is_some()),
-            again_after: if loaded >= 1.0 && !is_coming && is_woken { PATIENCE } else { LOOK_AGAIN },
             loaded,
             binning,
             resolution: known.map_or(0.0, |v| v.refinement.shown_fraction()),
@@ -562,22 +534,25 @@ impl Renderer {
         let finished = Arc::new(AtomicU64::new(0));
         state.finished = Arc::clone(&finished);
         state.under_way = Some(*work);
+        let wait = || {
+            let poll = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+            // A lost device shows itself in the caller's own submissions.
+            drop(self.gpu.device.poll(poll));
+        };
+        let is_software = self.gpu.is_software();
+        if is_software {
+            // The frame before is none of the time of this piece.
+            wait();
+        }
         let began = Instant::now();
         self.gpu.queue.submit([encoder.finish()]);
         self.gpu.queue.on_submitted_work_done(move || {
             finished.store(began.elapsed().as_nanos() as u64 + 1, Ordering::Release);
         });
-        let Some(waker) = self.waker.clone() else { return };
-        let (device, finished) = (self.gpu.device.clone(), Arc::clone(&state.finished));
-        // A frame only to look would cost a software driver as much as the piece.
-        beside("3d", move || {
-            while finished.load(Ordering::Acquire) == 0 && began.elapsed() < PATIENCE {
-                std::thread::sleep(GLANCE);
-                // A lost device shows itself elsewhere.
-                drop(device.poll(wgpu::PollType::Poll));
-            }
-            waker.0();
-        });
+        if is_software {
+            // Nothing can be shown before it is done; frames only to look would cost as much as the piece.
+            wait();
+        }
     }
 
     fn new_picture(&self, size: [u32; 2], format: wgpu::TextureFormat) -> Picture {
