@@ -110,15 +110,23 @@ pub(crate) fn half_band(one: &Annotation, layer: Option<&Layer>) -> DVec3 {
     laid.half_band(layer.and_then(state::world_from_voxel).unwrap_or(DAffine3::IDENTITY))
 }
 
+/// How figures draw a kind of ruler; a line profile without width.
+pub(crate) fn shape(kind: RulerKind) -> RulerShape {
+    match kind {
+        RulerKind::Distance => RulerShape::Distance,
+        RulerKind::Angle => RulerShape::Angle,
+        RulerKind::Area => RulerShape::Area,
+        RulerKind::Profile => RulerShape::Profile(DVec3::ZERO),
+    }
+}
+
 /// An annotation as figures and the 3D view draw it.
 pub(crate) fn drawn(one: &Annotation, layer: Option<&Layer>, rulers: &mut Rulers) -> FigureRuler {
     let (unit, value_unit) = (state::length_unit(layer), layer.map_or("", state::value_unit));
     FigureRuler {
-        shape: match one.kind {
-            RulerKind::Distance => RulerShape::Distance,
-            RulerKind::Angle => RulerShape::Angle,
-            RulerKind::Area => RulerShape::Area,
-            RulerKind::Profile => RulerShape::Profile(half_band(one, layer)),
+        shape: match shape(one.kind) {
+            RulerShape::Profile(_) => RulerShape::Profile(half_band(one, layer)),
+            shape => shape,
         },
         points_um: one.points(),
         label: value_text(one.kind, rulers.measured(one, layer), unit, value_unit),

@@ -1,7 +1,9 @@
 //! Annotations in the slices: drawn with pointer and keys, dragged by their handles, painted where they lie.
 
-use egui::{Align2, Key, Painter, PointerButton, Pos2, Response, Stroke, vec2};
-use glam::DVec3;
+use std::sync::Arc;
+
+use egui::{Key, Painter, PointerButton, Pos2, Rect, Response, Stroke, Vec2, pos2, vec2};
+use glam::{DVec2, DVec3};
 
 use super::super::frame::Cx;
 use super::super::rulers::{self, Drag, Drawing};
@@ -11,6 +13,7 @@ use super::input;
 use super::slice_view::Geometry;
 use crate::measure::ruler::RulerKind;
 use crate::project::{Annotation, Project};
+use crate::render::figure::{Area, Label, place_labels};
 
 /// How near a handle takes the pointer, points.
 const NEAR: f32 = 9.0;
@@ -197,7 +200,15 @@ pub(crate) fn keys(ctx: &egui::Context, project: &Project, view: &mut ViewState,
 }
 
 /// Draws those that lie in this slice, and the one that is being drawn.
-pub(super) fn paint(painter: &Painter, geometry: &Geometry, id: ViewId, cx: &mut Cx<'_>, t: &Tokens) {
+pub(super) fn paint(
+    painter: &Painter,
+    (view, bar): (Rect, Option<Rect>),
+    geometry: &Geometry,
+    id: ViewId,
+    cx: &mut Cx<'_>,
+    t: &Tokens,
+) {
+    let mut words = Words::default();
     let session = cx.session;
     let project = session.project();
     let layer = state::main_volume(project, cx.view);
@@ -220,8 +231,21 @@ pub(super) fn paint(painter: &Painter, geometry: &Geometry, id: ViewId, cx: &mut
             painter.circle(*place, 4.0, t.canvas_halo, Stroke::new(1.5, color));
         }
         let text = rulers::value_text(one.kind, cx.view.rulers.measured(&one, layer), unit, value_unit);
-        label(painter, &places, one.kind, &text, t);
+        words.add(painter, &places, one.kind, &text, t);
     }
+    drawing(painter, geometry, id, (unit, &mut words), cx, t);
+    words.write(painter, view, bar, t);
+}
+
+/// The one that is being drawn.
+fn drawing(
+    painter: &Painter,
+    geometry: &Geometry,
+    id: ViewId,
+    (unit, words): (&str, &mut Words),
+    cx: &Cx<'_>,
+    t: &Tokens,
+) {
     let hover = cx.view.hover.as_ref().filter(|hover| hover.view == id).map(|hover| hover.world_um);
     let Some(drawing) = cx.view.rulers.drawing.as_ref().filter(|drawing| drawing.view == id) else {
         return;
@@ -235,7 +259,7 @@ pub(super) fn paint(painter: &Painter, geometry: &Geometry, id: ViewId, cx: &mut
     }
     if matches!(drawing.kind, RulerKind::Distance | RulerKind::Profile) && places.len() == 2 {
         let text = rulers::length_text(crate::measure::ruler::length_um(&points), unit);
-        label(painter, &places, drawing.kind, &text, t);
+        words.add(painter, &places, drawing.kind, &text, t);
     }
 }
 
@@ -283,19 +307,52 @@ fn band(
     }
 }
 
-/// What it measures, beside it.
-pub(super) fn label(painter: &Painter, places: &[Pos2], kind: RulerKind, text: &str, t: &Tokens) {
-    let (place, align) = match (kind, places) {
-        (RulerKind::Angle, [_, b, ..]) => (*b + vec2(12.0, 0.0), Align2::LEFT_CENTER),
-        (RulerKind::Area, _) => {
-            let bounds = egui::Rect::from_points(places);
-            (bounds.center_bottom() + vec2(0.0, 4.0), Align2::CENTER_TOP)
+/// What rulers measure, gathered while their lines are drawn, so that none is written on another.
+#[derive(Default)]
+pub(super) struct Words {
+    labels: Vec<Label>,
+    galleys: Vec<Arc<egui::Galley>>,
+}
+
+/// Room of a chip around its words, points.
+const CHIP: Vec2 = vec2(4.0, 1.0);
+/// How far words stand from what they say something of, points.
+const GAP: f64 = 5.0;
+
+impl Words {
+    /// Adds what a ruler says.
+    pub(super) fn add(
+        &mut self,
+        painter: &Painter,
+        places: &[Pos2],
+        kind: RulerKind,
+        text: &str,
+        t: &Tokens,
+    ) {
+        let galley = painter.layout_no_wrap(text.to_owned(), theme::medium(12.0), t.on_canvas);
+        let room = galley.size() + CHIP * 2.0;
+        let point = |p: &Pos2| DVec2::new(f64::from(p.x), f64::from(p.y));
+        self.labels.push(Label {
+            shape: rulers::shape(kind),
+            points: places.iter().map(point).collect(),
+            size: DVec2::new(f64::from(room.x), f64::from(room.y)),
+        });
+        self.galleys.push(galley);
+    }
+
+    /// Writes all of them, within a view and off its scale bar.
+    pub(super) fn write(self, painter: &Painter, view: Rect, bar: Option<Rect>, t: &Tokens) {
+        let area = |rect: Rect| Area {
+            low: DVec2::new(f64::from(rect.min.x), f64::from(rect.min.y)),
+            high: DVec2::new(f64::from(rect.max.x), f64::from(rect.max.y)),
+        };
+        let taken: Vec<Area> = bar.into_iter().map(area).collect();
+        let places = place_labels(&self.labels, area(view.shrink(2.0)), &taken, GAP);
+        for (place, galley) in places.into_iter().zip(self.galleys) {
+            let corner = pos2(place.low.x as f32, place.low.y as f32);
+            let back = Rect::from_min_size(corner, galley.size() + CHIP * 2.0);
+            painter.rect_filled(back, 3, t.canvas_halo.gamma_multiply(0.85));
+            painter.galley(back.min + CHIP, galley, t.on_canvas);
         }
-        (_, [a, b, ..]) => (*a + (*b - *a) * 0.5 + vec2(8.0, -8.0), Align2::LEFT_BOTTOM),
-        _ => return,
-    };
-    let galley = painter.layout_no_wrap(text.to_owned(), theme::medium(12.0), t.on_canvas);
-    let back = align.anchor_size(place, galley.size());
-    painter.rect_filled(back.expand2(vec2(4.0, 1.0)), 3, t.canvas_halo.gamma_multiply(0.85));
-    painter.galley(back.min, galley, t.on_canvas);
+    }
 }

@@ -41,7 +41,13 @@ impl Screen<'_> {
 }
 
 /// Draws those that are visible.
-pub(super) fn paint(painter: &Painter, rect: Rect, id: ViewId, cx: &mut Cx<'_>, t: &Tokens) {
+pub(super) fn paint(
+    painter: &Painter,
+    (rect, bar): (Rect, Option<Rect>),
+    id: ViewId,
+    cx: &mut Cx<'_>,
+    t: &Tokens,
+) {
     let session = cx.session;
     let project = session.project();
     let seen = project.annotations.iter().filter(|one| one.visible && cx.view.look.annotations);
@@ -62,6 +68,7 @@ pub(super) fn paint(painter: &Painter, rect: Rect, id: ViewId, cx: &mut Cx<'_>, 
     let screen = Screen { rect, scene: &scene };
     let chosen = cx.view.rulers.chosen.filter(|_| cx.view.picture.is_none());
     let mut hidden = hidden.into_iter();
+    let mut words = annotate::Words::default();
     for ((one, ruler), lines) in shown.iter().zip(&drawn).zip(&parts) {
         let color = if chosen == Some(one.id) { t.accent } else { t.warning };
         for (pieces, dashed) in lines {
@@ -80,8 +87,9 @@ pub(super) fn paint(painter: &Painter, rect: Rect, id: ViewId, cx: &mut Cx<'_>, 
                 painter.line_segment(ends, Stroke::new(1.5, color));
             }
         }
-        annotate::label(painter, &places, one.kind, &ruler.label, t);
+        words.add(painter, &places, one.kind, &ruler.label, t);
     }
+    words.write(painter, rect, bar, t);
 }
 
 fn stroke(

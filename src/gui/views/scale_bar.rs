@@ -32,12 +32,12 @@ pub(crate) fn label(length: f64, unit: &str) -> String {
     }
 }
 
-/// Draws it; `um_per_pt` is the world length of a point of the screen.
-pub(crate) fn paint(painter: &Painter, rect: Rect, um_per_pt: f64, unit: &str, t: &Tokens) {
+/// Draws it and says which room it took; `um_per_pt` is the world length of a point of the screen.
+pub(crate) fn paint(painter: &Painter, rect: Rect, um_per_pt: f64, unit: &str, t: &Tokens) -> Option<Rect> {
     let longest = f64::from((rect.width() * 0.3).clamp(40.0, 150.0));
     let length = round_length(longest * um_per_pt);
     if length <= 0.0 || rect.width() < 80.0 {
-        return;
+        return None;
     }
     let points = (length / um_per_pt) as f32;
     let end = rect.right_bottom() - vec2(14.0, 14.0);
@@ -57,6 +57,7 @@ pub(crate) fn paint(painter: &Painter, rect: Rect, um_per_pt: f64, unit: &str, t
         &label(length, unit),
         t,
     );
+    Some(Rect::from_min_max(start - vec2(4.0, 24.0), end + vec2(4.0, 6.0)))
 }
 
 /// Text over data, readable on black and on white.

@@ -91,10 +91,10 @@ pub(crate) fn show(
     }
     let painter = ui.painter().with_clip_rect(rect);
     let unit = state::length_unit(state::main_volume(cx.session.project(), cx.view));
-    scale_bar::paint(&painter, rect, geometry.um_per_pt, unit, t);
+    let bar = scale_bar::paint(&painter, rect, geometry.um_per_pt, unit, t);
     overlay::level_badge(&painter, rect, cx, t);
     look::paint(&painter, id, rect, cx, t);
-    annotate::paint(&painter, &geometry, id, cx, t);
+    annotate::paint(&painter, (rect, bar), &geometry, id, cx, t);
     if let Some(picture) = cx.view.picture.as_mut().filter(|picture| picture.view == id) {
         picture.rect = Some(rect);
         return;

@@ -64,14 +64,15 @@ pub(crate) fn show(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>, drawer: Optio
     if cx.view.picture.is_none() {
         clip::paint(ui, &painter, rect, id, cx, t);
     }
-    annotate_3d::paint(&painter, rect, id, cx, t);
+    let unit = state::length_unit(state::main_volume(cx.session.project(), cx.view));
+    let um_per_pt = cx.view.camera(id).um_per_px(f64::from(rect.height()));
+    let bar = scale_bar::paint(&painter, rect, um_per_pt, unit, t);
+    annotate_3d::paint(&painter, (rect, bar), id, cx, t);
     axes(&painter, rect, id, cx, t);
     super::surface_menu::overlay(ui, &painter, rect, id, cx, t);
     if let Some(picture) = cx.view.picture.as_mut().filter(|picture| picture.view == id) {
         picture.rect = Some(rect);
     }
-    let unit = state::length_unit(state::main_volume(cx.session.project(), cx.view));
-    scale_bar::paint(&painter, rect, cx.view.camera(id).um_per_px(f64::from(rect.height())), unit, t);
 }
 
 fn handle(ui: &egui::Ui, response: &egui::Response, rect: egui::Rect, id: ViewId, cx: &mut Cx<'_>) {

@@ -7,8 +7,8 @@ use super::super::film::{Film, Shot};
 use super::super::scene::{Plane, SliceLayer, VolumeMode};
 use super::layout::scale_length_um;
 use super::{
-    Artist, DrawError, FigureRuler, FigureStyle, Ink, Mark, Montage, Scale, Scene, ValueBar, compose, layout,
-    paint, rulers,
+    Area, Artist, DrawError, FigureRuler, FigureStyle, Ink, Mark, Montage, Scale, Scene, ValueBar, compose,
+    layout, paint, rulers,
 };
 use crate::base::Progress;
 
@@ -133,8 +133,10 @@ fn all_marks(
     style: &FigureStyle,
 ) -> Vec<Mark> {
     let hidden = |points: &[DVec3]| artist.hidden(scene, points);
-    let mut marks = rulers::marks(picture, scene, &extras.rulers, extras.ink, hidden);
-    marks.extend(layout(picture, style));
+    let bars = layout(picture, style);
+    let taken: Vec<Area> = bars.iter().filter_map(Mark::room).collect();
+    let mut marks = rulers::marks(picture, scene, (&extras.rulers, &taken), extras.ink, hidden);
+    marks.extend(bars);
     marks
 }
 

@@ -5,6 +5,7 @@
 
 mod artist;
 mod extras;
+mod labels;
 mod layout;
 mod line;
 mod montage;
@@ -16,6 +17,7 @@ use image::RgbaImage;
 
 pub use artist::{Artist, Backdrop, DrawError, Scene};
 pub use extras::{Extras, axis_name, figure, film_frame, montage, value_bar};
+pub use labels::{Area, Label, place_labels};
 pub use layout::{FigureStyle, Ink, Scale, ValueBar, layout, nice_ticks};
 pub use montage::{Choice, Montage, MontageGrid, Slices, compose, evenly, stepped};
 pub use rulers::{FigureRuler, HIDDEN_OPACITY, RulerLine, RulerShape, pieces, runs, ticks};
@@ -92,6 +94,25 @@ pub enum Mark {
 }
 
 impl Mark {
+    /// Room that it takes, where it is no line.
+    fn room(&self) -> Option<Area> {
+        let area = |at: [f64; 2], size: [f64; 2]| Area::new(at.into(), size.into());
+        match self {
+            Self::Box { at, size, .. } | Self::Ramp { at, size, .. } => Some(area(*at, *size)),
+            Self::Text { at, anchor, px, weight, text, .. } => {
+                let width = text::width(text, *px, *weight);
+                let left = at[0]
+                    - match anchor {
+                        Anchor::Start => 0.0,
+                        Anchor::Middle => width / 2.0,
+                        Anchor::End => width,
+                    };
+                Some(area([left, at[1] - px * 0.8], [width, px * 1.1]))
+            }
+            Self::Line { .. } => None,
+        }
+    }
+
     /// The same elsewhere.
     #[must_use]
     fn moved(mut self, by: [f64; 2]) -> Self {

@@ -7,7 +7,7 @@ use image::RgbaImage;
 
 use super::super::scene::{SliceLayer, SliceScene};
 use super::layout::{inks, letters, unit};
-use super::{Anchor, Ink, Mark, Scene, Weight, text};
+use super::{Anchor, Area, Ink, Label, Mark, Scene, Weight, place_labels, text};
 
 /// How a ruler is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -123,11 +123,11 @@ fn place(scene: &Scene, world_um: DVec3) -> Option<DVec2> {
     }
 }
 
-/// The rulers of a picture as marks; `hidden` says which points something hides.
+/// The rulers of a picture as marks, their words off what is taken; `hidden` says which points something hides.
 pub(super) fn marks(
     picture: &RgbaImage,
     scene: &Scene,
-    rulers: &[FigureRuler],
+    (rulers, taken): (&[FigureRuler], &[Area]),
     ink: Ink,
     hidden: impl Fn(&[DVec3]) -> Vec<bool>,
 ) -> Vec<Mark> {
@@ -135,33 +135,90 @@ pub(super) fn marks(
         Scene::Slice(scene) => ruler.lies_in(scene),
         Scene::Volume(_) => true,
     };
-    let (mut lines, mut words) = (Vec::new(), Vec::new());
+    let (mut seen, mut places) = (Vec::new(), Vec::new());
     for ruler in rulers.iter().filter(is_seen) {
-        lay(picture, scene, ruler, ink, &hidden, (&mut lines, &mut words));
+        let points: Option<Vec<DVec2>> = ruler.points_um.iter().map(|p| place(scene, *p)).collect();
+        if let Some(points) = points {
+            seen.push(ruler);
+            places.push(points);
+        }
     }
-    lines.append(&mut words);
+    let words = Words::of(scene.size_px());
+    let label = |(ruler, points): (&&FigureRuler, &Vec<DVec2>)| Label {
+        shape: ruler.shape,
+        points: points.clone(),
+        size: words.room(&ruler.label),
+    };
+    let labels: Vec<Label> = seen.iter().zip(&places).map(label).collect();
+    let whole = Area::new(DVec2::ZERO, DVec2::from(scene.size_px().map(f64::from)));
+    let areas = place_labels(&labels, whole, taken, 1.5 * words.unit);
+    let (mut lines, mut said) = (Vec::new(), Vec::new());
+    for ((ruler, places), area) in seen.into_iter().zip(&places).zip(areas) {
+        let size = area.high - area.low;
+        let [rgb, halo] = inks(ink, picture, area.low.to_array(), size.to_array());
+        lay(scene, (ruler, places), (RGB[usize::from(rgb[0] < 128)], halo), &hidden, &mut lines);
+        said.extend(words.say(&ruler.label, area, rgb, halo));
+    }
+    lines.append(&mut said);
     lines
 }
 
+/// How words beside rulers are written: as in the window, on a chip.
+struct Words {
+    unit: f64,
+    px: f64,
+}
+
+/// How much of its colour a chip has.
+const CHIP_OPACITY: f64 = 0.75;
+
+impl Words {
+    fn of(size_px: [u32; 2]) -> Self {
+        let unit = unit(size_px);
+        Self { unit, px: letters(unit) * 0.85 }
+    }
+
+    /// Room of a text with its chip.
+    fn room(&self, text: &str) -> DVec2 {
+        DVec2::new(text::width(text, self.px, Weight::Medium) + 0.9 * self.px, 1.35 * self.px)
+    }
+
+    /// The chip, a thick line with round ends, and the letters on it.
+    fn say(&self, text: &str, area: Area, rgb: [u8; 3], halo: [u8; 3]) -> [Mark; 2] {
+        let middle = (area.low + area.high) * 0.5;
+        let half = (area.high.y - area.low.y) * 0.5;
+        let ends = [area.low.x + half, area.high.x - half].map(|x| [x, middle.y]);
+        [
+            Mark::Line {
+                points: ends.to_vec(),
+                width: 2.0 * half,
+                rgb: halo,
+                halo: None,
+                opacity: CHIP_OPACITY,
+                dash: None,
+            },
+            Mark::Text {
+                at: [middle.x, middle.y + 0.36 * self.px],
+                anchor: Anchor::Middle,
+                px: self.px,
+                weight: Weight::Medium,
+                text: text.to_owned(),
+                rgb,
+                halo,
+            },
+        ]
+    }
+}
+
+/// Adds the lines of a ruler.
 fn lay(
-    picture: &RgbaImage,
     scene: &Scene,
-    ruler: &FigureRuler,
-    ink: Ink,
+    (ruler, places): (&FigureRuler, &[DVec2]),
+    (color, halo): ([u8; 3], [u8; 3]),
     hidden: &impl Fn(&[DVec3]) -> Vec<bool>,
-    (lines, words): (&mut Vec<Mark>, &mut Vec<Mark>),
+    lines: &mut Vec<Mark>,
 ) {
     let unit = unit(scene.size_px());
-    let Some(places) = ruler.points_um.iter().map(|p| place(scene, *p)).collect::<Option<Vec<DVec2>>>()
-    else {
-        return;
-    };
-    let px = letters(unit) * 0.85;
-    let label = label_place(ruler, &places, unit, px);
-    let room = text::width(&ruler.label, px, Weight::Medium);
-    let left = label.1 - if label.0 == Anchor::Middle { DVec2::X * room * 0.5 } else { DVec2::ZERO };
-    let [rgb, halo] = inks(ink, picture, [left.x, left.y - px * 0.8], [room, px]);
-    let color = RGB[usize::from(rgb[0] < 128)];
     let width = (0.5 * unit).max(1.25);
     let line = |points: Vec<[f64; 2]>, opacity: f64, dashed: bool| Mark::Line {
         points,
@@ -184,22 +241,13 @@ fn lay(
             lines.extend(points.map(|points| line(points, opacity, part.dashed)));
         }
     }
-    if let (RulerShape::Distance, [a, b]) = (ruler.shape, places.as_slice()) {
+    if let (RulerShape::Distance, [a, b]) = (ruler.shape, places) {
         let ends = hidden(&ruler.points_um);
         for (tick, is_hidden) in ticks([*a, *b], 1.75 * unit).into_iter().zip(ends) {
             let opacity = if is_hidden { HIDDEN_OPACITY } else { 1.0 };
             lines.push(line(tick.map(|p| p.to_array()).to_vec(), opacity, false));
         }
     }
-    words.push(Mark::Text {
-        at: label.1.to_array(),
-        anchor: label.0,
-        px,
-        weight: Weight::Medium,
-        text: ruler.label.clone(),
-        rgb,
-        halo,
-    });
 }
 
 /// Neighbouring pieces that are all hidden or all seen, as lines.
@@ -212,21 +260,6 @@ pub fn runs(pieces: &[[DVec3; 2]], hidden: &[bool]) -> Vec<(Vec<DVec3>, bool)> {
         }
     }
     found
-}
-
-/// Where the words stand, held at their baseline.
-fn label_place(ruler: &FigureRuler, places: &[DVec2], unit: f64, px: f64) -> (Anchor, DVec2) {
-    let middle = |a: DVec2, b: DVec2| (a + b) * 0.5 + DVec2::new(2.5, -2.5) * unit;
-    match (ruler.shape, places) {
-        (RulerShape::Angle, [_, b, ..]) => (Anchor::Start, *b + DVec2::new(4.0 * unit, px * 0.36)),
-        (RulerShape::Area, _) => {
-            let low = places.iter().copied().fold(DVec2::INFINITY, DVec2::min);
-            let high = places.iter().copied().fold(DVec2::NEG_INFINITY, DVec2::max);
-            (Anchor::Middle, DVec2::new((low.x + high.x) * 0.5, high.y + px + unit))
-        }
-        (_, [a, b, ..]) => (Anchor::Start, middle(*a, *b)),
-        _ => (Anchor::Start, places.first().copied().unwrap_or_default()),
-    }
 }
 
 #[cfg(test)]

@@ -206,7 +206,12 @@ fn ruled(scene: &Scene, shape: RulerShape, points_um: Vec<DVec3>) -> (Vec<Mark>,
         _ => None,
     });
     let words = words.collect();
-    (marks.into_iter().filter(|mark| matches!(mark, Mark::Line { .. })).collect(), words)
+    // A line without halo and gaps is the chip behind the words.
+    let is_line = |mark: &Mark| match mark {
+        Mark::Line { halo, dash, .. } => halo.is_some() || dash.is_some(),
+        _ => false,
+    };
+    (marks.into_iter().filter(is_line).collect(), words)
 }
 
 #[test]
@@ -247,4 +252,35 @@ fn rulers_lie_in_their_slice_and_are_faint_in_3d_where_something_hides_them() {
     let mut painted = picture.clone();
     paint(&mut painted, &lines);
     assert_ne!(painted, picture);
+}
+
+#[test]
+fn words_of_rulers_lie_on_chips_of_their_own_and_off_the_bars() {
+    let middle = (N as f64 - 1.0) / 2.0 * 0.02;
+    let points_um = vec![DVec3::new(0.1, middle, middle), DVec3::new(0.3, middle, middle)];
+    let one = |label: &str| FigureRuler {
+        shape: RulerShape::Distance,
+        points_um: points_um.clone(),
+        label: label.to_owned(),
+    };
+    let rulers = vec![one("200 nm"), one("0.20 µm"), one("64.7°")];
+    let extras = Extras {
+        rulers,
+        scale_bar: true,
+        legend: vec![("nucleus".to_owned(), [9, 9, 200])],
+        ..Extras::default()
+    };
+    let mut artist = Artist::new(sources(), None);
+    let (_, marks) = figure(&Progress::new(), &mut artist, &slice([300, 300]), &extras).unwrap();
+    let rooms: Vec<Area> =
+        marks.iter().filter(|m| matches!(m, Mark::Text { .. })).filter_map(Mark::room).collect();
+    assert_eq!(rooms.len(), 5, "three rulers, the bar and the legend");
+    for (i, a) in rooms.iter().enumerate() {
+        for b in &rooms[..i] {
+            let apart = (a.low.max(b.low) - a.high.min(b.high)).max_element();
+            assert!(apart >= 0.0, "{a:?} on {b:?}");
+        }
+    }
+    let is_chip = |m: &&Mark| matches!(m, Mark::Line { halo: None, dash: None, .. });
+    assert_eq!(marks.iter().filter(is_chip).count(), 3);
 }
