@@ -73,7 +73,7 @@ pub(crate) fn show(
                 .shadow(egui::Shadow { offset: [0, 16], blur: 40, spread: 0, color: tokens.shadow }),
         )
         .show(ctx, |ui| {
-            let width = (content.width() - 96.0).min(1080.0);
+            let width = (content.width() - 96.0).min(1180.0);
             ui.set_width(width);
             ui.horizontal(|ui| {
                 ui.label(
@@ -177,7 +177,7 @@ fn columns_ui(columns: &mut [egui::Ui], changing: &mut Changing) -> Option<Comma
     if let Some(ui) = columns.get_mut(at) {
         widgets::heading(ui, "Mouse in the views");
         for (input, what) in MOUSE {
-            pair(ui, &[(*input).to_owned()], what);
+            pair(ui, &[(*input).to_owned()], what, false);
         }
         ui.add_space(12.0);
     }
@@ -187,7 +187,9 @@ fn columns_ui(columns: &mut [egui::Ui], changing: &mut Changing) -> Option<Comma
         widgets::heading(ui, group.label());
         for entry in COMMANDS.iter().filter(|e| e.group == group && shown(e)) {
             match entry.id {
-                CommandId::Class(_) => pair(ui, &["1".to_owned(), "9".to_owned()], "Paint with class 1 to 9"),
+                CommandId::Class(_) => {
+                    pair(ui, &["1".to_owned(), "9".to_owned()], "Paint with class 1 to 9", true)
+                }
                 _ => reset = command(ui, entry, changing).or(reset),
             }
         }
@@ -214,7 +216,7 @@ fn command(ui: &mut egui::Ui, entry: &Entry, changing: &mut Changing) -> Option<
     if response.clicked() {
         *changing = Changing { id: Some(entry.id), taken: None };
     }
-    pair(ui, &keys, label);
+    pair(ui, &keys, label, true);
     if !custom::is_changed(entry.id) {
         return None;
     }
@@ -231,7 +233,11 @@ fn shown(entry: &Entry) -> bool {
     !matches!(entry.id, CommandId::Class(n) if n > 1)
 }
 
-fn pair(ui: &mut egui::Ui, keys: &[String], what: &str) {
+/// Room of the keys before what they do, points.
+const KEYS: f32 = 134.0;
+
+/// Keys and what they do, in one line or in as many as it takes.
+fn pair(ui: &mut egui::Ui, keys: &[String], what: &str, one_line: bool) {
     let t = theme::of(ui);
     ui.allocate_ui_with_layout(
         vec2(ui.available_width(), 22.0),
@@ -243,8 +249,9 @@ fn pair(ui: &mut egui::Ui, keys: &[String], what: &str) {
                 widgets::key_cap(ui, key);
             }
             let used = ui.cursor().left() - start;
-            ui.add_space((150.0 - used).max(6.0));
-            ui.add(egui::Label::new(egui::RichText::new(what).color(t.text)).truncate());
+            ui.add_space((KEYS - used).max(6.0));
+            let label = egui::Label::new(egui::RichText::new(what).color(t.text));
+            ui.add(if one_line { label.truncate() } else { label.wrap() });
         },
     );
 }

@@ -204,13 +204,9 @@ fn line(ui: &mut egui::Ui, entry: &Entry, chosen: bool, enabled: bool) -> egui::
         egui::pos2(label.right() + 12.0, rect.top()),
         egui::pos2(right.left() - 12.0, rect.bottom()),
     );
-    painter.with_clip_rect(room.intersect(ui.clip_rect())).text(
-        egui::pos2(label.right() + 12.0, y),
-        Align2::LEFT_CENTER,
-        entry.tooltip,
-        egui::FontId::proportional(12.0),
-        t.text_weak.gamma_multiply(fade),
-    );
+    let (font, color) = (egui::FontId::proportional(12.0), t.text_weak.gamma_multiply(fade));
+    let galley = super::widgets::cut_line(ui, entry.tooltip, font, room.width(), color);
+    painter.galley(egui::pos2(room.left(), y - galley.size().y / 2.0), galley, color);
     response
 }
 

@@ -81,7 +81,7 @@ fn project_menu(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         t.text_weak,
     );
     egui::Popup::menu(&response).accessible_name("Project menu").show(|ui| {
-        ui.set_min_width(250.0);
+        ui.set_width(300.0);
         ui.spacing_mut().item_spacing.y = 0.0;
         menu_items(ui, Group::Project, cx);
         ui.add(egui::Separator::default().spacing(6.0));
@@ -197,7 +197,7 @@ fn right_end(ui: &mut egui::Ui, width: f32, cx: &mut Cx<'_>) {
     }
     let help = widgets::icon_button(ui, icons::QUESTION, "Help", "Keys, and the tour of one minute");
     egui::Popup::menu(&help).accessible_name("Help").show(|ui| {
-        ui.set_min_width(230.0);
+        ui.set_width(230.0);
         ui.spacing_mut().item_spacing.y = 0.0;
         for id in [CommandId::KeyOverlay, CommandId::Tour] {
             let entry = find(id);

@@ -266,7 +266,10 @@ fn plot(ui: &mut egui::Ui, found: &Profile, layer: Option<&Layer>) {
         height: 120.0,
         ranges: [[0.0, last], [least - room, most + room]],
         x_text: &|x| rulers::length_text(x, unit),
-        y_text: &|y| format!("{y:.2}"),
+        // The unit stands once, at the upper end.
+        y_text: &|y| {
+            if y < most { format!("{y:.2}") } else { format!("{y:.2} {value_unit}").trim_end().to_owned() }
+        },
         curves: &curves,
     };
     plot.show(ui, |x| {

@@ -185,7 +185,7 @@ fn menu(ui: &mut egui::Ui, class: &Class, cx: &mut Cx<'_>) {
         .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)
         .accessible_name(name)
         .show(|ui| {
-            ui.set_min_width(200.0);
+            ui.set_width(200.0);
             let mut name = class.name.clone();
             if dialogs::text_field(ui, &mut name, "Class name", "", 180.0).changed()
                 && !name.trim().is_empty()

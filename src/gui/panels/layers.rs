@@ -152,7 +152,7 @@ fn menu(ui: &mut egui::Ui, layer: &Layer, index: usize, n: usize, cx: &mut Cx<'_
     let name = format!("Menu of {}", layer.name);
     let button = widgets::icon_sized(ui, icons::DOTS_THREE, &name, "", false, 22.0);
     egui::Popup::menu(&button).accessible_name(name).show(|ui| {
-        ui.set_min_width(170.0);
+        ui.set_width(190.0);
         ui.spacing_mut().item_spacing.y = 0.0;
         let item = |ui: &mut egui::Ui, icon: &str, label: &str, enabled: bool| {
             let mut clicked = false;

@@ -59,7 +59,7 @@ pub(super) fn show(ui: &mut egui::Ui, layer: &Layer, cx: &mut Cx<'_>) {
 }
 
 fn menu(ui: &mut egui::Ui, layer: &Layer, pyramid: &Pyramid, cx: &mut Cx<'_>) {
-    ui.set_min_width(300.0);
+    ui.set_width(360.0);
     ui.spacing_mut().item_spacing = vec2(8.0, 0.0);
     let budget = cx.session.settings().budget().bytes;
     widgets::hint(ui, "Load as a layer of its own");

@@ -93,7 +93,9 @@ pub(crate) fn form(ui: &mut egui::Ui, op: &'static Op, skip: &[&str], cx: &mut C
 /// A line of facts: name at the left, value at the right.
 pub(crate) fn fact(ui: &mut egui::Ui, name: &str, value: &str) {
     let t = theme::of(ui);
-    widgets::row(ui, name, "", |ui, _| {
+    let needs = [name, value].map(|text| widgets::text_width(ui, text));
+    let name_width = widgets::name_width(ui.available_width(), needs[0], needs[1]);
+    widgets::row_sized(ui, name, "", name_width, |ui, _| {
         ui.add(egui::Label::new(egui::RichText::new(value).color(t.text_strong)).truncate())
             .on_hover_text(value);
     });

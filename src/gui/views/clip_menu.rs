@@ -177,7 +177,6 @@ fn kept(ui: &mut Ui, cx: &mut Cx<'_>) {
         return;
     }
     widgets::hint(ui, "Cuts take everything else away.");
-    let t = theme::of(ui);
     // A parent is there for its children.
     let seen = |id: u16| project.classes.within(id).iter().any(|id| present.contains(id));
     for (class, depth) in project.classes.tree() {
@@ -191,7 +190,7 @@ fn kept(ui: &mut Ui, cx: &mut Cx<'_>) {
             ui.painter().rect_filled(square, 2, theme::class_color(class.color));
             let mut on = cx.view.look.kept.contains(&class.id);
             let name = format!("Keep {} whole", class.name);
-            let response = ui.checkbox(&mut on, egui::RichText::new(&class.name).color(t.text));
+            let response = widgets::check(ui, &mut on, &class.name);
             if response.accessible_name(&name).changed() {
                 if on {
                     cx.view.look.kept.insert(class.id);

@@ -147,7 +147,7 @@ pub(super) fn menu(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         22.0,
     );
     egui::Popup::menu(&button).accessible_name(name).show(|ui| {
-        ui.set_min_width(170.0);
+        ui.set_width(240.0);
         let between = |a: DVec3, b: DVec3| Tilt { right: (a + b).normalize(), down: DVec3::Y };
         let choices = [
             ("As XY", Tilt::of(Plane::Xy)),

@@ -116,10 +116,15 @@ fn left_end(ui: &mut egui::Ui, room: egui::Rect, response: &egui::Response, id: 
         return;
     }
     let font = egui::FontId::proportional(12.0);
-    painter.text(egui::pos2(after, y), Align2::LEFT_CENTER, &text, font, t.text_weak);
+    let galley = widgets::cut_line(ui, &text, font, room.right() - 6.0 - after, t.text_weak);
+    let is_cut = galley.elided;
+    painter.galley(egui::pos2(after, y - galley.size().y / 2.0), galley, t.text_weak);
     let rest = egui::Rect::from_min_max(egui::pos2(after.min(room.right()), room.top()), room.max);
     let says = ui.interact(rest, response.id.with("place"), Sense::hover());
     says.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, text.clone()));
+    if is_cut {
+        says.on_hover_text(text);
+    }
 }
 
 fn toggle(id: ViewId, cx: &mut Cx<'_>) {
@@ -162,14 +167,14 @@ fn layer_menu(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>) {
                     continue;
                 }
                 let mut on = layer.display.visible;
-                if ui.checkbox(&mut on, &layer.name).changed() {
+                if widgets::check(ui, &mut on, &layer.name).changed() {
                     let display = Display { visible: on, ..layer.display.clone() };
                     cx.queue.edit("Show layer", Edit::SetDisplay { layer: layer.id, display });
                 }
             }
             ui.separator();
-            ui.checkbox(&mut cx.view.show_crosshair, "Crosshair");
-            ui.checkbox(&mut cx.view.show_labels, "Labels");
+            widgets::check(ui, &mut cx.view.show_crosshair, "Crosshair");
+            widgets::check(ui, &mut cx.view.show_labels, "Labels");
             super::look::menu(ui, id, cx);
         });
 }
@@ -197,7 +202,7 @@ fn volume_controls(ui: &mut egui::Ui, short: bool, cx: &mut Cx<'_>) {
         widgets::Button::new(shown).icon(icons::CARET_DOWN).quiet().height(22.0).name("3D mode").show(ui);
     let button = if short { button.on_hover_text(&text) } else { button };
     egui::Popup::menu(&button).accessible_name("3D mode").show(|ui| {
-        ui.set_min_width(190.0);
+        ui.set_width(210.0);
         ui.spacing_mut().item_spacing.y = 0.0;
         for preset in TransferPreset::ALL {
             let on = cx.view.look.mode == VolumeMode::Composite && cx.view.look.preset == preset;
@@ -224,6 +229,6 @@ fn volume_controls(ui: &mut egui::Ui, short: bool, cx: &mut Cx<'_>) {
             }
         }
         ui.add(egui::Separator::default().spacing(6.0));
-        ui.checkbox(&mut cx.view.look.labels, "Tint by labels");
+        widgets::check(ui, &mut cx.view.look.labels, "Tint by labels");
     });
 }

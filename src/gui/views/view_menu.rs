@@ -14,7 +14,7 @@ use super::dock::ViewAct;
 pub(super) fn kinds(button: &Response, id: ViewId, cx: &mut Cx<'_>) {
     let name = format!("What {} shows, choices", cx.view.label(id));
     egui::Popup::menu(button).accessible_name(name).show(|ui| {
-        ui.set_min_width(150.0);
+        ui.set_width(160.0);
         ui.spacing_mut().item_spacing.y = 0.0;
         let now = cx.view.kind(id);
         for kind in ViewKind::ALL {

@@ -3,7 +3,7 @@
 use egui::Ui;
 use serde_json::{Map, Value};
 
-use super::{Number, fold, icon_sized, row, switch};
+use super::{Number, fold, icon_sized, name_width, row_sized, switch, text_width};
 use crate::gui::{dialogs, icons};
 use crate::ops::{Op, Param, ParamKind};
 
@@ -18,14 +18,16 @@ pub(crate) fn show(ui: &mut Ui, op: &'static Op, given: &mut Value, skip: &[&str
         let wanted = |param: &&Param| !skip.contains(&param.name) && counts(op, param, &defaults, &values);
         op.params.iter().filter(wanted)
     };
+    // One width for all names, so that the controls stand below each other.
+    let names = params().map(|param| text_width(ui, param.label)).fold(0.0, f32::max);
     for param in params().filter(|param| !param.advanced) {
-        field(ui, param, &defaults, given);
+        field(ui, param, names, &defaults, given);
     }
     let advanced = params().filter(|param| param.advanced).count();
     if advanced > 0 {
         fold(ui, &format!("more-{}", op.id), "More", false, |ui| {
             for param in params().filter(|param| param.advanced) {
-                field(ui, param, &defaults, given);
+                field(ui, param, names, &defaults, given);
             }
         });
     }
@@ -40,11 +42,16 @@ fn counts(op: &Op, param: &Param, defaults: &Value, given: &Value) -> bool {
 }
 
 /// One parameter with its reset button.
-fn field(ui: &mut Ui, param: &'static Param, defaults: &Value, given: &mut Value) {
+fn field(ui: &mut Ui, param: &'static Param, names: f32, defaults: &Value, given: &mut Value) {
     let default = defaults.get(param.name).cloned().unwrap_or(Value::Null);
     let current = given.get(param.name).cloned().unwrap_or_else(|| default.clone());
     let mut value = current.clone();
-    row(ui, param.label, param.doc, |ui, _| {
+    let buttons = if param.optional { 2.0 } else { 1.0 };
+    let needs = control_width(ui, param) + buttons * BUTTON;
+    let room = ui.available_width();
+    let label = if names + needs < room { names } else { text_width(ui, param.label) };
+    let name_width = name_width(room, label, needs);
+    row_sized(ui, param.label, param.doc, name_width, |ui, _| {
         control(ui, param, &mut value);
         if value != default {
             let name = format!("Reset {}", param.label.to_lowercase());
@@ -73,6 +80,23 @@ fn shown(param: &Param, value: &Value) -> String {
         }
         (_, Value::Bool(on)) => if *on { "on" } else { "off" }.to_owned(),
         _ => format!("{value} {}", param.unit).trim_end().to_owned(),
+    }
+}
+
+/// Room of a small button behind a control, with the gap before it.
+const BUTTON: f32 = 28.0;
+
+/// Room that a control needs to say all that it can.
+fn control_width(ui: &Ui, param: &Param) -> f32 {
+    match param.kind {
+        ParamKind::Bool => 26.0,
+        ParamKind::Int { .. } | ParamKind::Float { .. } => 76.0,
+        ParamKind::Choice(choices) => {
+            let widest = choices.iter().map(|choice| text_width(ui, choice.label)).fold(0.0, f32::max);
+            // With the arrow and the padding around both.
+            widest.ceil() + 16.0 + 3.0 * ui.spacing().button_padding.x
+        }
+        ParamKind::Text => 120.0,
     }
 }
 
@@ -114,7 +138,7 @@ fn control(ui: &mut Ui, param: &'static Param, value: &mut Value) {
         ParamKind::Choice(choices) => {
             let current = value.as_str().unwrap_or_default().to_owned();
             let label = choices.iter().find(|c| c.value == current).map_or("", |c| c.label);
-            let width = (ui.available_width() - 26.0).clamp(60.0, 200.0);
+            let width = (ui.available_width() - BUTTON).clamp(60.0, control_width(ui, param).max(120.0));
             // A long word is cut at the room that there is: unbounded it would push the panel wider with every frame.
             ui.scope(|ui| {
                 ui.set_max_width(width);

@@ -6,10 +6,15 @@ pub(crate) mod form;
 pub(crate) mod gradient;
 pub(crate) mod plot;
 
+use std::sync::Arc;
+
 use egui::{Align2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, vec2};
 
 use super::theme;
 use super::{icons, theme::GRID};
+
+/// Room before the label of a button.
+pub(crate) const PAD: f32 = 2.0 * GRID + 1.0;
 
 /// How loud a button is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +110,7 @@ impl<'a> Button<'a> {
         } else {
             egui::FontId::proportional(13.0)
         };
-        let pad = 2.0 * GRID + 1.0;
+        let pad = PAD;
         let icon_width = if self.icon.is_empty() { 0.0 } else { 16.0 };
         let gap = if self.icon.is_empty() || self.label.is_empty() { 0.0 } else { 6.0 };
         let galley = ui.painter().layout_no_wrap(self.label.to_owned(), font.clone(), t.text);
@@ -258,7 +263,11 @@ pub(crate) fn divider(ui: &mut Ui) {
 /// Weak text that wraps: what a panel has to say where there is nothing to control.
 pub(crate) fn hint(ui: &mut Ui, text: &str) -> Response {
     let t = theme::of(ui);
-    ui.add(egui::Label::new(egui::RichText::new(text).color(t.text_weak)).wrap())
+    // Laid out here: menus would stretch the lines to their width.
+    let text = egui::WidgetText::from(egui::RichText::new(text).color(t.text_weak));
+    let wrap = Some(egui::TextWrapMode::Wrap);
+    let galley = text.into_galley(ui, wrap, ui.available_width(), egui::TextStyle::Body);
+    ui.add(egui::Label::new(galley))
 }
 
 /// A warning in one sentence.
@@ -271,15 +280,57 @@ pub(crate) fn warn(ui: &mut Ui, text: &str) -> Response {
     .inner
 }
 
-/// A row of a form: a label in the left 45 %, the control in the rest. Returns what `add` returns.
+/// A line of text for a painter, ended with an ellipsis where it needs more room than there is.
+pub(crate) fn cut_line(
+    ui: &Ui,
+    text: &str,
+    font: egui::FontId,
+    room: f32,
+    color: egui::Color32,
+) -> Arc<egui::Galley> {
+    let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, color);
+    job.wrap = egui::text::TextWrapping::truncate_at_width(room.max(0.0));
+    ui.painter().layout_job(job)
+}
+
+/// Share of a row that its label has.
+const NAME_SHARE: f32 = 0.46;
+
+/// Width of a text of a panel.
+pub(crate) fn text_width(ui: &Ui, text: &str) -> f32 {
+    let font = egui::TextStyle::Body.resolve(ui.style());
+    ui.painter().layout_no_wrap(text.to_owned(), font, egui::Color32::PLACEHOLDER).size().x
+}
+
+/// Width of the label of a row whose control needs so much: its share, more where the label needs it and less where
+/// the control does.
+pub(crate) fn name_width(row: f32, label: f32, control: f32) -> f32 {
+    let share = (row * NAME_SHARE).floor();
+    let label = label.ceil() + 1.0;
+    let rest = (row - control - 2.0 * GRID).floor();
+    if rest < share { rest.max(label.min(share)) } else { share.max(label.min(rest)) }
+}
+
+/// A row of a form: a label in the left 46 %, the control in the rest. Returns what `add` returns.
 pub(crate) fn row<R>(ui: &mut Ui, label: &str, tooltip: &str, add: impl FnOnce(&mut Ui, egui::Id) -> R) -> R {
+    let name_width = (ui.available_width() * NAME_SHARE).floor();
+    row_sized(ui, label, tooltip, name_width, add)
+}
+
+/// As [`row`], with a label of a given width.
+pub(crate) fn row_sized<R>(
+    ui: &mut Ui,
+    label: &str,
+    tooltip: &str,
+    name_width: f32,
+    add: impl FnOnce(&mut Ui, egui::Id) -> R,
+) -> R {
     let t = theme::of(ui);
     let width = ui.available_width();
     ui.allocate_ui_with_layout(
         vec2(width, theme::ROW),
         egui::Layout::left_to_right(egui::Align::Center),
         |ui| {
-            let name_width = (width * 0.46).floor();
             let text = egui::RichText::new(label).color(t.text);
             let name = ui
                 .allocate_ui_with_layout(
@@ -298,6 +349,21 @@ pub(crate) fn row<R>(ui: &mut Ui, label: &str, tooltip: &str, add: impl FnOnce(&
             add(ui, id)
         },
     )
+    .inner
+}
+
+/// A box that can be ticked, with an edge that is seen in both themes.
+pub(crate) fn check(ui: &mut Ui, on: &mut bool, label: &str) -> Response {
+    let t = theme::of(ui);
+    ui.scope(|ui| {
+        field_style(ui, t);
+        let widgets = &mut ui.visuals_mut().widgets;
+        for look in [&mut widgets.inactive, &mut widgets.hovered, &mut widgets.active] {
+            look.bg_fill = t.inset;
+        }
+        widgets.inactive.bg_stroke = Stroke::new(1.0, t.text_weak);
+        ui.checkbox(on, egui::RichText::new(label).color(t.text))
+    })
     .inner
 }
 
@@ -556,5 +622,18 @@ pub(crate) fn duration(seconds: f64) -> String {
     } else {
         let whole = seconds.round() as u64;
         format!("{}:{:02}\u{2009}min", whole / 60, whole % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_and_controls_take_the_room_that_the_other_leaves() {
+        assert_eq!(name_width(250.0, 50.0, 100.0), 115.0, "its share");
+        assert_eq!(name_width(250.0, 130.0, 76.0), 131.0, "a long label beside a short control");
+        assert_eq!(name_width(250.0, 50.0, 180.0), 62.0, "a short label beside a long control");
+        assert_eq!(name_width(250.0, 300.0, 180.0), 115.0, "both too long: the label is cut");
     }
 }
