@@ -12,7 +12,7 @@ use crate::session::Command;
 pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     let bar = ui.max_rect();
     let jobs: Vec<JobView> = cx.session.jobs().into_iter().filter(|job| !job.state.is_over()).collect();
-    ui.horizontal_centered(|ui| jobs_ui(ui, &jobs, cx));
+    ui.horizontal_centered(|ui| jobs_ui(ui, bar, &jobs, cx));
     let right = egui::UiBuilder::new().max_rect(bar).layout(egui::Layout::right_to_left(egui::Align::Center));
     ui.scope_builder(right, |ui| device_ui(ui, cx));
     if cx.facts.volume {
@@ -27,36 +27,87 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     }
 }
 
-fn jobs_ui(ui: &mut egui::Ui, jobs: &[JobView], cx: &mut Cx<'_>) {
+fn jobs_ui(ui: &mut egui::Ui, bar: egui::Rect, jobs: &[JobView], cx: &mut Cx<'_>) {
     let t = theme::of(ui);
     let Some(job) = jobs.iter().find(|job| job.state == JobState::Running).or_else(|| jobs.first()) else {
         let text = if cx.facts.project { "Ready" } else { "" };
         ui.label(egui::RichText::new(text).size(12.0).color(t.text_weak));
         return;
     };
-    ui.spacing_mut().item_spacing.x = 8.0;
+    ui.spacing_mut().item_spacing.x = GAP;
     let more = if jobs.len() > 1 { format!("  +{}", jobs.len() - 1) } else { String::new() };
-    let line = format!("{}{more}", job_line(job));
-    let galley = ui.painter().layout_no_wrap(line, egui::FontId::proportional(12.0), t.text);
-    let (rect, response) =
-        ui.allocate_exact_size(vec2((galley.size().x + 18.0).min(360.0), 20.0), Sense::click());
+    let places = JobPlaces::within(ui.max_rect().left(), readout_left(bar) - 2.0 * GAP);
+    let (rect, response) = ui.allocate_exact_size(vec2(places.words, 20.0), Sense::click());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Jobs"));
     ui.painter().circle_filled(egui::pos2(rect.left() + 5.0, rect.center().y), 3.5, t.accent);
-    let clip = ui.painter().with_clip_rect(rect);
-    clip.galley(egui::pos2(rect.left() + 16.0, rect.center().y - galley.size().y / 2.0), galley, t.text);
-    if response.on_hover_text("All jobs").clicked() {
+    let line = job_line(job);
+    let more_width = line_of(ui, &more, f32::INFINITY, t.text).size().x;
+    let galley = line_of(ui, &line, rect.width() - 16.0 - more_width, t.text);
+    let at = egui::pos2(rect.left() + 16.0, rect.center().y - galley.size().y / 2.0);
+    let end = egui::pos2(at.x + galley.size().x, rect.center().y);
+    ui.painter().galley(at, galley, t.text);
+    ui.painter().text(end, Align2::LEFT_CENTER, more, egui::FontId::proportional(12.0), t.text);
+    if response.on_hover_text(format!("{line}. A click lists all jobs")).clicked() {
         cx.view.jobs_open = !cx.view.jobs_open;
     }
-    widgets::progress_bar(ui, job.report.fraction(), vec2(110.0, 6.0));
+    widgets::progress_bar(ui, job.report.fraction(), vec2(places.bar, 6.0));
+    let (rest, says) = ui.allocate_exact_size(vec2(LEFT, 20.0), Sense::hover());
     if let Some(eta) = job.eta_secs {
         let text = format!("{} left", widgets::duration(f64::from(eta)));
-        ui.label(egui::RichText::new(text).size(12.0).color(t.text_weak));
+        let galley = line_of(ui, &text, LEFT, t.text_weak);
+        says.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &text));
+        let at = egui::pos2(rest.left(), rest.center().y - galley.size().y / 2.0);
+        ui.painter().galley(at, galley, t.text_weak);
     }
-    if widgets::icon_sized(ui, icons::X, "Cancel job", "Stops it; nothing already done is lost", false, 18.0)
-        .clicked()
+    if widgets::icon_sized(
+        ui,
+        icons::X,
+        "Cancel job",
+        "Stops it; nothing already done is lost",
+        false,
+        CANCEL,
+    )
+    .clicked()
     {
         cx.queue.session(Command::Cancel(job.id));
     }
+}
+
+/// Between the parts of what is said of a job, points.
+const GAP: f32 = 8.0;
+/// Room of the time that is left, points.
+const LEFT: f32 = 84.0;
+/// Edge of the button that cancels, points.
+const CANCEL: f32 = 18.0;
+
+/// Widths of what is said of a job: they change with the window and with nothing else, so that the button stays.
+struct JobPlaces {
+    words: f32,
+    bar: f32,
+}
+
+impl JobPlaces {
+    fn within(left: f32, right: f32) -> Self {
+        let room = right - left - LEFT - CANCEL - 3.0 * GAP;
+        let bar = (room * 0.22).clamp(24.0, 110.0);
+        Self { words: (room - bar).clamp(60.0, 320.0), bar }
+    }
+
+    /// Where the last of them ends.
+    #[cfg(test)]
+    fn end(&self, left: f32) -> f32 {
+        left + self.words + self.bar + LEFT + CANCEL + 3.0 * GAP
+    }
+}
+
+/// Where the read-out begins.
+fn readout_left(bar: egui::Rect) -> f32 {
+    (bar.center().x - 230.0).max(bar.left() + 330.0)
+}
+
+/// A line of small text, ended with an ellipsis where it needs more room than there is.
+fn line_of(ui: &egui::Ui, text: &str, room: f32, color: egui::Color32) -> std::sync::Arc<egui::Galley> {
+    widgets::cut_line(ui, text, egui::FontId::proportional(12.0), room, color)
 }
 
 fn job_line(job: &JobView) -> String {
@@ -157,7 +208,7 @@ fn readout(ui: &mut egui::Ui, bar: egui::Rect, cx: &mut Cx<'_>) {
     let class = class_at(cx, at);
     let class_said = class.as_ref().map_or_else(String::new, |(name, _)| format!(", {name}"));
     let font = egui::FontId::proportional(12.0);
-    let mut x = (bar.center().x - 230.0).max(bar.left() + 330.0);
+    let mut x = readout_left(bar);
     let y = bar.center().y;
     let put = |ui: &egui::Ui, x: f32, text: &str, color| {
         ui.painter().text(egui::pos2(x, y), Align2::LEFT_CENTER, text, font.clone(), color)
@@ -209,4 +260,19 @@ fn class_at(cx: &Cx<'_>, world_um: glam::DVec3) -> Option<(String, [u8; 3])> {
         let color = project.classes.get(id)?.color;
         Some((project.classes.name(id), color))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_never_reaches_into_the_readout() {
+        for width in [1280.0, 1600.0, 2560.0] {
+            let bar = egui::Rect::from_min_size(egui::Pos2::ZERO, vec2(width, theme::STATUS_BAR));
+            let places = JobPlaces::within(12.0, readout_left(bar) - 2.0 * GAP);
+            assert!(places.end(12.0) <= readout_left(bar) - GAP, "{width}: {}", places.end(12.0));
+            assert!(places.words >= 150.0, "{width}: room for words");
+        }
+    }
 }

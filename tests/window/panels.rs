@@ -97,3 +97,37 @@ fn the_panels_look_as_they_should() {
     click(&mut harness, "Stage Correlate");
     compare(&mut harness, "correlate", part);
 }
+
+#[test]
+fn what_is_clicked_stays_where_it_is() {
+    let mut harness = crate::slices::two([1280.0, 800.0], Theme::Light);
+    let at = |harness: &Harness<'_, App>, label: &str| harness.get_by_label(label).rect();
+    click(&mut harness, "Range");
+    let before = at(&harness, "Logarithmic counts");
+    let plot = at(&harness, "Histogram");
+    let along = |part: f32| plot.left_center() + egui::vec2(plot.width() * part, 0.0);
+    harness.hover_at(along(0.3));
+    harness.step();
+    harness.drag_at(along(0.3));
+    harness.step();
+    harness.hover_at(along(0.5));
+    harness.step();
+    harness.drop_at(along(0.5));
+    (0..4).for_each(|_| harness.step());
+    let last = at(&harness, "Threshold to labels");
+    assert_eq!(at(&harness, "Logarithmic counts"), before, "a range was made");
+    assert!(last.bottom() < 800.0 - 26.0, "the last row lies above the status bar: {last:?}");
+
+    click(&mut harness, "Stage Export");
+    settle(&mut harness);
+    let choose = |harness: &mut Harness<'_, App>, view: &str| {
+        let choice = harness.get_all_by_label(view).find(|node| node.rect().left() > 960.0);
+        choice.unwrap().click();
+        settle(harness);
+    };
+    choose(&mut harness, "XY");
+    let slice = at(&harness, "Save figure");
+    choose(&mut harness, "3D");
+    assert_eq!(at(&harness, "Save figure"), slice, "a volume has no montage, its row stays");
+    crate::support::look(&mut harness, "export_light");
+}

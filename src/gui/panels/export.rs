@@ -175,15 +175,18 @@ fn pictures(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         widgets::hint(ui, "Pictures need a volume: reconstruct the scan first.");
         return;
     }
-    ui.horizontal_wrapped(|ui| {
-        for view in cx.view.views.ids().collect::<Vec<_>>() {
-            let label = cx.view.label(view);
-            let name = format!("Save picture of {label}");
-            if Button::new(&label).icon(icons::CAMERA).name(&name).show(ui).clicked() {
-                cx.view.dialog = Some(Dialog::Write(picture_form(cx.session.project(), view, &label)));
+    // Two in a row whatever they are called: what is below stays where it is when a view shows something else.
+    for pair in cx.view.views.ids().collect::<Vec<_>>().chunks(2) {
+        ui.columns(2, |columns| {
+            for (ui, view) in columns.iter_mut().zip(pair) {
+                let label = cx.view.label(*view);
+                let name = format!("Save picture of {label}");
+                if Button::new(&label).icon(icons::CAMERA).fill_width().name(&name).show(ui).clicked() {
+                    cx.view.dialog = Some(Dialog::Write(picture_form(cx.session.project(), *view, &label)));
+                }
             }
-        }
-    });
+        });
+    }
 }
 
 fn item(

@@ -15,14 +15,8 @@ use crate::render::transfer::TransferPoint;
 use crate::session::Command;
 use crate::volume::Histogram;
 
-/// Room that it takes.
-const HEIGHT: f32 = 250.0;
-
-/// Room that it takes: a chosen range has a row more.
-pub(crate) fn height(view: &state::ViewState) -> f32 {
-    let has_range = view.histogram == HistogramMode::Range && view.lit.is_some();
-    HEIGHT + if has_range { 32.0 } else { 0.0 }
-}
+/// Room that it takes, the same in every mode: what is clicked stays where it is.
+pub(crate) const HEIGHT: f32 = 250.0;
 
 /// Landmarks of LAC near 520 eV: what, 1/µm.
 const LANDMARKS: [(&str, f32); 3] = [("ice", 0.10), ("protein", 0.35), ("lipid", 0.60)];

@@ -11,7 +11,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
         tool_bar::show(ui, cx);
         widgets::divider(ui);
     }
-    let histogram_height = if with_volume { histogram::height(cx.view) } else { 0.0 };
+    let histogram_height = if with_volume { histogram::HEIGHT } else { 0.0 };
     let room = (ui.available_height() - histogram_height - 24.0).max(80.0);
     widgets::heading(ui, "Layers");
     egui::ScrollArea::vertical()

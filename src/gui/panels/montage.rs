@@ -101,9 +101,10 @@ pub(crate) fn montage(project: &Project, view: &ViewState, width: Option<u32>) -
 /// The switch and what it opens.
 pub(super) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>, extras: impl FnOnce(&mut Cx<'_>) -> Extras) {
     let Some(plane) = scene(cx.view).map(|scene| scene.plane) else {
-        if cx.view.figure.montage.on {
-            widgets::hint(ui, "A montage shows slices along the axes: choose XY, YZ or XZ above.");
-        }
+        // The row stays, so that what is below stays where it is.
+        ui.add_enabled_ui(false, |ui| widgets::switch(ui, &mut false, "Montage", ""))
+            .response
+            .on_hover_text("A montage shows slices along the axes: choose XY, YZ or XZ above");
         return;
     };
     let Some(count) = slices(cx.session.project(), cx.view).map(|slices| slices.count(plane)) else { return };
