@@ -127,7 +127,7 @@ fn class_table(found: &Thresholded, method: ThresholdMethod, unit: Unit) -> Clas
     ClassTable::from_names(names.iter().map(String::as_str))
 }
 
-fn table(found: &Thresholded, classes: &ClassTable) -> Table {
+fn table(found: &Thresholded, classes: &ClassTable, unit: Unit) -> Table {
     let mut columns: Vec<&str> = "class,name,low,high,voxels,share,mean,sd".split(',').collect();
     let fitted = "fitted_weight,fitted_weight_se,fitted_fraction,fitted_fraction_se,fitted_mean,fitted_mean_se,fitted_sd,fitted_sd_se,threshold_se";
     if found.mixture.is_some() {
@@ -154,9 +154,13 @@ fn table(found: &Thresholded, classes: &ClassTable) -> Table {
         }
         row
     });
+    let unit_of = |name: &str| match name.trim_end_matches("_se").trim_start_matches("fitted_") {
+        "low" | "high" | "mean" | "sd" | "threshold" => unit.shown(),
+        _ => "",
+    };
     Table {
         rows: rows.collect(),
-        columns: columns.iter().map(|name| Column::new(*name, "")).collect(),
+        columns: columns.iter().map(|name| Column::new(*name, unit_of(name))).collect(),
         ..Table::default()
     }
 }
@@ -190,7 +194,7 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
         "mixture": found.mixture,
         "not_finite": found.n_not_finite,
     });
-    let table = table(&found, &classes);
+    let table = table(&found, &classes, volume.unit);
     let labels = Labels::from_dense(&found.labels);
     let data = LabelData { labels, voxel_um: volume.voxel_um, origin_um: volume.origin_um, classes };
     Ok(Outcome {

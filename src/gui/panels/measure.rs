@@ -112,9 +112,24 @@ pub(crate) fn results(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     }
 }
 
+/// Whether a column is a share of something, which is read in per cent.
+fn is_share(column: &str) -> bool {
+    let quantity = column.trim_end_matches("_se");
+    quantity == "share" || quantity.ends_with("_share") || quantity.contains("fraction")
+}
+
+/// The value of a cell as its column has it.
+fn value_text(column: &str, cell: &Cell) -> String {
+    match cell {
+        Cell::Number(value) if is_share(column) => cell_text(&Cell::Number(value * 100.0)),
+        cell => cell_text(cell),
+    }
+}
+
 /// A number with the digits it deserves.
 fn cell_text(cell: &Cell) -> String {
     match cell {
+        Cell::Integer(value) => grouped(*value),
         Cell::Number(value) if value.is_finite() => {
             let magnitude = value.abs();
             if magnitude == 0.0 {
@@ -130,16 +145,43 @@ fn cell_text(cell: &Cell) -> String {
     }
 }
 
+/// A whole number in groups of three digits, from five digits on.
+fn grouped(value: i64) -> String {
+    let digits = value.unsigned_abs().to_string();
+    let sign = if value < 0 { "-" } else { "" };
+    if digits.len() < 5 {
+        return format!("{sign}{digits}");
+    }
+    let groups: Vec<&str> = (0..digits.len().div_ceil(3))
+        .rev()
+        .filter_map(|k| digits.get(digits.len().saturating_sub(3 * k + 3)..digits.len() - 3 * k))
+        .collect();
+    format!("{sign}{}", groups.join("\u{2009}"))
+}
+
 /// A column's name as a person reads it: "lac_mean_per_um" becomes "LAC mean, 1/µm".
-fn header(name: &str) -> String {
+fn header(column: &crate::volume::table::Column) -> String {
+    let (name, said) = (&column.name, if is_share(&column.name) { "%" } else { &column.unit });
     let (base, unit) = [("_per_um", "1/µm"), ("_um3", "µm³"), ("_um2", "µm²"), ("_um", "µm")]
         .into_iter()
         .find_map(|(suffix, unit)| name.strip_suffix(suffix).map(|base| (base, unit)))
-        .unwrap_or((name, ""));
-    let words = base.replace('_', " ").replace("lac", "LAC").replace(" sd", " s.d.");
+        .unwrap_or((name, said));
+    let words = if base == "sd" { "s.d." } else { base };
+    let words = words.replace('_', " ").replace("lac", "LAC").replace(" sd", " s.d.");
     let words = operation::sentence(&words);
     if unit.is_empty() { words } else { format!("{words}, {unit}") }
 }
+
+/// Room for the column of names: as much as they need and the other columns leave.
+fn name_room(ui: &egui::Ui, names: &[String], columns: usize) -> f32 {
+    let widest = names.iter().map(|name| widgets::text_width(ui, name)).fold(0.0, f32::max);
+    let others = OTHER * columns.saturating_sub(1) as f32;
+    let free = ui.available_width() - others - 24.0;
+    (widest + 10.0 + 2.0 * widgets::PAD + 8.0).min(free).clamp(150.0, 420.0)
+}
+
+/// Least width of every other column, with its gap.
+const OTHER: f32 = 120.0;
 
 fn order(a: &Cell, b: &Cell) -> std::cmp::Ordering {
     match (a.as_f64(), b.as_f64()) {
@@ -180,6 +222,13 @@ fn grid(ui: &mut egui::Ui, layer: &Layer, table: &Table, cx: &mut Cx<'_>) {
     };
     let shown: Vec<usize> =
         (0..table.columns.len()).filter(|c| Some(*c) != class_column && !empty(*c)).collect();
+    let names: Vec<String> = shown.first().map_or_else(Vec::new, |first| {
+        table.rows.iter().filter_map(|row| row.get(*first)).map(Cell::text).collect()
+    });
+    let value = |column: usize, cell: &Cell| {
+        value_text(table.columns.get(column).map_or("", |info| info.name.as_str()), cell)
+    };
+    let name_width = name_room(ui, &names, shown.len());
     let height = (ui.available_height() - 44.0).max(48.0);
     let centered = egui::Layout::left_to_right(egui::Align::Center);
     egui::ScrollArea::horizontal().id_salt(("table", layer.id.0)).show(ui, |ui| {
@@ -188,14 +237,14 @@ fn grid(ui: &mut egui::Ui, layer: &Layer, table: &Table, cx: &mut Cx<'_>) {
             .cell_layout(centered)
             .min_scrolled_height(height)
             .max_scroll_height(height)
-            .column(Column::initial(150.0).at_least(90.0).clip(true).resizable(true))
+            .column(Column::initial(name_width).at_least(90.0).clip(true).resizable(true))
             .columns(Column::auto().at_least(112.0).clip(true).resizable(true), shown.len().saturating_sub(1))
             .header(24.0, |mut head| {
                 for column in &shown {
                     let Some(info) = table.columns.get(*column) else { continue };
                     head.col(|ui| {
                         let sorted = cx.view.sort.filter(|(c, _)| c == column);
-                        let text = header(&info.name);
+                        let text = header(info);
                         let icon = match sorted {
                             Some((_, true)) => icons::CARET_DOWN,
                             Some((_, false)) => icons::CARET_UP,
@@ -216,6 +265,7 @@ fn grid(ui: &mut egui::Ui, layer: &Layer, table: &Table, cx: &mut Cx<'_>) {
                     for column in &shown {
                         let Some(cell) = cells.get(*column) else { continue };
                         line.col(|ui| {
+                            ui.add_space(widgets::PAD);
                             if Some(*column) == name_column {
                                 let id = class_column.and_then(|c| cells.get(c)).and_then(Cell::as_f64);
                                 if let Some(class) = id.and_then(|id| classes.get(id as u16)) {
@@ -225,8 +275,10 @@ fn grid(ui: &mut egui::Ui, layer: &Layer, table: &Table, cx: &mut Cx<'_>) {
                                 }
                             }
                             ui.add(
-                                egui::Label::new(egui::RichText::new(cell_text(cell)).color(t.text_strong))
-                                    .truncate(),
+                                egui::Label::new(
+                                    egui::RichText::new(value(*column, cell)).color(t.text_strong),
+                                )
+                                .truncate(),
                             );
                         });
                     }
@@ -241,14 +293,23 @@ mod tests {
 
     #[test]
     fn headers_carry_their_units() {
-        assert_eq!(header("lac_mean_per_um"), "LAC mean, 1/µm");
-        assert_eq!(header("volume_um3"), "Volume, µm³");
-        assert_eq!(header("sphericity"), "Sphericity");
+        let header = |name: &str, unit: &str| header(&crate::volume::table::Column::new(name, unit));
+        assert_eq!(header("lac_mean_per_um", ""), "LAC mean, 1/µm");
+        assert_eq!(header("volume_um3", "µm³"), "Volume, µm³");
+        assert_eq!(header("sphericity", ""), "Sphericity");
+        assert_eq!(header("low", "1/µm"), "Low, 1/µm");
+        assert_eq!(header("sd", "1/µm"), "S.d., 1/µm");
+        assert_eq!(header("share", ""), "Share, %");
     }
 
     #[test]
     fn numbers_have_four_digits() {
         assert_eq!(cell_text(&Cell::Number(0.36123)), "0.3612");
         assert_eq!(cell_text(&Cell::Number(123.456)), "123.5");
+        assert_eq!(value_text("share", &Cell::Number(0.006_79)), "0.6790");
+        let whole = |value| cell_text(&Cell::Integer(value));
+        assert_eq!(whole(9999), "9999");
+        assert_eq!(whole(113_850), "113\u{2009}850");
+        assert_eq!(whole(-1_113_850), "-1\u{2009}113\u{2009}850");
     }
 }
