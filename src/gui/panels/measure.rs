@@ -173,15 +173,16 @@ fn header(column: &crate::volume::table::Column) -> String {
 }
 
 /// Room for the column of names: as much as they need and the other columns leave.
-fn name_room(ui: &egui::Ui, names: &[String], columns: usize) -> f32 {
+fn name_room(ui: &egui::Ui, names: &[String], others: f32) -> f32 {
     let widest = names.iter().map(|name| widgets::text_width(ui, name)).fold(0.0, f32::max);
-    let others = OTHER * columns.saturating_sub(1) as f32;
     let free = ui.available_width() - others - 24.0;
-    (widest + 10.0 + 2.0 * widgets::PAD + 8.0).min(free).clamp(150.0, 420.0)
+    (widest + 10.0 + 2.0 * widgets::PAD + 8.0).min(free.max(240.0)).clamp(150.0, 420.0)
 }
 
-/// Least width of every other column, with its gap.
-const OTHER: f32 = 120.0;
+/// Room of a column of numbers: as much as its header needs, with the arrow of a sorted one.
+fn number_room(ui: &egui::Ui, column: &crate::volume::table::Column) -> f32 {
+    (widgets::text_width(ui, &header(column)) + 2.0 * widgets::PAD + 24.0).max(112.0)
+}
 
 fn order(a: &Cell, b: &Cell) -> std::cmp::Ordering {
     match (a.as_f64(), b.as_f64()) {
@@ -228,17 +229,29 @@ fn grid(ui: &mut egui::Ui, layer: &Layer, table: &Table, cx: &mut Cx<'_>) {
     let value = |column: usize, cell: &Cell| {
         value_text(table.columns.get(column).map_or("", |info| info.name.as_str()), cell)
     };
-    let name_width = name_room(ui, &names, shown.len());
+    let numbers: Vec<f32> = shown
+        .iter()
+        .skip(1)
+        .filter_map(|column| table.columns.get(*column))
+        .map(|column| number_room(ui, column))
+        .collect();
+    let gap = ui.spacing().item_spacing.x;
+    let name_width = name_room(ui, &names, numbers.iter().map(|width| width + gap).sum());
     let height = (ui.available_height() - 44.0).max(48.0);
     let centered = egui::Layout::left_to_right(egui::Align::Center);
     egui::ScrollArea::horizontal().id_salt(("table", layer.id.0)).show(ui, |ui| {
-        TableBuilder::new(ui)
+        let resizable =
+            |width: f32, least: f32| Column::initial(width).at_least(least).clip(true).resizable(true);
+        let mut builder = TableBuilder::new(ui)
             .striped(true)
             .cell_layout(centered)
             .min_scrolled_height(height)
             .max_scroll_height(height)
-            .column(Column::initial(name_width).at_least(90.0).clip(true).resizable(true))
-            .columns(Column::auto().at_least(112.0).clip(true).resizable(true), shown.len().saturating_sub(1))
+            .column(resizable(name_width, 90.0));
+        for width in numbers {
+            builder = builder.column(resizable(width, 60.0));
+        }
+        builder
             .header(24.0, |mut head| {
                 for column in &shown {
                     let Some(info) = table.columns.get(*column) else { continue };

@@ -116,7 +116,12 @@ fn left_end(ui: &mut egui::Ui, room: egui::Rect, response: &egui::Response, id: 
         return;
     }
     let font = egui::FontId::proportional(12.0);
-    let galley = widgets::cut_line(ui, &text, font, room.right() - 6.0 - after, t.text_weak);
+    let width = room.right() - 6.0 - after;
+    let line = |text: &str| widgets::cut_line(ui, text, font.clone(), width, t.text_weak);
+    let mut galley = line(&text);
+    if galley.elided {
+        galley = line(&text.replace("  ·  ", " · "));
+    }
     let is_cut = galley.elided;
     painter.galley(egui::pos2(after, y - galley.size().y / 2.0), galley, t.text_weak);
     let rest = egui::Rect::from_min_max(egui::pos2(after.min(room.right()), room.top()), room.max);

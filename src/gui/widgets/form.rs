@@ -47,7 +47,7 @@ fn field(ui: &mut Ui, param: &'static Param, names: f32, defaults: &Value, given
     let current = given.get(param.name).cloned().unwrap_or_else(|| default.clone());
     let mut value = current.clone();
     let buttons = if param.optional { 2.0 } else { 1.0 };
-    let needs = control_width(ui, param) + buttons * BUTTON;
+    let needs = control_width(ui, param, &value) + buttons * BUTTON;
     let room = ui.available_width();
     let label = if names + needs < room { names } else { text_width(ui, param.label) };
     let name_width = name_width(room, label, needs);
@@ -86,15 +86,16 @@ fn shown(param: &Param, value: &Value) -> String {
 /// Room of a small button behind a control, with the gap before it.
 const BUTTON: f32 = 28.0;
 
-/// Room that a control needs to say all that it can.
-fn control_width(ui: &Ui, param: &Param) -> f32 {
+/// Room that a control needs to show its value.
+fn control_width(ui: &Ui, param: &Param, value: &Value) -> f32 {
     match param.kind {
         ParamKind::Bool => 26.0,
         ParamKind::Int { .. } | ParamKind::Float { .. } => 76.0,
         ParamKind::Choice(choices) => {
-            let widest = choices.iter().map(|choice| text_width(ui, choice.label)).fold(0.0, f32::max);
+            let chosen = choices.iter().find(|choice| value.as_str() == Some(choice.value));
             // With the arrow and the padding around both.
-            widest.ceil() + 16.0 + 3.0 * ui.spacing().button_padding.x
+            let label = chosen.map_or(0.0, |choice| text_width(ui, choice.label));
+            label.ceil() + 16.0 + 3.0 * ui.spacing().button_padding.x
         }
         ParamKind::Text => 120.0,
     }
@@ -138,7 +139,8 @@ fn control(ui: &mut Ui, param: &'static Param, value: &mut Value) {
         ParamKind::Choice(choices) => {
             let current = value.as_str().unwrap_or_default().to_owned();
             let label = choices.iter().find(|c| c.value == current).map_or("", |c| c.label);
-            let width = (ui.available_width() - BUTTON).clamp(60.0, control_width(ui, param).max(120.0));
+            let width =
+                (ui.available_width() - BUTTON).clamp(60.0, control_width(ui, param, value).max(120.0));
             // A long word is cut at the room that there is: unbounded it would push the panel wider with every frame.
             ui.scope(|ui| {
                 ui.set_max_width(width);
