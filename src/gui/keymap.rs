@@ -188,7 +188,7 @@ fn columns_ui(columns: &mut [egui::Ui], changing: &mut Changing) -> Option<Comma
         for entry in COMMANDS.iter().filter(|e| e.group == group && shown(e)) {
             match entry.id {
                 CommandId::Class(_) => {
-                    pair(ui, &["1".to_owned(), "9".to_owned()], "Paint with class 1 to 9", true)
+                    pair(ui, &["1".to_owned(), "9".to_owned()], "Paint with class 1 to 9", true);
                 }
                 _ => reset = command(ui, entry, changing).or(reset),
             }

@@ -36,7 +36,8 @@ fn jobs_ui(ui: &mut egui::Ui, bar: egui::Rect, jobs: &[JobView], cx: &mut Cx<'_>
     };
     ui.spacing_mut().item_spacing.x = GAP;
     let more = if jobs.len() > 1 { format!("  +{}", jobs.len() - 1) } else { String::new() };
-    let places = JobPlaces::within(ui.max_rect().left(), readout_left(bar) - 2.0 * GAP);
+    let right = if cx.facts.volume { readout_left(bar) } else { bar.center().x };
+    let places = JobPlaces::within(ui.max_rect().left(), right - 2.0 * GAP);
     let (rect, response) = ui.allocate_exact_size(vec2(places.words, 20.0), Sense::click());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Jobs"));
     ui.painter().circle_filled(egui::pos2(rect.left() + 5.0, rect.center().y), 3.5, t.accent);
