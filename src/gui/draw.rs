@@ -262,7 +262,7 @@ pub(crate) fn classes_seen(view: &state::ViewState, session: &Session) -> BTreeS
             MARKS => None,
             key => session.project().layer(LayerId(key)).and_then(|layer| Some(&layer.labels()?.labels)),
         };
-        seen.extend(labels.into_iter().flat_map(|labels| labels.ids()));
+        seen.extend(labels.into_iter().flat_map(crate::volume::Labels::ids));
     }
     seen
 }

@@ -2,6 +2,7 @@
 
 use egui::{Align2, Color32, Pos2, Rect, Sense, Shape, Stroke, vec2};
 
+use super::super::draw;
 use super::super::frame::Cx;
 use super::super::state::{self, HistogramMode};
 use super::super::theme::{self, Tokens};
@@ -147,7 +148,8 @@ fn class_curves(painter: &egui::Painter, layer: &Layer, whole: &Histogram, axis:
     if cx.view.stroke.is_some() {
         return;
     }
-    let Some(labels) = state::paint_layer(project, cx.view) else { return };
+    let chosen = state::paint_layer(project, cx.view).filter(|layer| layer.display.visible);
+    let Some(labels) = chosen.or_else(|| draw::seen_labels(project)) else { return };
     let log = cx.view.histogram_log;
     let top = most(whole, log);
     let Some(curves) = cx.derived.class_curves(layer, labels) else { return };
