@@ -211,10 +211,11 @@ fn annotations_of_a_file_are_drawn_with_what_they_measure_or_left_out() {
     let label = if long < 1.0 { format!(">{:.0} nm<", long * 1000.0) } else { format!(">{long:.2} µm<") };
     let slice = drawn("--annotations {}");
     assert!(slice.contains(&label), "{label}");
-    // One line with two ticks, each with its halo; the other one does not lie in the slice.
-    assert_eq!((slice.matches("<polyline").count(), slice.matches("</text>").count()), (6, 1));
+    // One line with two ticks, each with its halo, and the chip of its label, which has a halo too; the other one does not
+    // lie in the slice.
+    assert_eq!((slice.matches("<polyline").count(), slice.matches("</text>").count()), (7, 2));
     let cell = drawn("--view 3d --annotations {}");
-    assert!(cell.contains(&label) && cell.matches("</text>").count() == 2);
+    assert!(cell.contains(&label) && cell.matches("</text>").count() == 4);
     assert!(!drawn("").contains("<polyline"), "without the option there are none");
     std::fs::write(&list, "name,kind\na,area\n").unwrap();
     let said = refused("render {} -o {} --annotations {}", &[volume(), &svg, &list]);

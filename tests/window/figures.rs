@@ -366,7 +366,7 @@ fn a_montage_of_the_window_is_that_of_the_command() {
     harness.get_by_label("Preview of montage, 12 slices");
     click(&mut harness, "White");
     for (name, value) in
-        [("Slices of montage", "7"), ("Columns of montage", "3"), ("To slice of montage", "40")]
+        [("Slices of montage", "7"), ("Columns of montage", "3"), ("To slice of montage", "41")]
     {
         harness.get_by_label(name).focus();
         harness.step();
