@@ -8,7 +8,8 @@ use waterwindow::gui::App;
 use waterwindow::session::{Session, Settings, Theme};
 
 use super::support::{
-    click, demo_in, demo_session, difference, has_adapter, look, part, press, settle, stroke, window,
+    at_reconstruction, click, demo_in, demo_session, difference, has_adapter, look, part, press_keys, settle,
+    stroke, unchanged, window,
 };
 
 /// Types a path into the open dialog and confirms it.
@@ -25,10 +26,7 @@ fn save_to(harness: &mut Harness<'_, App>, path: &Path) {
 
 /// A window on a reconstructed demo cell at the last stage, its views at rest.
 fn at_export(session: Session) -> Harness<'static, App> {
-    let mut harness = window([1440.0, 1000.0], session);
-    settle(&mut harness);
-    press(&mut harness, "Reconstruct");
-    settle(&mut harness);
+    let mut harness = at_reconstruction([1440.0, 1000.0], session);
     click(&mut harness, "Stage Export");
     rest(&mut harness);
     harness
@@ -142,30 +140,16 @@ fn keyframes_are_kept_and_played_and_a_film_that_is_stopped_leaves_nothing() {
     harness.get_by_label_contains("Set the view, add a keyframe");
 }
 
-fn press_keys(harness: &mut Harness<'_, App>, modifiers: egui::Modifiers, key: egui::Key) {
-    harness.key_press_modifiers(modifiers, key);
-    harness.step();
-    harness.step();
-}
-
 /// The middle of the 3D view, once it does not change any more.
 fn picture(harness: &mut Harness<'_, App>) -> image::RgbaImage {
     let rect = harness.get_by_label("Volume view").rect().shrink(60.0);
-    let (mut last, mut n_alike) = (None, 0);
-    for _ in 0..200 {
+    let frames = |harness: &mut Harness<'_, App>| {
         for _ in 0..24 {
             harness.step();
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        let part = part(harness, rect);
-        // A coarse picture stays a while too.
-        n_alike = if last.as_ref() == Some(&part) { n_alike + 1 } else { 0 };
-        if n_alike == 5 {
-            return part;
-        }
-        last = Some(part);
-    }
-    panic!("the picture never rests");
+    };
+    unchanged(harness, 5, frames, |harness| part(harness, rect))
 }
 
 /// Waits until the 3D view shows a picture, but for how finely it was sampled when that was taken.

@@ -8,7 +8,7 @@ use waterwindow::project::Annotation;
 use waterwindow::session::{Command, Session, Settings, Theme};
 
 use crate::slices::{N, two};
-use crate::support::{click, look, settle, window};
+use crate::support::{click, look, press_keys, settle, window};
 
 /// The point of the screen over a voxel (down, right) of a slice that shows the whole volume.
 fn over(harness: &Harness<'_, App>, view: &str, [y, x]: [f64; 2]) -> Pos2 {
@@ -45,12 +45,6 @@ fn tap(harness: &mut Harness<'_, App>, view: &str, at: [f64; 2]) {
     (0..40).for_each(|_| harness.step());
 }
 
-fn press(harness: &mut Harness<'_, App>, modifiers: Modifiers, key: Key) {
-    harness.key_press_modifiers(modifiers, key);
-    harness.step();
-    harness.step();
-}
-
 fn kept(harness: &Harness<'_, App>) -> Vec<Annotation> {
     harness.state().session().project().annotations.clone()
 }
@@ -69,18 +63,18 @@ fn number(text: &str) -> f64 {
 /// A window with one of each kind, on voxels of 30 nm.
 fn with_all(size: [f32; 2], theme: Theme) -> Harness<'static, App> {
     let mut harness = two(size, theme);
-    press(&mut harness, Modifiers::SHIFT, Key::D);
+    press_keys(&mut harness, Modifiers::SHIFT, Key::D);
     drag(&mut harness, "Slice XY", [8.0, 8.0], [8.0, 40.0]);
-    press(&mut harness, Modifiers::SHIFT, Key::V);
+    press_keys(&mut harness, Modifiers::SHIFT, Key::V);
     for at in [[10.0, 10.0], [30.0, 10.0], [30.0, 30.0]] {
         tap(&mut harness, "Slice XZ", at);
     }
-    press(&mut harness, Modifiers::SHIFT, Key::A);
+    press_keys(&mut harness, Modifiers::SHIFT, Key::A);
     for at in [[19.0, 19.0], [19.0, 29.0], [29.0, 29.0], [29.0, 19.0]] {
         tap(&mut harness, "Slice XY", at);
     }
-    press(&mut harness, Modifiers::NONE, Key::Enter);
-    press(&mut harness, Modifiers::SHIFT, Key::I);
+    press_keys(&mut harness, Modifiers::NONE, Key::Enter);
+    press_keys(&mut harness, Modifiers::SHIFT, Key::I);
     drag(&mut harness, "Slice YZ", [24.0, 4.0], [24.0, 44.0]);
     harness
 }
@@ -102,7 +96,7 @@ fn rulers_are_laid_by_pointer_measured_listed_and_undone() {
     harness.get_by_label("Values along the line");
 
     // A handle is dragged: one step, and the length with it.
-    press(&mut harness, Modifiers::NONE, Key::N);
+    press_keys(&mut harness, Modifiers::NONE, Key::N);
     let before = kept(&harness);
     drag(&mut harness, "Slice XY", [8.0, 40.0], [8.0, 24.0]);
     let distance = number(&says(&harness, "Distance 1"));
@@ -122,19 +116,19 @@ fn rulers_are_laid_by_pointer_measured_listed_and_undone() {
 #[test]
 fn rulers_are_laid_by_keys_alone_and_given_up_with_escape() {
     let mut harness = two([1280.0, 720.0], Theme::Light);
-    press(&mut harness, Modifiers::SHIFT, Key::D);
-    press(&mut harness, Modifiers::NONE, Key::Semicolon);
-    press(&mut harness, Modifiers::NONE, Key::Escape);
-    press(&mut harness, Modifiers::NONE, Key::Semicolon);
+    press_keys(&mut harness, Modifiers::SHIFT, Key::D);
+    press_keys(&mut harness, Modifiers::NONE, Key::Semicolon);
+    press_keys(&mut harness, Modifiers::NONE, Key::Escape);
+    press_keys(&mut harness, Modifiers::NONE, Key::Semicolon);
     assert!(kept(&harness).is_empty(), "Escape took the first point back");
-    press(&mut harness, Modifiers::NONE, Key::Semicolon);
+    press_keys(&mut harness, Modifiers::NONE, Key::Semicolon);
     assert_eq!(kept(&harness).len(), 1);
     click(&mut harness, "Points");
     let field = harness.get_by_label("Point 2 x");
     field.focus();
     harness.step();
     for _ in 0..3 {
-        press(&mut harness, Modifiers::NONE, Key::ArrowUp);
+        press_keys(&mut harness, Modifiers::NONE, Key::ArrowUp);
     }
     assert!(kept(&harness)[0].points_um[1][0] > kept(&harness)[0].points_um[0][0]);
     look(&mut harness, "rulers_keys_light");
@@ -143,15 +137,15 @@ fn rulers_are_laid_by_keys_alone_and_given_up_with_escape() {
 #[test]
 fn an_oblique_slice_is_measured_in_its_own_plane_and_found_again() {
     let mut harness = two([1280.0, 720.0], Theme::Dark);
-    press(&mut harness, Modifiers::NONE, Key::R);
-    press(&mut harness, Modifiers::SHIFT, Key::D);
+    press_keys(&mut harness, Modifiers::NONE, Key::R);
+    press_keys(&mut harness, Modifiers::SHIFT, Key::D);
     drag(&mut harness, "Slice Oblique", [24.0, 10.0], [24.0, 38.0]);
     let one = kept(&harness).remove(0);
     assert!((number(&says(&harness, "Distance 1")) - 840.0).abs() < 30.0);
     let normal = one.normal();
     assert!((normal.z.abs() - normal.x.abs()).abs() < 1e-9 && normal.x.abs() > 0.7, "{normal}");
     look(&mut harness, "rulers_oblique");
-    press(&mut harness, Modifiers::NONE, Key::R);
+    press_keys(&mut harness, Modifiers::NONE, Key::R);
     assert!(harness.query_by_label("Slice Oblique").is_none());
     click(&mut harness, "Go to Distance 1");
     harness.get_by_label("Slice Oblique");
@@ -167,7 +161,7 @@ fn rulers_are_saved_reopened_and_written_as_csv() {
         click(&mut harness, button);
         harness.get_by_label("Path").focus();
         harness.step();
-        press(&mut harness, Modifiers::COMMAND, Key::A);
+        press_keys(&mut harness, Modifiers::COMMAND, Key::A);
         harness.get_by_label("Path").type_text(&folder.path().join(file).display().to_string());
         harness.step();
         click(&mut harness, "Save file");

@@ -76,8 +76,8 @@ pub(crate) fn rest(harness: &mut Harness<'_, App>) {
 }
 
 /// A window on a small demo cell and its reconstruction.
-pub(crate) fn at_reconstruction(size: [f32; 2]) -> Harness<'static, App> {
-    let mut harness = window(size, demo_session());
+pub(crate) fn at_reconstruction(size: [f32; 2], session: Session) -> Harness<'static, App> {
+    let mut harness = window(size, session);
     settle(&mut harness);
     press(&mut harness, "Reconstruct");
     settle(&mut harness);
@@ -89,6 +89,27 @@ pub(crate) fn part(harness: &mut Harness<'_, App>, rect: egui::Rect) -> RgbaImag
     let picture = harness.render().unwrap();
     let [x, y, w, h] = [rect.left(), rect.top(), rect.width(), rect.height()].map(|v| v.round() as u32);
     image::imageops::crop_imm(&picture, x, y, w, h).to_image()
+}
+
+/// What `take` gives once it is the same `n` more times, frames apart.
+pub(crate) fn unchanged(
+    harness: &mut Harness<'_, App>,
+    n: usize,
+    frames: impl Fn(&mut Harness<'_, App>),
+    take: impl Fn(&mut Harness<'_, App>) -> RgbaImage,
+) -> RgbaImage {
+    let (mut last, mut n_alike) = (None, 0);
+    for _ in 0..200 {
+        frames(harness);
+        let next = take(harness);
+        // A coarse picture stays a while too.
+        n_alike = if last.as_ref() == Some(&next) { n_alike + 1 } else { 0 };
+        if n_alike == n {
+            return next;
+        }
+        last = Some(next);
+    }
+    panic!("the picture never rests");
 }
 
 /// The 3D view as it looks.
@@ -143,6 +164,13 @@ pub(crate) fn stroke(harness: &mut Harness<'_, App>, view: &str, from: [f32; 2],
         harness.step();
     }
     harness.drop_at(at(to));
+    harness.step();
+    harness.step();
+}
+
+/// Presses a key with others held.
+pub(crate) fn press_keys(harness: &mut Harness<'_, App>, modifiers: egui::Modifiers, key: egui::Key) {
+    harness.key_press_modifiers(modifiers, key);
     harness.step();
     harness.step();
 }

@@ -18,7 +18,7 @@ fn said(harness: &Harness<'_, App>, begin: &str) -> Vec<String> {
 
 #[test]
 fn surfaces_appear_with_their_error_and_are_coloured_by_what_is_told_at_them() {
-    let mut harness = at_reconstruction([1440.0, 900.0]);
+    let mut harness = at_reconstruction([1440.0, 900.0], demo_session());
     click(&mut harness, "Maximise 3D");
     rest(&mut harness);
 

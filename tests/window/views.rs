@@ -14,7 +14,8 @@ use waterwindow::gui::App;
 use waterwindow::session::{Command, Session, Settings, Theme};
 
 use crate::support::{
-    at_reconstruction, click, difference, has_adapter, part, rest, settle, view_picture, window,
+    at_reconstruction, click, demo_session, difference, has_adapter, part, press_keys, rest, settle,
+    unchanged, view_picture, window,
 };
 
 /// Grey levels that a picture may be off on the mean.
@@ -33,16 +34,8 @@ fn compare(harness: &mut Harness<'_, App>, name: &str, take: impl Fn(&mut Harnes
     harness.hover_at(egui::pos2(560.0, 752.0));
     rest(harness);
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-        let (mut last, mut n_alike) = (take(harness), 0);
-        // A coarse picture stays a while too.
-        while n_alike < 4 {
-            rest(harness);
-            let next = take(harness);
-            n_alike = if next == last { n_alike + 1 } else { 0 };
-            last = next;
-        }
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        last.save(path).unwrap();
+        unchanged(harness, 4, rest, take).save(path).unwrap();
         return;
     }
     let wanted = image::open(path).unwrap().to_rgba8();
@@ -76,12 +69,6 @@ fn choose(harness: &mut Harness<'_, App>, menu: &str, item: &str) {
     harness.step();
 }
 
-fn alt(harness: &mut Harness<'_, App>, key: Key) {
-    harness.key_press_modifiers(Modifiers::ALT, key);
-    harness.step();
-    harness.step();
-}
-
 const WINDOW: [f32; 2] = [1160.0, 760.0];
 
 #[test]
@@ -89,7 +76,7 @@ fn the_demo_cell_looks_as_it_should_in_slices_and_in_3d() {
     if !has_adapter() {
         return;
     }
-    let mut harness = at_reconstruction(WINDOW);
+    let mut harness = at_reconstruction(WINDOW, demo_session());
     click(&mut harness, "Show true labels");
     compare(&mut harness, "demo_dark", all_views);
     click(&mut harness, "Dark or light");
@@ -102,11 +89,11 @@ fn the_demo_cell_looks_as_it_should_in_slices_and_in_3d() {
     choose(&mut harness, "3D mode", "Maximum");
     compare(&mut harness, "demo_maximum", view_picture);
     choose(&mut harness, "3D mode", "Surface at a value");
-    alt(&mut harness, Key::P);
+    press_keys(&mut harness, Modifiers::ALT, Key::P);
     compare(&mut harness, "demo_surface_cut", view_picture);
-    alt(&mut harness, Key::P);
+    press_keys(&mut harness, Modifiers::ALT, Key::P);
     click(&mut harness, "Show true labels");
-    alt(&mut harness, Key::S);
+    press_keys(&mut harness, Modifiers::ALT, Key::S);
     choose(&mut harness, "3D mode", "Surfaces alone");
     compare(&mut harness, "demo_surfaces", view_picture);
     choose(&mut harness, "Surfaces", "Colour by mean curvature");

@@ -17,7 +17,7 @@ fn places(harness: &Harness<'_, App>) -> Vec<String> {
 
 #[test]
 fn the_3d_view_is_cut_open_turned_and_moves_the_crosshair_to_what_is_clicked() {
-    let mut harness = at_reconstruction([1440.0, 900.0]);
+    let mut harness = at_reconstruction([1440.0, 900.0], demo_session());
     click(&mut harness, "Maximise 3D");
     rest(&mut harness);
     look(&mut harness, "volume_haze");
