@@ -111,9 +111,10 @@ fn main() {
     println!("{size}³ voxels, {} threads, best of {RUNS}", rayon::current_num_threads());
     match file {
         Some(file) => {
-            let (read, _) =
-                io::read_labels(&file, &progress, MemoryBudget::from_system()).expect("a label volume");
-            kernels(&read.data);
+            let read =
+                io::read_labels(&file, &io::ReadOptions::default(), &progress, MemoryBudget::from_system())
+                    .expect("a label volume");
+            kernels(&read.volume.data);
         }
         None => kernels(&labels),
     }

@@ -322,8 +322,9 @@ fn the_window_and_the_command_line_give_the_same_bits() {
     classify(&mut session, volume, strokes, false);
     let ours = session.live().prediction.clone().unwrap();
     run(&["segment", "rec.mrc", "--scribbles", "strokes.mrc", "-o", "labels.mrc", "--uncertainty", "u.mrc"]);
-    let (theirs, _) =
-        io::read_labels(&at("labels.mrc"), &Progress::new(), MemoryBudget::from_system()).unwrap();
+    let (file, everything) = (at("labels.mrc"), io::ReadOptions::default());
+    let theirs =
+        io::read_labels(&file, &everything, &Progress::new(), MemoryBudget::from_system()).unwrap().volume;
     assert_eq!(ours.labels.to_dense(), theirs.data);
     assert_eq!(ours.uncertainty.values(), read("u.mrc").values());
 }
@@ -667,7 +668,10 @@ fn where_every_label_comes_from_is_kept_undone_and_read_back() {
 
     let (what, file) = (ExportKind::Marks, folder.path().join("origin.mrc"));
     go(&mut session, Command::Export { what, layer: accepted, path: file.clone() });
-    let (codes, _) = io::read_labels(&file, &Progress::new(), MemoryBudget::from_system()).unwrap();
+    let codes =
+        io::read_labels(&file, &io::ReadOptions::default(), &Progress::new(), MemoryBudget::from_system())
+            .unwrap()
+            .volume;
     assert_eq!(Mark::from_code(codes.data[[z, 10, 15]]), Some(Mark::Painted));
     assert_eq!(Mark::from_code(codes.data[[z, 40, 40]]), Some(Mark::Predicted));
 
@@ -787,7 +791,8 @@ fn a_file_without_levels_that_is_too_large_becomes_a_pyramid_and_opens() {
     let folder = tempfile::tempdir().unwrap();
     let whole = common::pyramid(folder.path());
     let flat = folder.path().join("cell.mrc");
-    io::convert(&whole, &flat, &Progress::new(), MemoryBudget::from_gib(1.0)).unwrap();
+    io::convert(&whole, &flat, &io::ReadOptions::default(), &Progress::new(), MemoryBudget::from_gib(1.0))
+        .unwrap();
     // 16 MB do not fit into 15; a layer of 160 planes does.
     let mut session = Session::new(little_memory(0.0142));
     session.apply(Command::Open(flat.clone()));

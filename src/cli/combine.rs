@@ -7,7 +7,9 @@ use clap::{Arg, ArgMatches, Command};
 use serde_json::{Value, json};
 
 use super::Subcommand;
-use super::files::{array_output, output_arg, path_option, read_scan, scan_args, scan_options, write_array};
+use super::files::{
+    array_output, output_arg, path_option, read_scan, read_scan_of, scan_args, scan_options, write_array,
+};
 use super::options::{command_of, op, params_of};
 use super::scan::normalize_args;
 use super::segment::read_volume;
@@ -48,12 +50,11 @@ fn dual(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let options = scan_options(matches)?;
     let first = read_scan(shell, matches)?;
     let second = matches.get_one::<PathBuf>("second").cloned().unwrap_or_default();
-    let second = shell.with_progress(|progress| io::read_scan(&second, &options, progress, shell.budget))?;
+    let second = read_scan_of(shell, &second, &options)?;
     let mut inputs = Inputs::default();
-    for (scan, slots, option) in [
-        (first, ["series", "alignment"], "align"),
-        (Arc::new(second), ["second", "second alignment"], "align-second"),
-    ] {
+    for (scan, slots, option) in
+        [(first, ["series", "alignment"], "align"), (second, ["second", "second alignment"], "align-second")]
+    {
         let (series, _) = shell.run_noted(|context| chain::normalize(context, scan, &normalize))?;
         let alignment: Arc<Alignment> = match matches.get_one::<PathBuf>(option) {
             Some(file) => Arc::new(io::read_alignment(file)?),

@@ -21,7 +21,7 @@ fn info_command() -> Command {
 
 fn info(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let file = path(matches, "file")?;
-    let info = shell.with_progress(|progress| io::info(file, progress))?;
+    let info = shell.with_progress(|progress| io::info(file, &shell.read_options(file), progress))?;
     shell.finish(&serde_json::to_value(info)?);
     Ok(())
 }
@@ -39,7 +39,9 @@ fn convert_command() -> Command {
 fn convert(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let source = path(matches, "in")?;
     let target = array_output(matches, "out")?;
-    let done = shell.with_progress(|progress| io::convert(source, target, progress, shell.budget))?;
+    let options = shell.read_options(source);
+    let done =
+        shell.with_progress(|progress| io::convert(source, target, &options, progress, shell.budget))?;
     done.warnings.iter().for_each(|warning| shell.note(warning));
     let mut result = written(shell, target, &done.losses);
     result["shape_zyx"] = json!(done.shape);

@@ -117,14 +117,21 @@ pub(super) fn scan_options(matches: &ArgMatches) -> anyhow::Result<ScanOptions> 
             Some("horizontal") => TiltAxis::Horizontal,
             _ => TiltAxis::Vertical,
         },
+        read: io::ReadOptions::default(),
     })
 }
 
-/// Reads the scan that the arguments of [`scan_args`] name; normalising says what the reader noted.
+/// Reads the scan that the arguments of [`scan_args`] name and says what the reader noted.
 pub(super) fn read_scan(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<Arc<Scan>> {
-    let options = scan_options(matches)?;
     let file = path(matches, "scan")?;
-    let scan = shell.with_progress(|progress| io::read_scan(file, &options, progress, shell.budget))?;
+    let options = ScanOptions { read: shell.read_options(file), ..scan_options(matches)? };
+    read_scan_of(shell, file, &options)
+}
+
+/// Reads a scan and says what the reader noted.
+pub(super) fn read_scan_of(shell: &Shell, file: &Path, options: &ScanOptions) -> anyhow::Result<Arc<Scan>> {
+    let scan = shell.with_progress(|progress| io::read_scan(file, options, progress, shell.budget))?;
+    shell.note_of(file, &scan.warnings);
     Ok(Arc::new(scan))
 }
 

@@ -83,7 +83,7 @@ pub fn command() -> Command {
 }
 
 /// Options that every subcommand takes.
-fn global_options() -> [Arg; 5] {
+fn global_options() -> [Arg; 10] {
     [
         Arg::new("json")
             .long("json")
@@ -113,7 +113,25 @@ fn global_options() -> [Arg; 5] {
             .global(true)
             .action(ArgAction::SetTrue)
             .help("No progress, no messages"),
+        choice("channel", "N", "Channel of the first file, where it has several, from 0 [default: 0, which is said]")
+            .value_parser(value_parser!(usize)),
+        choice("time", "N", "Point of time of the first file, where it has several, from 0 [default: 0, which is said]")
+            .value_parser(value_parser!(usize)),
+        choice("entry", "NAME", "Entry of the first file, where NeXus holds several scans"),
+        choice("dataset", "PATH", "Array inside the first file (HDF5, OME-Zarr), as /exchange/data"),
+        choice("axes", "ORDER", "What the axes of the first file are, slowest first: zyx, yzx …, - before one that runs backwards")
+            .allow_hyphen_values(true),
     ]
+}
+
+/// An option that chooses what is read of the first file.
+fn choice(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .global(true)
+        .value_name(value)
+        .help(help)
+        .help_heading("What is read of the first file")
 }
 
 /// Runs the subcommand that was named; exit code 0 when done, 1 on failure.

@@ -216,12 +216,14 @@ fn read(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<Content> {
 
 /// A volume that is too large to be read whole: the level that is held, and the pyramid; `None` for any other.
 fn read_by_levels(shell: &Shell, file: &Path) -> anyhow::Result<Option<(Arc<Volume<f32>>, Arc<Pyramid>)>> {
-    let header = io::read_header(file)?;
+    let options = shell.read_options(file);
+    let header = io::read_header_of(file, &options)?;
     if !io::is_beyond(&header, shell.budget) {
         return Ok(None);
     }
     BlockCache::of_process().set_budget(shell.budget.bytes / 4);
-    let Some(levels) = io::open_levels(file, &header, None, shell.budget)? else { return Ok(None) };
+    let Some(levels) = io::open_levels(file, &options, &header, None, shell.budget)? else { return Ok(None) };
+    shell.note_of(file, &header.warnings);
     let working = levels.pyramid.working();
     let volume = shell.with_progress(|progress| levels.read(file, working, None, progress, shell.budget))?;
     Ok((working > 0).then(|| (Arc::new(volume), levels.into())))

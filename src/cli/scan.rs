@@ -7,7 +7,9 @@ use clap::{Arg, ArgMatches, Command};
 use serde_json::{Value, json};
 
 use super::Subcommand;
-use super::files::{array_output, output_arg, path, path_option, read_scan, scan_args, write_array};
+use super::files::{
+    array_output, output_arg, path, path_option, read_scan, read_scan_of, scan_args, write_array,
+};
 use super::options::{UsageError, args_of, command_of, op, params_of};
 use super::shell::Shell;
 use crate::io::{self, WriteRequest};
@@ -79,8 +81,7 @@ fn focal(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let mut scans = vec![("series", read_scan(shell, matches)?)];
     let others = matches.get_many::<PathBuf>("others").into_iter().flatten();
     for (slot, file) in ["second", "third"].into_iter().zip(others) {
-        let scan = shell.with_progress(|progress| io::read_scan(file, &options, progress, shell.budget))?;
-        scans.push((slot, Arc::new(scan)));
+        scans.push((slot, read_scan_of(shell, file, &options)?));
     }
     series_op(shell, matches, "focal", scans)
 }

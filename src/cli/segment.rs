@@ -29,12 +29,18 @@ pub(super) fn subcommands() -> Vec<Subcommand> {
 
 /// Reads a volume.
 pub(super) fn read_volume(shell: &Shell, file: &Path) -> anyhow::Result<Arc<Volume<f32>>> {
-    Ok(Arc::new(shell.with_progress(|progress| io::read_volume(file, progress, shell.budget))?))
+    let options = shell.read_options(file);
+    let loaded = shell.with_progress(|progress| io::read_array_of(file, &options, progress, shell.budget))?;
+    shell.note_of(file, &loaded.header.warnings);
+    Ok(Arc::new(loaded.into_volume()))
 }
 
 /// Reads class ids with their frame and, where the file carries them, their classes.
 pub(super) fn read_labels(shell: &Shell, file: &Path) -> anyhow::Result<LabelData> {
-    let (volume, classes) = shell.with_progress(|progress| io::read_labels(file, progress, shell.budget))?;
+    let options = shell.read_options(file);
+    let io::LoadedLabels { volume, classes, warnings } =
+        shell.with_progress(|progress| io::read_labels(file, &options, progress, shell.budget))?;
+    shell.note_of(file, &warnings);
     let labels = Labels::from_dense(&volume.data);
     let classes = classes.unwrap_or_default().with_ids(labels.ids());
     Ok(LabelData { labels, voxel_um: volume.voxel_um, origin_um: volume.origin_um, classes })

@@ -1,6 +1,7 @@
 //! What every subcommand shares: global options, progress, messages, results.
 
 use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::options::UsageError;
 use super::output;
 use crate::base::{MemoryBudget, Progress};
 use crate::gpu::DeviceChoice;
+use crate::io::ReadOptions;
 use crate::ops::{Context, Inputs, Op, OpError, Outcome};
 
 /// The global options and where output goes.
@@ -21,6 +23,9 @@ pub(super) struct Shell {
     quiet: bool,
     /// Sentences for the user, said when the command has succeeded: one that fails says one line.
     notes: Mutex<Vec<String>>,
+    /// What is chosen of the first file that is read, and that file once it is known.
+    read: ReadOptions,
+    read_of: Mutex<Option<PathBuf>>,
     /// How much memory the work may take.
     pub(super) budget: MemoryBudget,
     /// Where it may compute.
@@ -52,6 +57,8 @@ impl Shell {
             json: matches.get_flag("json"),
             quiet: matches.get_flag("quiet"),
             notes: Mutex::default(),
+            read: read_options(matches)?,
+            read_of: Mutex::default(),
             budget,
             device,
         };
@@ -59,6 +66,21 @@ impl Shell {
             shell.note("Of all commands only reconstruct (FBP and SIRT) and supervoxels compute on the graphics device and render draws on it; the others compute on the processor");
         }
         Ok(shell)
+    }
+
+    /// What --channel, --time, --entry, --dataset and --axes choose of a file: they are about the first that is read.
+    pub(super) fn read_options(&self, file: &Path) -> ReadOptions {
+        let mut first = self.read_of.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.get_or_insert_with(|| file.to_owned()) == file {
+            return self.read.clone();
+        }
+        ReadOptions::default()
+    }
+
+    /// Notes what the reader of a file had to assume or repair.
+    pub(super) fn note_of(&self, file: &Path, warnings: &[String]) {
+        let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+        warnings.iter().for_each(|warning| self.note(&format!("{name}: {warning}")));
     }
 
     /// Whether output is for machines.
@@ -147,17 +169,46 @@ impl Shell {
         }
     }
 
+    /// A result that also says what was noted, under `warnings` where it has no such field.
+    fn with_warnings(&self, result: &Value) -> Value {
+        let mut result = result.clone();
+        if let Some(fields) = result.as_object_mut() {
+            let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+            fields.entry("warnings").or_insert_with(|| notes.clone().into());
+        }
+        result
+    }
+
     /// The result: notes on stderr; a JSON object on stdout with --json, otherwise lines for people.
     #[expect(clippy::print_stderr, reason = "messages of the command line")]
     pub(super) fn finish(&self, result: &Value) {
+        let unread = self.read_of.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        if unread && !self.read.is_empty() {
+            self.note(
+                "nothing was read that --channel, --time, --entry, --dataset or --axes could choose from",
+            );
+        }
         if !self.quiet {
             let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
             notes.iter().for_each(|note| eprintln!("{note}"));
         }
         if self.json {
-            output::print_line(&result.to_string());
+            output::print_line(&self.with_warnings(result).to_string());
         } else if !self.quiet {
             output::print_line(&output::human(result));
         }
     }
+}
+
+/// What the global options choose of a file.
+fn read_options(matches: &ArgMatches) -> anyhow::Result<ReadOptions> {
+    let text = |name: &str| matches.get_one::<String>(name).cloned();
+    let axes = text("axes").map(|order| order.parse()).transpose();
+    Ok(ReadOptions {
+        channel: matches.get_one::<usize>("channel").copied(),
+        time: matches.get_one::<usize>("time").copied(),
+        entry: text("entry"),
+        dataset: text("dataset"),
+        axes: axes.map_err(|problem| UsageError(format!("--axes: {problem}")))?,
+    })
 }

@@ -92,6 +92,7 @@ impl OpenForm {
             pixel_um,
             input: self.input,
             tilt_axis: self.tilt_axis,
+            ..ScanOptions::default()
         })
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::array::{Dtype, zeros};
 use super::atomic::write_atomically;
+use super::choice::ReadOptions;
 use super::error::IoError;
 use super::format::{Loaded, WriteRequest, open, read_all, write_array, writer};
 use super::sidecar;
@@ -30,15 +31,13 @@ pub struct Converted {
 pub fn convert(
     source: &Path,
     target: &Path,
+    options: &ReadOptions,
     progress: &Progress,
     budget: MemoryBudget,
 ) -> Result<Converted, IoError> {
     let format = writer(target)?;
-    let mut from = open(source, 0, budget)?;
+    let mut from = open(source, options, budget)?;
     let mut header = from.header().clone();
-    if header.n_channels > 1 {
-        header.warnings.push(format!("channel 0 of {} was read", header.n_channels));
-    }
     let of = |shape, dtype, warnings, losses| Converted { shape, dtype, warnings, losses };
     if let Some(needed) = format.bytes_of_streaming(&header) {
         let over = |error| IoError::Memory { path: source.to_owned(), source: error };
@@ -52,7 +51,7 @@ pub fn convert(
         sidecar::write_beside(target, None)?;
         return Ok(of(shape, dtype, warnings, Vec::new()));
     }
-    let loaded = read_all(from, source, progress, budget)?;
+    let loaded = read_all(from.as_mut(), source, progress, budget)?;
     let losses = write_array(target, &WriteRequest::loaded(&loaded), progress)?;
     Ok(of(header.shape, header.dtype, header.warnings, losses))
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::array::{ArrayRef, Dtype, put_planes, zeros};
 use super::atomic::{check_writable, write_atomically};
+use super::choice::{ReadOptions, Turned};
 use super::error::IoError;
 use super::sidecar::{self, Sidecar};
 use crate::base::{MemoryBudget, Progress, Unit};
@@ -60,6 +61,10 @@ pub struct Header {
     pub energy_ev: Option<f64>,
     /// Channels that the file holds; one is read at a time.
     pub n_channels: usize,
+    /// Names of the channels, as far as the file has any.
+    pub channel_names: Vec<String>,
+    /// Points of time that the file holds; one is read at a time.
+    pub n_times: usize,
     /// Planes along z that are cheapest to read at once.
     pub(crate) slab: usize,
 }
@@ -81,6 +86,8 @@ impl Header {
             angles_deg: Vec::new(),
             energy_ev: None,
             n_channels: 1,
+            channel_names: Vec::new(),
+            n_times: 1,
             slab: 1,
         }
     }
@@ -215,10 +222,17 @@ pub(crate) trait Source: Send {
 pub(crate) struct OpenRequest<'a> {
     /// The file or folder.
     pub(crate) path: &'a Path,
-    /// Which channel of several.
-    pub(crate) channel: usize,
+    /// Which part of it, where it holds several; axes are turned by the caller.
+    pub(crate) options: &'a ReadOptions,
     /// What may be allocated.
     pub(crate) budget: MemoryBudget,
+}
+
+impl OpenRequest<'_> {
+    /// Which channel of several.
+    pub(crate) fn channel(&self) -> usize {
+        self.options.channel.unwrap_or(0)
+    }
 }
 
 /// The first look at a file: enough to recognise it by content.
@@ -242,13 +256,12 @@ pub(crate) trait Format: Sync {
     /// Opens a file; reads the header only.
     fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError>;
     /// Reads a scan with its flats, darks and angles, where the format has a layout for that and the file uses it.
-    fn read_scan(
-        &self,
-        _path: &Path,
-        _progress: &Progress,
-        _budget: MemoryBudget,
-    ) -> Option<Result<Scan, IoError>> {
+    fn read_scan(&self, _request: &OpenRequest<'_>, _progress: &Progress) -> Option<Result<Scan, IoError>> {
         None
+    }
+    /// Whether a file holds a tree of arrays, of which `--entry` and `--dataset` choose.
+    fn has_tree(&self) -> bool {
+        false
     }
     /// Whether arrays can be written in it.
     fn writes(&self) -> bool {
@@ -360,20 +373,40 @@ pub(crate) fn find_format(path: &Path) -> Result<&'static dyn Format, IoError> {
         .ok_or_else(|| IoError::Unrecognised { path: path.to_owned(), readable: readable_formats() })
 }
 
-/// Opens any readable file.
-pub(crate) fn open(path: &Path, channel: usize, budget: MemoryBudget) -> Result<Box<dyn Source>, IoError> {
-    let mut source = find_format(path)?.open(&OpenRequest { path, channel, budget })?;
+/// Opens any readable file; what is read of it is chosen by `options`.
+pub(crate) fn open(
+    path: &Path,
+    options: &ReadOptions,
+    budget: MemoryBudget,
+) -> Result<Box<dyn Source>, IoError> {
+    let format = find_format(path)?;
+    check_tree(format, path, options)?;
+    let mut source = format.open(&OpenRequest { path, options, budget })?;
     sidecar::apply_beside(path, source.header_mut());
-    let header = source.header();
+    let header = source.header_mut();
     if header.shape.contains(&0) {
         let [z, y, x] = header.shape;
         return Err(IoError::content(path, format!("the array is empty: {z} × {y} × {x}")));
     }
-    if channel >= header.n_channels {
-        let problem = format!("channel {channel} was asked for, the file has {}", header.n_channels);
-        return Err(IoError::content(path, problem));
+    options.check(path, header)?;
+    options.say_first(header);
+    Ok(match options.axes {
+        Some(order) => Turned::wrap(source, order, path, budget),
+        None => source,
+    })
+}
+
+/// Refuses a choice in a tree that the format does not have.
+pub(crate) fn check_tree(format: &dyn Format, path: &Path, options: &ReadOptions) -> Result<(), IoError> {
+    let chosen = [("--entry", &options.entry), ("--dataset", &options.dataset)];
+    match chosen.into_iter().find(|(_, chosen)| chosen.is_some()) {
+        Some((option, _)) if !format.has_tree() => {
+            let problem =
+                format!("{option} chooses in HDF5 and OME-Zarr; a file of {} holds one array", format.name());
+            Err(IoError::content(path, problem))
+        }
+        _ => Ok(()),
     }
-    Ok(source)
 }
 
 /// About how many bytes are read between two looks at the cancel flag.
@@ -403,7 +436,7 @@ pub(crate) fn for_each_slab(
 
 /// Reads a whole source; memory is asked for before it is taken.
 pub(crate) fn read_all(
-    mut source: Box<dyn Source>,
+    source: &mut dyn Source,
     path: &Path,
     progress: &Progress,
     budget: MemoryBudget,
@@ -412,7 +445,7 @@ pub(crate) fn read_all(
     let needed = header.n_bytes().unwrap_or(u64::MAX);
     budget.admit(needed).map_err(|source| IoError::Memory { path: path.to_owned(), source })?;
     let mut array = zeros(header.dtype, header.shape);
-    for_each_slab(source.as_mut(), progress, |at, planes| {
+    for_each_slab(source, progress, |at, planes| {
         if put_planes(&mut array, at, &planes) {
             return Ok(());
         }
@@ -428,38 +461,41 @@ pub(crate) fn read_all(
     Ok(Loaded { array, header: source.header().clone() })
 }
 
-/// What a file says about itself, without its values.
+/// What a file says about itself, without its values; of several arrays, channels or times the first.
 ///
 /// # Errors
 /// [`IoError`] for a missing, foreign or damaged file.
 pub fn read_header(path: &Path) -> Result<Header, IoError> {
-    Ok(open(path, 0, MemoryBudget::from_system())?.header().clone())
+    read_header_of(path, &ReadOptions::default())
 }
 
-/// Reads an array in the type it is stored in; of several channels the first.
+/// As [`read_header`], of the part of the file that is chosen.
+///
+/// # Errors
+/// As [`read_header`], and for a part that the file lacks.
+pub fn read_header_of(path: &Path, options: &ReadOptions) -> Result<Header, IoError> {
+    Ok(open(path, options, MemoryBudget::from_system())?.header().clone())
+}
+
+/// Reads an array in the type it is stored in; of several arrays, channels or times the first, which is among the warnings.
 ///
 /// # Errors
 /// [`IoError`] for a missing, foreign or damaged file, and for one over `budget` (before anything is allocated).
 pub fn read_array(path: &Path, progress: &Progress, budget: MemoryBudget) -> Result<Loaded, IoError> {
-    read_channel(path, 0, progress, budget)
+    read_array_of(path, &ReadOptions::default(), progress, budget)
 }
 
-/// As [`read_array`], of one of several channels, counted from 0.
+/// As [`read_array`], of the part of the file that is chosen.
 ///
 /// # Errors
-/// As [`read_array`], and for a channel that the file lacks.
-pub fn read_channel(
+/// As [`read_array`], and for a part that the file lacks.
+pub fn read_array_of(
     path: &Path,
-    channel: usize,
+    options: &ReadOptions,
     progress: &Progress,
     budget: MemoryBudget,
 ) -> Result<Loaded, IoError> {
-    let mut loaded = read_all(open(path, channel, budget)?, path, progress, budget)?;
-    let n = loaded.header.n_channels;
-    if n > 1 {
-        loaded.header.warnings.push(format!("channel {channel} of {n} was read"));
-    }
-    Ok(loaded)
+    read_all(open(path, options, budget)?.as_mut(), path, progress, budget)
 }
 
 /// Reads a volume as f32, with its frame and unit (arbitrary where the file does not say).
@@ -470,16 +506,28 @@ pub fn read_volume(path: &Path, progress: &Progress, budget: MemoryBudget) -> Re
     Ok(read_array(path, progress, budget)?.into_volume())
 }
 
+/// Class ids as read, with what the file says about them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadedLabels {
+    /// The ids, with their frame.
+    pub volume: Volume<u16>,
+    /// The classes, where the file carries them.
+    pub classes: Option<ClassTable>,
+    /// What the reader had to assume or repair; shown to the user.
+    pub warnings: Vec<String>,
+}
+
 /// Reads a label volume as class ids, with its classes where the file carries them.
 ///
 /// # Errors
-/// As [`read_array`], and where a value is no whole number from 0 to 65 535.
+/// As [`read_array_of`], and where a value is no whole number from 0 to 65 535.
 pub fn read_labels(
     path: &Path,
+    options: &ReadOptions,
     progress: &Progress,
     budget: MemoryBudget,
-) -> Result<(Volume<u16>, Option<ClassTable>), IoError> {
-    let Loaded { array, header } = read_array(path, progress, budget)?;
+) -> Result<LoadedLabels, IoError> {
+    let Loaded { array, header } = read_array_of(path, options, progress, budget)?;
     let ids: Array3<u16> = match array {
         AnyArray::U16(ids) => ids,
         other => other.to_label_ids().ok_or_else(|| {
@@ -488,7 +536,7 @@ pub fn read_labels(
     };
     let mut volume = Volume::new(ids, header.voxel_um, Unit::Label);
     volume.origin_um = header.origin_um;
-    Ok((volume, header.classes))
+    Ok(LoadedLabels { volume, classes: header.classes, warnings: header.warnings })
 }
 
 /// The format that is written under the extension of a path.

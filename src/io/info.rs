@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::array::{ArrayRef, RunningStats, with_view};
+use super::choice::ReadOptions;
 use super::error::IoError;
 use super::format::{Kind, for_each_slab, open};
 use super::scan::angles_beside;
@@ -41,8 +42,12 @@ pub struct FileInfo {
     pub max: Option<f64>,
     /// Mean of the finite values.
     pub mean: Option<f64>,
-    /// Channels; min, max and mean are of the first.
+    /// Channels; min, max and mean are of the one that is read.
     pub n_channels: usize,
+    /// Names of the channels, as far as the file has any.
+    pub channel_names: Vec<String>,
+    /// Points of time.
+    pub n_times: usize,
     /// Anything else the file says.
     pub metadata: BTreeMap<String, String>,
     /// What the reader had to assume.
@@ -53,8 +58,8 @@ pub struct FileInfo {
 ///
 /// # Errors
 /// [`IoError`] for a missing, foreign or damaged file.
-pub fn info(path: &Path, progress: &Progress) -> Result<FileInfo, IoError> {
-    let mut source = open(path, 0, MemoryBudget::from_system())?;
+pub fn info(path: &Path, options: &ReadOptions, progress: &Progress) -> Result<FileInfo, IoError> {
+    let mut source = open(path, options, MemoryBudget::from_system())?;
     let mut running = RunningStats::default();
     for_each_slab(source.as_mut(), progress, |_, planes| {
         with_view!(ArrayRef::from(&planes), view => view.iter().for_each(|v| running.add(v.to_f64())));
@@ -92,6 +97,8 @@ pub fn info(path: &Path, progress: &Progress) -> Result<FileInfo, IoError> {
         max: stats.map(|s| s.max),
         mean: stats.map(|s| s.mean),
         n_channels: header.n_channels,
+        channel_names: header.channel_names,
+        n_times: header.n_times,
         metadata: header.metadata,
         warnings,
     })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ndarray::{Array3, s};
 use rayon::prelude::*;
 
+use super::choice::ReadOptions;
 use super::error::IoError;
 use super::format::Header;
 use super::zarr::open_pyramid;
@@ -38,11 +39,13 @@ pub fn is_beyond(header: &Header, budget: MemoryBudget) -> bool {
 /// [`IoError`] for a missing, foreign or damaged file, and for a level that it lacks.
 pub fn open_levels(
     path: &Path,
+    options: &ReadOptions,
     header: &Header,
     level: Option<usize>,
     budget: MemoryBudget,
 ) -> Result<Option<Levels>, IoError> {
-    if header.format != "OME-Zarr" {
+    // A level is read by blocks, whose axes lie as they are stored.
+    if header.format != "OME-Zarr" || options.axes.is_some() {
         return Ok(None);
     }
     let most = WORKING_VOXELS.min(budget.bytes / 32);
@@ -52,7 +55,7 @@ pub fn open_levels(
             shapes.iter().position(|shape| voxels(shape) <= most).unwrap_or(shapes.len().saturating_sub(1))
         })
     };
-    let pyramid = open_pyramid(path, working, &BlockCache::of_process(), budget)?;
+    let pyramid = open_pyramid(path, options, working, &BlockCache::of_process(), budget)?;
     Ok(pyramid.map(|pyramid| Levels { pyramid, header: header.clone() }))
 }
 

@@ -13,6 +13,7 @@ mod aretomo;
 mod array;
 mod atomic;
 mod chart;
+mod choice;
 mod convert;
 mod error;
 mod film;
@@ -47,12 +48,13 @@ pub use aretomo::{read_aln, write_aln};
 pub use array::{ArrayRef, Dtype, FileVoxel};
 pub use atomic::{check_writable, write_atomically};
 pub use chart::{Chart, ChartLine, fsc_chart};
+pub use choice::{AxisOrder, ReadOptions};
 pub use convert::{Converted, convert};
 pub use error::IoError;
 pub use film::{FilmKind, write_film};
 pub use format::{
-    Header, Kind, Loaded, WriteRequest, check_array_output, read_array, read_channel, read_header,
-    read_labels, read_volume, readable_formats, writable_formats, write_array,
+    Header, Kind, Loaded, LoadedLabels, WriteRequest, check_array_output, read_array, read_array_of,
+    read_header, read_header_of, read_labels, read_volume, readable_formats, writable_formats, write_array,
 };
 pub use hdf5::write_scan;
 pub use imod::{read_imod, write_imod};

@@ -9,6 +9,7 @@ use image::{DynamicImage, ImageReader, Limits};
 use ndarray::Array3;
 
 use super::array::{Dtype, put_planes, zeros};
+use super::choice::ReadOptions;
 use super::error::{IoError, guarded};
 use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest, has_extension};
 use super::tiff;
@@ -37,7 +38,7 @@ impl Format for Png {
     }
 
     fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
-        let (array, n_channels) = read_png(request.path, request.channel, request.budget)?;
+        let (array, n_channels) = read_png(request.path, request.channel(), request.budget)?;
         let mut header = Header::new("PNG", array.shape(), dtype_of(&array));
         header.n_channels = n_channels;
         Ok(Box::new(PngSource { array, header }))
@@ -130,7 +131,7 @@ impl Format for PictureFolder {
         let files = pictures_in(request.path);
         let first =
             files.first().ok_or_else(|| IoError::content(request.path, "a folder without pictures"))?;
-        let mut one = open_picture(first, request.channel, request.budget)?;
+        let mut one = open_picture(first, request.channel(), request.budget)?;
         let of_first = one.header_mut().clone();
         let [n_pages, rows, cols] = of_first.shape;
         if n_pages != 1 && files.len() > 1 {
@@ -149,7 +150,13 @@ impl Format for PictureFolder {
         header.metadata.insert("first".to_owned(), name_of(files.first()));
         header.metadata.insert("last".to_owned(), name_of(files.last()));
         let folder = request.path.to_owned();
-        Ok(Box::new(FolderSource { folder, files, channel: request.channel, budget: request.budget, header }))
+        Ok(Box::new(FolderSource {
+            folder,
+            files,
+            channel: request.channel(),
+            budget: request.budget,
+            header,
+        }))
     }
 
     fn writes(&self) -> bool {
@@ -169,7 +176,8 @@ fn open_picture(path: &Path, channel: usize, budget: MemoryBudget) -> Result<Box
     if has_extension(path, &TIFF_EXTENSIONS) {
         return Ok(Box::new(tiff::open(path, channel, budget)?));
     }
-    Png.open(&OpenRequest { path, channel, budget })
+    let options = ReadOptions { channel: Some(channel), ..ReadOptions::default() };
+    Png.open(&OpenRequest { path, options: &options, budget })
 }
 
 /// The TIFFs of a folder in natural order, or its PNGs where it has no TIFFs.
@@ -256,7 +264,7 @@ impl Source for FolderSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::{read_array, read_channel, write_array};
+    use crate::io::{read_array, read_array_of, write_array};
 
     #[test]
     fn numbers_in_names_count_as_numbers() {
@@ -294,7 +302,8 @@ mod tests {
         assert_eq!((loaded.array.shape(), loaded.array.dtype()), ([3, 2, 4], "uint8"));
         let path = folder.path().join("rgb.png");
         image::RgbImage::from_pixel(2, 2, image::Rgb([7, 8, 9])).save(&path).unwrap();
-        let blue = read_channel(&path, 2, &Progress::new(), MemoryBudget::from_gib(0.1)).unwrap();
+        let options = ReadOptions { channel: Some(2), ..ReadOptions::default() };
+        let blue = read_array_of(&path, &options, &Progress::new(), MemoryBudget::from_gib(0.1)).unwrap();
         assert_eq!(blue.array, AnyArray::U8(Array3::from_elem((1, 2, 2), 9)));
     }
 }

@@ -6,8 +6,9 @@ use ndarray::{Array3, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::angles::AngleSource;
+use super::choice::ReadOptions;
 use super::error::IoError;
-use super::format::{Loaded, find_format, read_array};
+use super::format::{Loaded, OpenRequest, check_tree, find_format, read_array, read_array_of};
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::volume::any::Voxel;
 use crate::volume::{AnyArray, Scan};
@@ -62,6 +63,8 @@ pub struct ScanOptions {
     pub input: Option<ScanInput>,
     /// How the tilt axis lies in the pictures.
     pub tilt_axis: TiltAxis,
+    /// Which part of the file is read, where it holds several.
+    pub read: ReadOptions,
 }
 
 /// Extensions that a stack, and `flat.*` and `dark.*` beside it, may have.
@@ -104,9 +107,14 @@ pub fn read_scan(
     progress: &Progress,
     budget: MemoryBudget,
 ) -> Result<Scan, IoError> {
-    let mut scan = match find_format(path)?.read_scan(path, progress, budget) {
+    let format = find_format(path)?;
+    check_tree(format, path, &options.read)?;
+    let request = OpenRequest { path, options: &options.read, budget };
+    // What is turned or taken out by its path is read as a stack.
+    let has_layout = options.read.axes.is_none() && options.read.dataset.is_none();
+    let mut scan = match has_layout.then(|| format.read_scan(&request, progress)).flatten() {
         Some(scan) => scan?,
-        None => scan_of_stack(path, progress, budget)?,
+        None => scan_of_stack(path, &options.read, progress, budget)?,
     };
     apply_options(&mut scan, path, options, progress, budget)?;
     check(&scan, path)?;
@@ -131,8 +139,13 @@ fn quarter_turned(frames: &AnyArray) -> AnyArray {
 }
 
 /// A scan of a plain stack: what the file itself and its neighbours say. The unit is arbitrary where nobody said.
-fn scan_of_stack(path: &Path, progress: &Progress, budget: MemoryBudget) -> Result<Scan, IoError> {
-    let Loaded { array, header } = read_array(path, progress, budget)?;
+fn scan_of_stack(
+    path: &Path,
+    options: &ReadOptions,
+    progress: &Progress,
+    budget: MemoryBudget,
+) -> Result<Scan, IoError> {
+    let Loaded { array, header } = read_array_of(path, options, progress, budget)?;
     let mut scan = Scan::new(array, header.unit.unwrap_or_default());
     scan.angles_deg = header.angles_deg;
     scan.pixel_um = header.voxel_um.map(|voxel| voxel[2]);
@@ -181,8 +194,15 @@ fn apply_options(
     Ok(())
 }
 
-fn frames(path: &Path, scan: &Scan, progress: &Progress, budget: MemoryBudget) -> Result<AnyArray, IoError> {
-    let array = read_array(path, progress, budget)?.array;
+fn frames(
+    path: &Path,
+    scan: &mut Scan,
+    progress: &Progress,
+    budget: MemoryBudget,
+) -> Result<AnyArray, IoError> {
+    let Loaded { array, header } = read_array(path, progress, budget)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    scan.warnings.extend(header.warnings.iter().map(|warning| format!("{name}: {warning}")));
     let ([_, rows, cols], [_, own_rows, own_cols]) = (scan.projections.shape(), array.shape());
     if (rows, cols) != (own_rows, own_cols) {
         let problem = format!(

@@ -83,7 +83,7 @@ pub fn normalize(
     params: &NormalizeParams,
 ) -> Result<(TiltSeries, NormalizeReport), PrepError> {
     check(scan, params)?;
-    let mut warnings = scan.warnings.clone();
+    let mut warnings = Vec::new();
     progress.phase("Combining flats", 1);
     let monitor = monitor(scan, params, &mut warnings)?;
     let recipe = match scan.unit {

@@ -48,6 +48,9 @@ pub struct ScanOptions {
     pub input: Option<Unit>,
     /// How the tilt axis lies in the pictures.
     pub tilt_axis: TiltAxis,
+    /// Which part of the file is read, where it holds several.
+    #[serde(skip_serializing_if = "io::ReadOptions::is_empty")]
+    pub read: io::ReadOptions,
 }
 
 impl ScanOptions {
@@ -64,6 +67,7 @@ impl ScanOptions {
                 _ => None,
             }),
             tilt_axis: self.tilt_axis,
+            read: self.read.clone(),
         })
     }
 }
@@ -187,14 +191,15 @@ impl SourceFile {
                 SourceContent::whole(Content::Scan(Arc::new(scan)), None, warnings)
             }
             Role::Volume => {
-                let header = io::read_header(path)?;
+                let read = &self.options.read;
+                let header = io::read_header_of(path, read)?;
                 if (self.part.is_some() || io::is_beyond(&header, budget))
                     && let Some(levels) =
-                        io::open_levels(path, &header, self.part.map(|part| part.level), budget)?
+                        io::open_levels(path, read, &header, self.part.map(|part| part.level), budget)?
                 {
                     return self.read_level(levels, progress, budget);
                 }
-                let loaded = io::read_array(path, progress, budget)?;
+                let loaded = io::read_array_of(path, read, progress, budget)?;
                 let warnings = loaded.header.warnings.clone();
                 let mut volume = loaded.into_volume();
                 if volume.voxel_um.is_none()
@@ -205,12 +210,13 @@ impl SourceFile {
                 SourceContent::whole(Content::Volume(Arc::new(volume)), None, warnings)
             }
             Role::Labels => {
-                let (volume, classes) = io::read_labels(path, progress, budget)?;
+                let io::LoadedLabels { volume, classes, warnings } =
+                    io::read_labels(path, &self.options.read, progress, budget)?;
                 let labels = Labels::from_dense(&volume.data);
                 let classes = classes.unwrap_or_default().with_ids(labels.ids());
                 let (voxel_um, origin_um) = (volume.voxel_um, volume.origin_um);
                 let content = Content::Labels(LabelLayer::new(labels, voxel_um, origin_um));
-                SourceContent::whole(content, Some(classes), Vec::new())
+                SourceContent::whole(content, Some(classes), warnings)
             }
             Role::Classifier => {
                 let (classifier, classes) = io::read_model(path)?;

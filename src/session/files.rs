@@ -29,12 +29,12 @@ fn failed(error: impl std::fmt::Display) -> JobError {
 }
 
 /// What a file holds, by what it says about itself.
-fn role_of(path: &Path) -> Result<Role, io::IoError> {
+fn role_of(path: &Path, options: &ScanOptions) -> Result<Role, io::IoError> {
     if io::is_model(path) {
         return Ok(Role::Classifier);
     }
     let beside = ["rawtlt", "tlt"].iter().any(|extension| path.with_extension(extension).is_file());
-    let header = io::read_header(path)?;
+    let header = io::read_header_of(path, &options.read)?;
     Ok(match header.kind {
         Kind::Labels => Role::Labels,
         Kind::Scan => Role::Scan,
@@ -67,7 +67,7 @@ impl Session {
             if role.is_none() && open::is_project(&path) {
                 return Ok(Done::Opened(Box::new(open::open(progress, &path, &autosaves).map_err(failed)?)));
             }
-            let role = role.map_or_else(|| role_of(&path), Ok).map_err(failed)?;
+            let role = role.map_or_else(|| role_of(&path, &options), Ok).map_err(failed)?;
             read_source(progress, path, role, options, budget)
         });
     }
@@ -94,7 +94,8 @@ impl Session {
         };
         let budget = self.settings.budget();
         self.file_job(format!("Make a pyramid of {}", shown(&source)), move |progress| {
-            let done = io::convert(&source, &target, progress, budget).map_err(failed)?;
+            let done = io::convert(&source, &target, &io::ReadOptions::default(), progress, budget)
+                .map_err(failed)?;
             let opened = read_source(progress, target, Role::Volume, ScanOptions::default(), budget)?;
             Ok(match opened {
                 Done::Layers { landing, mut outcome, displays } => {

@@ -82,7 +82,14 @@ fn a_file_that_is_too_large_asks_where_to_put_its_pyramid() {
     let whole = crate::common::pyramid(folder.path());
     let flat = folder.path().join("cell.mrc");
     let budget = waterwindow::base::MemoryBudget::from_gib(1.0);
-    waterwindow::io::convert(&whole, &flat, &waterwindow::base::Progress::new(), budget).unwrap();
+    waterwindow::io::convert(
+        &whole,
+        &flat,
+        &waterwindow::io::ReadOptions::default(),
+        &waterwindow::base::Progress::new(),
+        budget,
+    )
+    .unwrap();
     std::fs::remove_dir_all(&whole).unwrap();
     let mut session = Session::new(Settings { memory_gib: Some(0.0142), ..Settings::default() });
     session.apply(Command::Open(flat));

@@ -19,7 +19,7 @@ use std::path::Path;
 use self::read::Hdf5Source;
 use super::error::IoError;
 use super::format::{Format, OpenRequest, Probe, Source, WriteRequest};
-use crate::base::{MemoryBudget, Progress};
+use crate::base::Progress;
 use crate::volume::Scan;
 
 pub use self::write::write_scan;
@@ -57,12 +57,8 @@ impl Format for Hdf5 {
         write::write_volume(path, request, progress)
     }
 
-    fn read_scan(
-        &self,
-        path: &Path,
-        progress: &Progress,
-        budget: MemoryBudget,
-    ) -> Option<Result<Scan, IoError>> {
+    fn read_scan(&self, request: &OpenRequest<'_>, progress: &Progress) -> Option<Result<Scan, IoError>> {
+        let (path, budget) = (request.path, request.budget);
         match Hdf5Source::open(path, budget) {
             Ok(source) => source.layout.is_some().then(|| scan::read(source, path, progress, budget)),
             Err(error) => Some(Err(error)),

@@ -303,7 +303,7 @@ pub(super) fn read(
         return Err(IoError::content(path, "no scan in this HDF5 file"));
     };
     let header = source.header().clone();
-    let loaded = read_all(Box::new(source), path, progress, budget)?;
+    let loaded = read_all(&mut source, path, progress, budget)?;
     let mut scan = Scan::new(loaded.array, layout.unit.unwrap_or_default());
     let own = scan.projections.shape();
     let mut read = |frames: Option<Frames>, what: &str| -> Result<Option<AnyArray>, IoError> {

@@ -47,7 +47,7 @@ impl Format for Tiff {
     }
 
     fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
-        Ok(Box::new(open(request.path, request.channel, request.budget)?))
+        Ok(Box::new(open(request.path, request.channel(), request.budget)?))
     }
 
     fn write(

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::Unit;
-use crate::io::{read_array, read_channel, write_array};
+use crate::io::{ReadOptions, read_array, read_array_of, write_array};
 use crate::volume::ClassTable;
 use proptest::prelude::*;
 
@@ -62,7 +62,7 @@ fn channels_of_a_hyperstack_and_of_colours_are_told_apart() {
         }
         image.write_data(&[page, page + 100]).unwrap();
     }
-    let loaded = read_channel(&path, 1, &Progress::new(), budget()).unwrap();
+    let loaded = read_array_of(&path, &channel(1), &Progress::new(), budget()).unwrap();
     assert_eq!(
         loaded.array,
         AnyArray::U8(Array3::from_shape_vec((3, 1, 2), vec![1, 101, 3, 103, 5, 105]).unwrap())
@@ -80,7 +80,7 @@ fn channels_of_a_hyperstack_and_of_colours_are_told_apart() {
 
     let mut encoder = TiffEncoder::new(File::create(&path).unwrap()).unwrap();
     encoder.write_image::<colortype::RGB8>(2, 1, &[1, 2, 3, 4, 5, 6]).unwrap();
-    let loaded = read_channel(&path, 2, &Progress::new(), budget()).unwrap();
+    let loaded = read_array_of(&path, &channel(2), &Progress::new(), budget()).unwrap();
     assert_eq!(loaded.array, AnyArray::U8(Array3::from_shape_vec((1, 1, 2), vec![3, 6]).unwrap()));
 }
 
@@ -153,4 +153,8 @@ proptest! {
         std::fs::write(&path, &bytes).unwrap();
         drop(read_array(&path, &Progress::new(), MemoryBudget::from_gib(0.05)));
     }
+}
+
+fn channel(n: usize) -> ReadOptions {
+    ReadOptions { channel: Some(n), ..ReadOptions::default() }
 }

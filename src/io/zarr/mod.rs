@@ -51,7 +51,7 @@ impl Format for Zarr {
     }
 
     fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
-        let (path, channel) = (request.path, request.channel);
+        let (path, channel) = (request.path, request.channel());
         let limit = request.budget.bytes;
         let source = guarded(path, "Zarr", || ZarrSource::open(path, channel, limit))?;
         Ok(Box::new(source))

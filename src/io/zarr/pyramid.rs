@@ -9,6 +9,7 @@ use zarrs::group::Group;
 use super::stored::{StoredArray, open_array};
 use super::{image, text};
 use crate::base::MemoryBudget;
+use crate::io::choice::ReadOptions;
 use crate::io::error::{IoError, guarded};
 use crate::volume::{AnyArray, BlockCache, BlockSource, Pyramid, PyramidLevel};
 
@@ -60,15 +61,17 @@ fn checked_block(array: &StoredArray, budget: MemoryBudget) -> Result<[usize; 3]
 /// [`IoError`] for a foreign or damaged hierarchy, and for blocks that do not fit the budget.
 pub(crate) fn open_pyramid(
     path: &Path,
+    options: &ReadOptions,
     working: impl Fn(&[[usize; 3]]) -> usize,
     cache: &Arc<BlockCache>,
     budget: MemoryBudget,
 ) -> Result<Option<Pyramid>, IoError> {
-    guarded(path, "Zarr", || open(path, &working, cache, budget))
+    guarded(path, "Zarr", || open(path, options, &working, cache, budget))
 }
 
 fn open(
     path: &Path,
+    options: &ReadOptions,
     working: impl Fn(&[[usize; 3]]) -> usize,
     cache: &Arc<BlockCache>,
     budget: MemoryBudget,
@@ -82,7 +85,7 @@ fn open(
     let (mut levels, mut arrays) = (Vec::new(), Vec::new());
     for level in &found {
         let array = open_array(&store, &format!("{base}/{}", level.path))?;
-        let array = StoredArray::new(array, Some(&level.axes), 0)?.by_blocks();
+        let array = StoredArray::new(array, Some(&level.axes), options.channel.unwrap_or(0))?.by_blocks();
         let (shape, block) = (array.shape, checked_block(&array, budget)?);
         let (scale, offset) = level.spacing();
         levels.push(PyramidLevel { shape, block, scale, offset });

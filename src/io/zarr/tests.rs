@@ -4,7 +4,7 @@ use ndarray::{Array3, s};
 
 use super::*;
 use crate::base::{MemoryBudget, Unit};
-use crate::io::{Dtype, Kind, read_array, write_array};
+use crate::io::{Dtype, Kind, ReadOptions, read_array, write_array};
 use crate::volume::{BlockCache, ClassTable};
 
 fn budget() -> MemoryBudget {
@@ -136,12 +136,13 @@ fn version_0_4_axes_channels_and_units_are_understood() {
         let bytes: Vec<u8> = (0..6u16).flat_map(|v| (v + 1000 * channel).to_be_bytes()).collect();
         std::fs::write(path.join(format!("s0/{channel}.0.0.0")), bytes).unwrap();
     }
-    let loaded = crate::io::read_channel(path, 1, &Progress::new(), budget()).unwrap();
+    let loaded = crate::io::read_array_of(path, &channel(1), &Progress::new(), budget()).unwrap();
     assert_eq!(loaded.array.to_label_ids().unwrap()[[0, 1, 2]], 1005);
     assert_eq!(loaded.header.voxel_um, Some([0.03, 0.02, 0.01]));
     assert_eq!(loaded.header.origin_um, [0.0, 0.0, 0.5]);
     assert_eq!(loaded.header.n_channels, 2);
-    let text = crate::io::read_channel(path, 2, &Progress::new(), budget()).unwrap_err().to_string();
+    let text =
+        crate::io::read_array_of(path, &channel(2), &Progress::new(), budget()).unwrap_err().to_string();
     assert!(text.contains("channel 2"), "{text}");
 }
 
@@ -186,7 +187,8 @@ fn planes_that_come_one_layer_after_the_other_give_the_same_files_as_the_whole()
         );
         write_array(&npy, &request, &Progress::new()).unwrap();
         write_array(&whole, &request, &Progress::new()).unwrap();
-        let done = crate::io::convert(&npy, &streamed, &Progress::new(), budget()).unwrap();
+        let done =
+            crate::io::convert(&npy, &streamed, &ReadOptions::default(), &Progress::new(), budget()).unwrap();
         assert_eq!((done.shape, done.dtype), ([531, 37, 70], Dtype::U16));
         let levels: Vec<[usize; 3]> = (0..5)
             .map(|level| {
@@ -217,7 +219,8 @@ fn converting_does_not_need_the_memory_of_the_array() {
     write_array(&npy, &WriteRequest::new(&array), &Progress::new()).unwrap();
     // 5.2 MB of voxels; a layer of 256 planes takes 2.1, three and a half of them are asked for.
     let tight = MemoryBudget { bytes: 7_400_000 };
-    crate::io::convert(&npy, &folder.path().join("a.zarr"), &Progress::new(), tight).unwrap();
+    crate::io::convert(&npy, &folder.path().join("a.zarr"), &ReadOptions::default(), &Progress::new(), tight)
+        .unwrap();
     let refused = crate::io::convert(
         &npy,
         &folder.path().join("b.zarr"),
@@ -228,7 +231,13 @@ fn converting_does_not_need_the_memory_of_the_array() {
     assert!(!folder.path().join("b.zarr").exists());
     let cancelled = Progress::new();
     cancelled.cancel();
-    let stopped = crate::io::convert(&npy, &folder.path().join("c.zarr"), &cancelled, budget());
+    let stopped = crate::io::convert(
+        &npy,
+        &folder.path().join("c.zarr"),
+        &ReadOptions::default(),
+        &cancelled,
+        budget(),
+    );
     assert!(matches!(stopped, Err(IoError::Cancelled(_))), "{stopped:?}");
     assert!(!folder.path().join("c.zarr").exists());
 }
@@ -275,4 +284,8 @@ fn a_pyramid_gives_any_block_of_any_level() {
     std::fs::write(&shard, &bytes[..bytes.len() / 2]).unwrap();
     let again = open_pyramid(&path, |_| 2, &cache, budget()).unwrap().unwrap();
     assert!(again.read(crate::volume::BlockId { level: 0, at: [0; 3] }).is_err());
+}
+
+fn channel(n: usize) -> ReadOptions {
+    ReadOptions { channel: Some(n), ..ReadOptions::default() }
 }
