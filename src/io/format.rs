@@ -216,6 +216,21 @@ pub(crate) trait Source: Send {
     fn header_mut(&mut self) -> &mut Header;
     /// Planes `planes` along z, in the type of the header and with its rows and columns.
     fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError>;
+    /// Whether some rows of a plane can be read without the rest of it.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+    /// Rows `rows` of the planes `planes`, with all columns.
+    fn read_rows(&mut self, planes: Range<usize>, rows: Range<usize>) -> Result<AnyArray, IoError> {
+        let whole = self.read_planes(planes)?;
+        if rows.len() == whole.shape()[1] {
+            return Ok(whole);
+        }
+        let rows = ndarray::Slice::from(rows);
+        Ok(
+            crate::with_array!(whole, array => crate::volume::any::Voxel::wrap(array.slice_axis(ndarray::Axis(1), rows).to_owned())),
+        )
+    }
 }
 
 /// What a format is given to open a file.

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::choice::ReadOptions;
 use super::error::IoError;
+use super::flat_levels::open_flat;
 use super::format::Header;
 use super::zarr::open_pyramid;
 use crate::base::{MemoryBudget, Progress};
@@ -23,17 +24,33 @@ pub struct Levels {
     pub pyramid: Pyramid,
     /// What the file says about the finest level.
     pub header: Header,
+    /// Whether the coarse levels are voxels picked from a file without levels, rather than the levels of the file.
+    pub is_picked: bool,
 }
 
-/// Whether a volume is too large to be held and worked on whole: as f32 it would take more than a quarter of the budget.
+/// A volume of more bytes is opened by its levels even where it would fit: its first picture is there at once.
+const HELD_BYTES: u64 = 2 << 30;
+
+/// Whether a volume is too large to be held and worked on whole unasked: as f32 it would take more than 2 GiB or a
+/// quarter of the budget.
 pub fn is_beyond(header: &Header, budget: MemoryBudget) -> bool {
     let voxels = header.shape.iter().try_fold(4u64, |bytes, n| bytes.checked_mul(*n as u64));
-    voxels.is_none_or(|bytes| bytes > budget.bytes / 4)
+    voxels.is_none_or(|bytes| bytes > HELD_BYTES.min(budget.bytes / 4))
+}
+
+/// Whether a slab of planes, as the format reads them, is a small part of the array and of the memory.
+fn is_readable_by_planes(header: &Header, options: &ReadOptions, budget: MemoryBudget) -> bool {
+    let [z, y, x] = header.shape;
+    let slab = [header.slab, y, x]
+        .iter()
+        .try_fold(header.dtype.n_bytes() as u64, |n, side| n.checked_mul(*side as u64));
+    header.slab * 8 <= z && options.axes.is_none() && slab.is_some_and(|slab| slab <= budget.bytes / 16)
 }
 
 /// Opens a file with this header by its levels, to work on `level`, or else on the finest that is held easily.
 ///
-/// `None` where the format has no levels, or the file only one.
+/// A file without levels of its own has those that are picked from it. `None` where an OME-Zarr has only one, and where
+/// no part of an array can be read without the rest.
 ///
 /// # Errors
 /// [`IoError`] for a missing, foreign or damaged file, and for a level that it lacks.
@@ -44,10 +61,6 @@ pub fn open_levels(
     level: Option<usize>,
     budget: MemoryBudget,
 ) -> Result<Option<Levels>, IoError> {
-    // A level is read by blocks, whose axes lie as they are stored.
-    if header.format != "OME-Zarr" || options.axes.is_some() {
-        return Ok(None);
-    }
     let most = WORKING_VOXELS.min(budget.bytes / 32);
     let working = |shapes: &[[usize; 3]]| {
         level.unwrap_or_else(|| {
@@ -55,8 +68,17 @@ pub fn open_levels(
             shapes.iter().position(|shape| voxels(shape) <= most).unwrap_or(shapes.len().saturating_sub(1))
         })
     };
-    let pyramid = open_pyramid(path, options, working, &BlockCache::of_process(), budget)?;
-    Ok(pyramid.map(|pyramid| Levels { pyramid, header: header.clone() }))
+    let cache = BlockCache::of_process();
+    // The blocks of OME-Zarr have their axes as they are stored.
+    let is_picked = header.format != "OME-Zarr" || options.axes.is_some();
+    let pyramid = if !is_picked {
+        open_pyramid(path, options, working, &cache, budget)?
+    } else if is_readable_by_planes(header, options, budget) {
+        open_flat(path, options, working, &cache, budget)?
+    } else {
+        None
+    };
+    Ok(pyramid.map(|pyramid| Levels { pyramid, header: header.clone(), is_picked }))
 }
 
 impl Levels {
@@ -151,7 +173,9 @@ mod tests {
         volume.origin_um = [3.0, -2.0, 1.0];
         write_array(&path, &WriteRequest::volume(&volume), &Progress::new()).unwrap();
         let budget = MemoryBudget::from_gib(1.0);
-        let levels = open_levels(&path, &read_header(&path).unwrap(), None, budget).unwrap().unwrap();
+        let levels = open_levels(&path, &ReadOptions::default(), &read_header(&path).unwrap(), None, budget)
+            .unwrap()
+            .unwrap();
         assert_eq!(levels.pyramid.working(), 0, "all of it is held easily");
         let whole = levels.read(&path, 0, None, &Progress::new(), budget).unwrap();
         assert_eq!(whole, read_volume(&path, &Progress::new(), budget).unwrap());

@@ -17,6 +17,7 @@ mod choice;
 mod convert;
 mod error;
 mod film;
+mod flat_levels;
 mod format;
 mod gif;
 mod h264;

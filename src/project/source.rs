@@ -249,6 +249,12 @@ impl SourceFile {
                 "Opened by levels: 1/{coarseness} of the resolution ({z} × {y} × {x}) is in memory, and what is done is done \
                  on it; finer voxels are read as they are shown"
             ));
+            if levels.is_picked {
+                warnings.push(format!(
+                    "the file has no levels of its own: every {coarseness}th voxel is picked as it is; a pyramid (.zarr) has means, \
+                     with less noise"
+                ));
+            }
         }
         Ok(SourceContent {
             content: Content::Volume(Arc::new(volume)),

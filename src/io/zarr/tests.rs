@@ -224,6 +224,7 @@ fn converting_does_not_need_the_memory_of_the_array() {
     let refused = crate::io::convert(
         &npy,
         &folder.path().join("b.zarr"),
+        &ReadOptions::default(),
         &Progress::new(),
         MemoryBudget { bytes: 1 << 20 },
     );
@@ -254,11 +255,14 @@ fn a_pyramid_gives_any_block_of_any_level() {
     };
     write_array(&path, &request, &Progress::new()).unwrap();
     let cache = Arc::new(BlockCache::new(1 << 30));
-    let pyramid = open_pyramid(&path, |_| 2, &cache, budget()).unwrap().unwrap();
+    let pyramid = open_pyramid(&path, &ReadOptions::default(), |_| 2, &cache, budget()).unwrap().unwrap();
     let shapes: Vec<[usize; 3]> = pyramid.levels().iter().map(|level| level.shape).collect();
     assert_eq!(shapes, [[70, 90, 300], [35, 45, 150], [18, 23, 75], [9, 12, 38]]);
     assert_eq!(pyramid.working(), 2);
-    assert!(open_pyramid(&path, |_| 4, &cache, budget()).is_err(), "there is no such level");
+    assert!(
+        open_pyramid(&path, &ReadOptions::default(), |_| 4, &cache, budget()).is_err(),
+        "there is no such level"
+    );
     assert_eq!(pyramid.levels()[0].block, [64, 64, 64]);
     assert_eq!(pyramid.levels()[0].scale, [0.1, 0.1, 0.2]);
     assert_eq!(pyramid.levels()[1].offset, [1.05, 2.05, 3.1]);
@@ -275,14 +279,14 @@ fn a_pyramid_gives_any_block_of_any_level() {
     // One level is no pyramid; chunks beyond the budget are refused.
     let small = folder.path().join("b.zarr");
     write_array(&small, &WriteRequest::new(&ramp([4, 4, 4])), &Progress::new()).unwrap();
-    assert!(open_pyramid(&small, |_| 0, &cache, budget()).unwrap().is_none());
+    assert!(open_pyramid(&small, &ReadOptions::default(), |_| 0, &cache, budget()).unwrap().is_none());
     let tight = MemoryBudget { bytes: 1 << 20 };
-    assert!(open_pyramid(&path, |_| 1, &cache, tight).is_err());
+    assert!(open_pyramid(&path, &ReadOptions::default(), |_| 1, &cache, tight).is_err());
     // A shard that is cut short is an error of that block, not a panic.
     let shard = path.join("0/c/0/0/0");
     let bytes = std::fs::read(&shard).unwrap();
     std::fs::write(&shard, &bytes[..bytes.len() / 2]).unwrap();
-    let again = open_pyramid(&path, |_| 2, &cache, budget()).unwrap().unwrap();
+    let again = open_pyramid(&path, &ReadOptions::default(), |_| 2, &cache, budget()).unwrap().unwrap();
     assert!(again.read(crate::volume::BlockId { level: 0, at: [0; 3] }).is_err());
 }
 
