@@ -3,6 +3,7 @@
 //! Knows nothing of volumes, files, devices or windows.
 
 pub mod frame;
+pub mod give_way;
 pub mod lac;
 pub mod memory;
 pub mod parallel;
@@ -10,6 +11,7 @@ pub mod progress;
 pub mod unit;
 
 pub use frame::{WorldFromVoxel, position_text, position_unit};
+pub use give_way::GiveWay;
 pub use memory::{MemoryBudget, MemoryError};
 pub use progress::{Cancelled, Progress, ProgressReport};
 pub use unit::Unit;

@@ -4,7 +4,6 @@
 //! combined in the order of the pieces. That is what makes the same input give the same bits.
 
 use rayon::prelude::*;
-use thread_priority::{ThreadPriority, set_current_thread_priority};
 
 use super::progress::{Cancelled, Progress};
 
@@ -51,12 +50,6 @@ pub fn map_ordered<R: Send>(
 /// Threads that the machine runs at once; 2 where it does not say.
 pub fn n_cores() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
-}
-
-/// Lets this thread give way to others from now on, so that a window answers while all cores compute. Where a system does
-/// not allow it nothing changes.
-pub fn give_way() {
-    drop(set_current_thread_priority(ThreadPriority::Min));
 }
 
 /// Runs work that mostly waits, for files, on a thread of its own, so that it holds up no parallel loop; `false` where the

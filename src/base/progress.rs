@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::give_way::GiveWay;
+
 /// The work was cancelled by its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("cancelled")]
@@ -30,6 +32,7 @@ impl ProgressReport {
 #[derive(Debug, Default)]
 struct Shared {
     cancelled: Arc<AtomicBool>,
+    way: GiveWay,
     done: AtomicU64,
     total: AtomicU64,
     phase: Mutex<String>,
@@ -45,10 +48,19 @@ impl Progress {
         Self::default()
     }
 
+    /// A fresh token of work that lets a hand at the window go first.
+    pub fn giving_way(way: &GiveWay) -> Self {
+        Self(Arc::new(Shared { way: way.clone(), ..Shared::default() }))
+    }
+
     /// A token for a part of the work: cancelled with this one, its phases and counts are its own.
     #[must_use]
     pub fn part(&self) -> Self {
-        Self(Arc::new(Shared { cancelled: Arc::clone(&self.0.cancelled), ..Shared::default() }))
+        Self(Arc::new(Shared {
+            cancelled: Arc::clone(&self.0.cancelled),
+            way: self.0.way.clone(),
+            ..Shared::default()
+        }))
     }
 
     /// Starts a phase of `total` units of work; 0 means that the total is unknown.
@@ -73,12 +85,17 @@ impl Progress {
         self.0.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Returns [`Cancelled`] once the owner asked to stop. Workers call it at least every 50 ms.
+    /// Returns [`Cancelled`] once the owner asked to stop. Workers call it at least every 50 ms, and rest in it, 20 ms at
+    /// most, while somebody at the window goes first.
     ///
     /// # Errors
     /// [`Cancelled`] after [`Progress::cancel`].
     pub fn check(&self) -> Result<(), Cancelled> {
-        if self.is_cancelled() { Err(Cancelled) } else { Ok(()) }
+        if self.is_cancelled() {
+            return Err(Cancelled);
+        }
+        self.0.way.rest();
+        Ok(())
     }
 
     /// Phase and counts as they are now.

@@ -8,6 +8,8 @@ use super::device_watch::{DeviceWatch, Heir};
 use super::dialogs::{self, SystemDialog};
 use super::draw::Drawer;
 use super::frame::Cx;
+use super::frame_cost::FrameCost;
+use super::frames::FrameBudget;
 use super::layouts::Stored;
 use super::messages::{Level, Messages};
 use super::moment::{KeptLook, is_unsaved};
@@ -15,13 +17,13 @@ use super::palette::Palette;
 use super::state::{AfterSave, Dialog, OpenWhat, Queue, ViewState};
 use super::tour::Tour;
 use super::views::dock::Dock;
-use super::{Start, film, keymap, panels, status_bar, theme, top_bar, views, welcome, widgets};
+use super::{Start, film, frames, keymap, panels, status_bar, theme, top_bar, views, welcome, widgets};
 use crate::ops::Stage;
 use crate::project::Content;
 use crate::session::{self, Command, Event, Session, Theme};
 
-/// How often progress is drawn.
-const PROGRESS_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
+/// How long jobs let go first what somebody moves in a window that the processor draws.
+const HAND: std::time::Duration = std::time::Duration::from_millis(150);
 
 /// The window's application.
 pub struct App {
@@ -30,6 +32,9 @@ pub struct App {
     pub(super) derived: Derived,
     pub(super) dock: Dock,
     pub(super) drawer: Option<Drawer>,
+    /// When frames come, and what they cost.
+    frames: FrameBudget,
+    cost: FrameCost,
     /// What the device reports.
     watch: Option<DeviceWatch>,
     /// Where the session goes if the device is lost.
@@ -94,16 +99,19 @@ impl App {
         theme::install(ctx);
         ctx.set_theme(theme_preference(session.settings().theme));
         let waker = ctx.clone();
-        session.set_waker(std::sync::Arc::new(move || waker.request_repaint()));
+        session.set_waker(std::sync::Arc::new(move || frames::wake(&waker)));
         for file in start.files {
             session.apply(Command::Open(file));
         }
+        let drawer = render_state.map(Drawer::new);
         let mut app = Self {
             session,
             view: ViewState::default(),
             derived: Derived::default(),
             dock: Dock::default(),
-            drawer: render_state.map(Drawer::new),
+            frames: FrameBudget::default(),
+            cost: FrameCost::new(drawer.as_ref().is_some_and(|drawer| drawer.gpu().is_software())),
+            drawer,
             watch: render_state.map(|state| DeviceWatch::on(&state.device, ctx)),
             heir: None,
             messages: Messages::default(),
@@ -134,12 +142,21 @@ impl App {
         &mut self.session
     }
 
+    /// Processor time that frames took so far, seconds: the window's thread, and a driver's that draws by processor.
+    pub fn frames_spent(&self) -> f64 {
+        self.cost.spent()
+    }
+
     /// One frame.
     pub fn frame(&mut self, ui: &mut egui::Ui) {
         let ctx = ui.ctx().clone();
         self.derived.ctx.get_or_insert_with(|| ctx.clone());
-        if let Some(now) = ctx.input(|input| (!input.events.is_empty()).then_some(input.time)) {
-            self.view.touched = now;
+        let (now, is_touched) = ctx.input(|input| (input.time, !input.events.is_empty()));
+        if is_touched {
+            self.frames.touch(now);
+            if self.cost.is_software() {
+                self.session.give_way(HAND);
+            }
         }
         commands::presets::Preset::of_id(&self.session.settings().keymap).use_it();
         commands::custom::use_these(&self.session.settings().shortcuts);
@@ -148,6 +165,8 @@ impl App {
         self.take_dropped_files(&ctx);
         self.take_system_dialog();
         let mut facts = self.facts();
+        self.frames.begin(now, self.cost.spent(), facts.jobs);
+        frames::blink(&ctx, !facts.jobs);
         if !self.palette.is_open() && self.view.dialog.is_none() && !self.view.keys.is_listening() {
             self.tour.keys(&ctx, &self.session, &mut self.view, &mut self.queue);
             super::tools::outline::keys(&ctx, &mut self.view, &mut self.queue);
@@ -199,7 +218,7 @@ impl App {
         self.guard_close(&ctx);
         if facts.jobs {
             // Progress is shown while it is made.
-            ctx.request_repaint_after(PROGRESS_EVERY);
+            ctx.request_repaint_after(self.frames.next_progress(now));
         }
     }
 
@@ -271,6 +290,7 @@ impl App {
             derived: &mut self.derived,
             facts,
             device: device.as_deref(),
+            frames: &self.frames,
             past: None,
         };
         let t = theme::of(ui);
@@ -465,7 +485,8 @@ impl App {
 }
 
 impl eframe::App for App {
-    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+    fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
+        self.cost.tell(frame.info().cpu_usage.map_or(0.0, f64::from));
         self.frame(ui);
     }
 

@@ -43,7 +43,7 @@ impl<K: PartialEq + Clone, T: Send + 'static> Background<K, T> {
                 // Nobody waits any more where the window has been closed.
                 sender.send(work()).ok();
                 if let Some(ctx) = ctx {
-                    ctx.request_repaint();
+                    super::frames::wake(&ctx);
                 }
             });
             if thread.is_ok() {

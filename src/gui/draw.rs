@@ -10,6 +10,7 @@ use glam::DAffine3;
 
 use super::derived::Derived;
 use super::frame::Cx;
+use super::frames;
 use super::panels::layers::map_of;
 use super::state::{self, ViewId};
 use super::surfaces;
@@ -165,7 +166,8 @@ impl Drawer {
 
     fn scene(&mut self, ui: &egui::Ui, rect: egui::Rect, id: ViewId, scene: Scene, cx: &mut Cx<'_>) {
         let view = view_key(id);
-        let is_calm = ui.input(|input| input.time) - cx.view.touched > CALM_SECONDS;
+        let now = ui.input(|input| input.time);
+        let is_calm = cx.frames.is_calm(now);
         let status = self.with(|renderer| match &scene {
             Scene::Slice(scene) => renderer.prepare_slice(view, scene),
             Scene::Volume(scene) => {
@@ -182,7 +184,7 @@ impl Drawer {
         let is_slice = matches!(scene, Scene::Slice(_));
         cx.view.scenes.insert(id, scene);
         cx.view.sizes.insert(id, rect.size().into());
-        repaint(ui, status);
+        repaint(ui, status, cx.frames.next_piece(now));
         ui.painter().add(egui_wgpu::Callback::new_paint_callback(rect, Paint { view, is_slice }));
     }
 }
@@ -288,13 +290,12 @@ fn keys_of(scene: &Scene) -> (Vec<u64>, Vec<u64>) {
     (volumes, labels)
 }
 
-/// How long nobody touches the window until it counts as left alone.
-const CALM_SECONDS: f64 = 0.7;
-
-/// Asks for another frame only while something is still coming.
-fn repaint(ui: &egui::Ui, status: Option<ViewStatus>) {
-    if status.is_some_and(|status| status.needs_repaint) {
-        ui.ctx().request_repaint_after(std::time::Duration::from_millis(8));
+/// Asks for another frame only while something is still coming: what is on its way from memory or disk at once, pieces of a
+/// finer picture when they are due.
+fn repaint(ui: &egui::Ui, status: Option<ViewStatus>, next_piece: std::time::Duration) {
+    if let Some(status) = status.filter(|status| status.needs_repaint) {
+        let after = if status.loaded < 1.0 { frames::AT_ONCE } else { next_piece };
+        ui.ctx().request_repaint_after(after);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::commands::Facts;
 use super::derived::Derived;
+use super::frames::FrameBudget;
 use super::state::{Queue, ViewState};
 use crate::ops::Stage;
 use crate::project::{Content, Project};
@@ -21,6 +22,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) facts: Facts,
     /// Name of the device that draws; `None` where nothing can be drawn.
     pub(crate) device: Option<&'a str>,
+    /// What frames cost, and when the next may come.
+    pub(crate) frames: &'a FrameBudget,
     /// The document as it was at a keyframe, while the scene of that is made.
     pub(crate) past: Option<&'a Project>,
 }

@@ -8,6 +8,7 @@ use super::commands::Facts;
 use super::derived::Derived;
 use super::draw;
 use super::frame::Cx;
+use super::frames::FrameBudget;
 use super::kept_forms;
 use super::look::VolumeLook;
 use super::state::{self, Queue, Tilt, ViewId, ViewKind, ViewState};
@@ -271,7 +272,9 @@ impl Moment {
         let rect = Rect::from_min_max(pos2(0.0, 0.0), pos2(width, height));
         let mut queue = Queue::default();
         let facts = Facts::default();
-        let mut cx = Cx { session, view, queue: &mut queue, derived, facts, device: None, past: Some(past) };
+        let frames = &FrameBudget::default();
+        let mut cx =
+            Cx { session, view, queue: &mut queue, derived, facts, device: None, frames, past: Some(past) };
         let Some(plane) = self.kind.plane(self.tilt) else {
             let scene = draw::volume_scene(rect, 1.0, id, &mut cx)
                 .ok_or("there is no volume to be seen in it any more")?;

@@ -278,8 +278,6 @@ pub(crate) struct Accept {
 /// Everything of the window that is no document.
 #[derive(Debug)]
 pub(crate) struct ViewState {
-    /// When something was last done in the window, by mouse, keys or touch, seconds of its clock.
-    pub(crate) touched: f64,
     /// Which inspector is shown.
     pub(crate) stage: Stage,
     /// What a drag does.
@@ -471,7 +469,6 @@ impl Default for ViewState {
             exported: false,
             sort: None,
             kept_look: super::moment::KeptLook::default(),
-            touched: 0.0,
             scenes: BTreeMap::new(),
             sizes: BTreeMap::new(),
             figure: super::panels::figure::FigureForm::default(),

@@ -9,8 +9,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::worker::{Report, Waker, start};
 use super::{Finished, JobError, JobId, JobSpec, JobState, JobView, Lane, Policy, Work};
-use crate::base::Progress;
-use crate::base::parallel::give_way;
+use crate::base::{GiveWay, Progress};
 
 /// Reports that may wait for a poll before workers do.
 const REPORT_BOUND: usize = 64;
@@ -43,6 +42,8 @@ pub struct Jobs<T> {
     sender: SyncSender<Report<T>>,
     receiver: Receiver<Report<T>>,
     waker: Option<Waker>,
+    /// Who at the window goes first.
+    way: GiveWay,
     /// Jobs that ended without ever having run.
     unreported: Vec<Finished<T>>,
 }
@@ -60,6 +61,7 @@ impl<T: Send + 'static> Jobs<T> {
             sender,
             receiver,
             waker: None,
+            way: GiveWay::default(),
             unreported: Vec::new(),
         }
     }
@@ -67,6 +69,11 @@ impl<T: Send + 'static> Jobs<T> {
     /// Sets what workers call when something changed.
     pub fn set_waker(&mut self, waker: Arc<dyn Fn() + Send + Sync>) {
         self.waker = Some(waker);
+    }
+
+    /// Where a hand at the window says that it goes first.
+    pub fn way(&self) -> &GiveWay {
+        &self.way
     }
 
     /// Sets how many threads jobs use from the next start on (0: as many as there are cores).
@@ -96,7 +103,7 @@ impl<T: Send + 'static> Jobs<T> {
             key: spec.key,
             lane: spec.lane,
             state: JobState::Queued,
-            progress: Progress::new(),
+            progress: Progress::giving_way(&self.way),
             work: Some(spec.work),
             started: None,
             elapsed: Duration::ZERO,
@@ -250,7 +257,6 @@ impl<T: Send + 'static> Jobs<T> {
         let pool = ThreadPoolBuilder::new()
             .num_threads(self.n_threads)
             .thread_name(move |n| format!("{lane:?}-{n}").to_lowercase())
-            .start_handler(|_| give_way())
             .build()
             .map_err(|error| error.to_string())?;
         let pool = Arc::new(pool);

@@ -156,6 +156,11 @@ impl Session {
         self.jobs.set_waker(waker);
     }
 
+    /// Somebody moves something in the window: for this long jobs let that go first.
+    pub fn give_way(&self, time: std::time::Duration) {
+        self.jobs.way().extend(time);
+    }
+
     /// What an operation on these layers will take.
     ///
     /// # Errors

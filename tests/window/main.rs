@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod figures;
+mod frames;
 mod layouts;
 mod levels;
 mod panels;
