@@ -69,13 +69,13 @@ mod tests {
             assert!((cost.spent() - before - 0.5).abs() < 1e-9);
             return;
         }
-        let busy = std::thread::spawn(|| {
+        let busy = || {
             let until = std::time::Instant::now() + std::time::Duration::from_millis(60);
             while std::time::Instant::now() < until {
                 std::hint::spin_loop();
             }
-        });
-        busy.join().unwrap();
+        };
+        std::thread::Builder::new().name("busy".to_owned()).spawn(busy).unwrap().join().unwrap();
         assert!(cost.spent() - before < 0.03, "only waited");
         let began = std::time::Instant::now();
         while cost.spent() - before < 0.03 {

@@ -35,7 +35,10 @@ struct Flat {
 
 impl fmt::Debug for Flat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Flat").field("path", &self.path).field("n_levels", &self.levels.len()).finish()
+        f.debug_struct("Flat")
+            .field("path", &self.path)
+            .field("n_levels", &self.levels.len())
+            .finish_non_exhaustive()
     }
 }
 
