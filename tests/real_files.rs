@@ -1,6 +1,6 @@
 //! Files that other programs wrote, read and compared with what independent readers say of them.
 //!
-//! The expected numbers were taken with mrcfile 1.5, tifffile, h5py, zarr-python and Pillow. The
+//! The expected numbers were taken with mrcfile 1.5, tifffile, h5py, zarr-python, Pillow, txrm2tiff 2.2.1 and olefile. The
 //! large files lie where `WATERWINDOW_DATA` points, by default `../shared/data`; where they are
 //! not, the test says SKIP. Four small ones are in `tests/data`.
 #![expect(clippy::print_stderr, reason = "a skipped part is said aloud")]
@@ -12,8 +12,8 @@ use std::sync::Arc;
 use waterwindow::base::{MemoryBudget, Progress};
 use waterwindow::gpu::DeviceChoice;
 use waterwindow::io::{
-    AngleSource, IoError, Kind, Loaded, ScanInput, ScanOptions, TiltAxis, info, read_array, read_scan,
-    write_scan,
+    AngleSource, IoError, Kind, Loaded, ReadOptions, ScanInput, ScanOptions, TiltAxis, info,
+    read_any_alignment, read_array, read_scan, write_scan,
 };
 use waterwindow::ops::Context;
 use waterwindow::ops::chain::{Chain, ChainOutcome, normalize, scan_to_volume};
@@ -67,7 +67,7 @@ fn check(path: &Path, expected: &Expected) -> Loaded {
     let found = f64::from(array.to_f32()[[z, y, x]]);
     assert!(close(found, value), "{} at {z} {y} {x}: {found}", path.display());
     // The streamed description agrees with the array.
-    let described = info(path, &Progress::new()).unwrap();
+    let described = info(path, &ReadOptions::default(), &Progress::new()).unwrap();
     assert_eq!((described.shape_zyx, described.dtype), (expected.shape, expected.dtype));
     assert!(close(described.mean.unwrap(), expected.mean));
     loaded
@@ -127,7 +127,7 @@ fn haadf_series_has_its_angles_twice_and_opens_as_a_scan() {
     assert_eq!(loaded.header.voxel_um, Some([0.00336; 3]));
     let beside = AngleSource::File(in_tree("HAADF.rawtlt")).angles(77).unwrap();
     assert_eq!(beside, angles, "the .rawtlt");
-    assert_eq!(info(&path, &Progress::new()).unwrap().kind, Kind::Scan);
+    assert_eq!(info(&path, &ReadOptions::default(), &Progress::new()).unwrap().kind, Kind::Scan);
 
     let options = ScanOptions { input: Some(ScanInput::Absorbance), ..ScanOptions::default() };
     let scan = read_scan(&path, &options, &Progress::new(), budget()).unwrap();
@@ -409,4 +409,49 @@ fn alignments_and_models_of_imod_and_aretomo_are_read() {
             assert!(points.iter().any(|p| (p.view, p.y, p.x) == first), "{points:?}");
         }
     }
+}
+
+#[test]
+fn txrm_and_xrm_of_a_microscope_are_read_as_txrm2tiff_reads_them() {
+    if let Some(path) = shared("scans/txrm_test_chip_tomo.txrm") {
+        let expected = Expected {
+            shape: [7, 256, 256],
+            dtype: "uint16",
+            min: 1.0,
+            max: 476.0,
+            mean: 86.08171953473773,
+            at: ([6, 200, 30], 99.0),
+        };
+        let header = check(&path, &expected).header;
+        assert_eq!(header.angles_deg.len(), 7);
+        assert_eq!((header.angles_deg[0], header.angles_deg[6]), (-45.018001556396484, 44.985877990722656));
+        assert_eq!(header.voxel_um, Some([0.15578947961330414; 3]));
+        assert_eq!(header.energy_ev, Some(9200.0166015625), "one value every 40 bytes");
+        assert_eq!(header.metadata["axis Detector Z"], "470.01703 mm");
+        assert_eq!(header.metadata["xray_magnification"], "38");
+        assert!(header.metadata["dates"].starts_with("11/09/15 18:19:21; 11/09/15 18:19:29"));
+        // Shifts are offered and change sign across, since the picture is to be moved by them.
+        let shifts = read_any_alignment(&path, &header.angles_deg).unwrap();
+        assert_eq!(shifts.views[0].shift_x_px, -0.2591592669487);
+        assert_eq!(shifts.views[0].shift_y_px, 0.24399557709693909);
+        assert!(header.warnings.iter().any(|warning| warning.contains("--align")), "{:?}", header.warnings);
+    }
+    let Some(path) = shared("scans/test_chip00.xrm") else { return };
+    let expected = Expected {
+        shape: [1, 512, 512],
+        dtype: "uint16",
+        min: 1.0,
+        max: 1117.0,
+        mean: 42.69615936279297,
+        at: ([0, 200, 30], 34.0),
+    };
+    let header = check(&path, &expected).header;
+    assert_eq!((header.kind, header.energy_ev), (Kind::Image, Some(7191.04638671875)));
+    let scan = read_scan(&path, &ScanOptions::default(), &Progress::new(), budget()).unwrap();
+    let flats = scan.flats.unwrap();
+    let stats = flats.stats().unwrap();
+    assert_eq!((flats.shape(), stats.min, stats.max), ([1, 512, 512], 10.0, 1388.0));
+    assert_eq!(flats.to_f32()[[0, 10, 20]], 46.0);
+    assert_eq!((scan.exposure_s, scan.flat_exposure_s), (vec![39.884727478027344], vec![40.0]));
+    assert_eq!((scan.beam, scan.flat_beam), (vec![343.0], vec![345.0]));
 }

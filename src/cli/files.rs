@@ -65,7 +65,10 @@ pub(super) fn check_folder(folder: &Path) -> anyhow::Result<()> {
 /// SCAN and the options that every command with a scan accepts.
 pub(super) fn scan_args() -> [Arg; 7] {
     [
-        path_arg("scan", "A scan: .h5/.nxs/.hdf5, or a stack (.mrc .st .tif, a folder of TIFFs, .npy)"),
+        path_arg(
+            "scan",
+            "A scan: .h5/.nxs/.hdf5, .txrm/.xrm, a folder of .xrm, or a stack (.mrc .st .tif, a folder of TIFFs, .npy)",
+        ),
         Arg::new("angles")
             .long("angles")
             .value_name("FILE|START:STEP")

@@ -62,7 +62,7 @@ pub(super) fn align_args() -> [Arg; 2] {
     [
         Arg::new("align")
             .long("align")
-            .value_name("auto|none|ALIGN.json|FILE.xf|FILE.aln")
+            .value_name("auto|none|ALIGN.json|FILE.xf|FILE.aln|FILE.txrm")
             .default_value("auto")
             .help(
                 "Find the alignment, use none (rotation axis at the middle column), or take it from a file",

@@ -136,7 +136,7 @@ fn align_command() -> Command {
             "ALIGN.json",
             "Shift, rotation, magnification and tilt of each view, in unbinned pixels",
         ))
-        .arg(path_option("start", "ALIGN.json|FILE.xf|FILE.aln", "Begin from this alignment"))
+        .arg(path_option("start", "ALIGN.json|FILE.xf|FILE.aln|FILE.txrm", "Begin from this alignment"))
         .arg(path_option("xf", "FILE", "Also write an IMOD transform file"))
         .arg(path_option("tlt", "FILE", "Also write the tilts, one a line"))
         .arg(path_option("aln", "FILE", "Also write an AreTomo alignment file"))

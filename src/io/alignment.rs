@@ -30,7 +30,8 @@ pub fn read_alignment(path: &Path) -> Result<Alignment, IoError> {
     }
 }
 
-/// Reads an alignment of views at these angles by its extension: .xf, .aln, or ALIGN.json under any other.
+/// Reads an alignment of views at these angles by its extension: .xf, .aln, the shifts that a .txrm holds, or
+/// ALIGN.json under any other.
 ///
 /// # Errors
 /// The error of the format.
@@ -40,6 +41,8 @@ pub fn read_any_alignment(path: &Path, angles_deg: &[f64]) -> Result<Alignment, 
         read_xf(path, angles_deg)
     } else if is("aln") {
         super::aretomo::read_aln(path, angles_deg)
+    } else if super::format::has_extension(path, &super::txrm::EXTENSIONS) {
+        super::txrm::read_txrm_shifts(path, angles_deg)
     } else {
         read_alignment(path)
     }

@@ -310,7 +310,7 @@ pub(crate) trait Format: Sync {
 }
 
 /// Every format, in the order in which they are asked.
-pub(crate) fn formats() -> [&'static dyn Format; 7] {
+pub(crate) fn formats() -> [&'static dyn Format; 9] {
     use super::pictures::{PictureFolder, Png};
     [
         &super::zarr::Zarr,
@@ -318,7 +318,9 @@ pub(crate) fn formats() -> [&'static dyn Format; 7] {
         &super::tiff::Tiff,
         &super::npy::Npy,
         &Png,
+        &super::txrm::Txrm,
         &super::mrc::Mrc,
+        &super::txrm::XrmFolder,
         &PictureFolder,
     ]
 }

@@ -3,7 +3,7 @@
 //! Everything is read through [`read_array`] (any type), [`read_volume`] (f32), [`read_labels`]
 //! or [`read_scan`], written through [`write_array`], and described by [`info`]. A format is
 //! found by the content of the file first and by its extension second. Values keep their type
-//! and are never scaled; rows are never flipped. Outputs appear whole or not at all
+//! and are never scaled; rows are never flipped but those of TXRM, stored bottom-up, once. Outputs appear whole or not at all
 //! ([`write_atomically`]). docs/formats.md says what each format carries and what it loses.
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
@@ -39,6 +39,7 @@ mod scan;
 mod sidecar;
 mod text;
 mod tiff;
+mod txrm;
 mod zarr;
 
 pub use alignment::{
@@ -69,4 +70,7 @@ pub use report::Report;
 pub use rulers::{RulerRow, read_rulers};
 pub use scan::{ScanInput, ScanOptions, TiltAxis, read_scan};
 pub use text::{create_folder, read_text, write_json, write_text};
+#[cfg(test)]
+pub(crate) use txrm::writer_tests as txrm_writer;
+pub use txrm::{is_xrm_folder, order_in_time};
 pub use zarr::{ROWS_PER_SHARD, RowsTarget, create_rows, write_labels_into, write_rows};

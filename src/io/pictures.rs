@@ -181,7 +181,7 @@ fn open_picture(path: &Path, channel: usize, budget: MemoryBudget) -> Result<Box
 }
 
 /// The TIFFs of a folder in natural order, or its PNGs where it has no TIFFs.
-fn pictures_in(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn pictures_in(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     let hidden = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
@@ -197,7 +197,7 @@ fn pictures_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Order of names in which `view_2` comes before `view_10`.
-fn natural_order(a: &str, b: &str) -> Ordering {
+pub(super) fn natural_order(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     let split = |s: &[u8]| s.iter().take_while(|c| c.is_ascii_digit()).count();
     while let (Some(first), Some(second)) = (a.first(), b.first()) {

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::angles::AngleSource;
 use super::choice::ReadOptions;
 use super::error::IoError;
-use super::format::{Loaded, OpenRequest, check_tree, find_format, read_array, read_array_of};
+use super::format::{Loaded, OpenRequest, check_tree, find_format, read_array_of};
+use super::txrm;
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::volume::any::Voxel;
 use crate::volume::{AnyArray, Scan};
@@ -68,7 +69,8 @@ pub struct ScanOptions {
 }
 
 /// Extensions that a stack, and `flat.*` and `dark.*` beside it, may have.
-const STACK_EXTENSIONS: [&str; 10] = ["mrc", "st", "mrcs", "tif", "tiff", "npy", "h5", "hdf5", "zarr", "rec"];
+const STACK_EXTENSIONS: [&str; 12] =
+    ["mrc", "st", "mrcs", "tif", "tiff", "npy", "h5", "hdf5", "zarr", "rec", "txrm", "xrm"];
 
 /// Extensions of angle files, the nominal angles first: a .tlt belongs to an aligned stack.
 const ANGLE_EXTENSIONS: [&str; 2] = ["rawtlt", "tlt"];
@@ -172,16 +174,28 @@ fn apply_options(
             }
         }
     }
-    let flat = options.flat.clone().or_else(|| scan.flats.is_none().then(|| frames_beside(path, "flat"))?);
-    let dark = options.dark.clone().or_else(|| scan.darks.is_none().then(|| frames_beside(path, "dark"))?);
     // Frames that merely lie in the folder have no say in what was declared to be free of them.
-    let wants_frames = !matches!(options.input, Some(ScanInput::Absorbance | ScanInput::Transmission));
-    if let Some(flat) = flat.filter(|_| wants_frames || options.flat.is_some()) {
-        scan.flats = Some(frames(&flat, scan, progress, budget)?);
-        (scan.flat_beam, scan.flat_times) = (Vec::new(), Vec::new());
+    let unit = options.input.map_or(scan.unit, ScanInput::unit);
+    let wants_frames = !matches!(unit, Unit::Absorbance | Unit::Transmission);
+    let flat = match &options.flat {
+        None if wants_frames && scan.flats.is_none() => {
+            named_reference(scan, path).or_else(|| frames_beside(path, "flat"))
+        }
+        given => given.clone(),
+    };
+    let dark = match &options.dark {
+        None if wants_frames && scan.darks.is_none() => frames_beside(path, "dark"),
+        given => given.clone(),
+    };
+    if let Some(flat) = flat {
+        let found = frames(&flat, scan, progress, budget)?;
+        let same_monitor = monitor_of(scan).is_some() && monitor_of(scan) == monitor_of(&found);
+        (scan.flat_beam, scan.flat_times) = (if same_monitor { found.beam } else { Vec::new() }, Vec::new());
+        scan.flat_exposure_s = found.exposure_s;
+        scan.flats = Some(found.projections);
     }
-    if let Some(dark) = dark.filter(|_| wants_frames || options.dark.is_some()) {
-        scan.darks = Some(frames(&dark, scan, progress, budget)?);
+    if let Some(dark) = dark {
+        scan.darks = Some(frames(&dark, scan, progress, budget)?.projections);
     }
     if let Some(pixel_um) = options.pixel_um {
         scan.pixel_um = Some(pixel_um);
@@ -194,23 +208,49 @@ fn apply_options(
     Ok(())
 }
 
-fn frames(
-    path: &Path,
-    scan: &mut Scan,
-    progress: &Progress,
-    budget: MemoryBudget,
-) -> Result<AnyArray, IoError> {
-    let Loaded { array, header } = read_array(path, progress, budget)?;
+/// The reference beside a TXRM, where the file names it or its own name says what it is; said aloud.
+fn named_reference(scan: &mut Scan, path: &Path) -> Option<PathBuf> {
+    let name = |file: &Path| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match txrm::reference_beside(path, scan.metadata.get("reference_file").map(String::as_str))? {
+        txrm::Beside::One(file) => {
+            scan.warnings
+                .push(format!("flats are taken from {} beside the scan (--flat gives others)", name(&file)));
+            Some(file)
+        }
+        txrm::Beside::Several(files) => {
+            let most: Vec<String> = files.iter().take(5).map(|file| name(file)).collect();
+            scan.warnings.push(format!(
+                "{} files beside the scan may be its reference: {}; give one of them (--flat FILE)",
+                files.len(),
+                most.join(", ")
+            ));
+            None
+        }
+    }
+}
+
+/// What monitors the beam of a scan, where its file says it.
+fn monitor_of(scan: &Scan) -> Option<&str> {
+    scan.metadata.get("beam_monitor")?.split(':').next()
+}
+
+/// Frames of the size of a scan, with what their file says was recorded at each.
+fn frames(path: &Path, scan: &mut Scan, progress: &Progress, budget: MemoryBudget) -> Result<Scan, IoError> {
+    let ([_, rows, cols], is_mosaic) = (scan.projections.shape(), scan.metadata.contains_key("mosaic"));
+    let found = match txrm::read_frames(path, [rows, cols], is_mosaic, progress, budget) {
+        Some(found) => found?,
+        None => scan_of_stack(path, &ReadOptions::default(), progress, budget)?,
+    };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    scan.warnings.extend(header.warnings.iter().map(|warning| format!("{name}: {warning}")));
-    let ([_, rows, cols], [_, own_rows, own_cols]) = (scan.projections.shape(), array.shape());
+    scan.warnings.extend(found.warnings.iter().map(|warning| format!("{name}: {warning}")));
+    let [_, own_rows, own_cols] = found.projections.shape();
     if (rows, cols) != (own_rows, own_cols) {
         let problem = format!(
             "frames of {own_rows} × {own_cols} pixels for projections of {rows} × {cols}; flats and darks need the same size"
         );
         return Err(IoError::content(path, problem));
     }
-    Ok(array)
+    Ok(found)
 }
 
 /// Refuses a scan that is not complete.
@@ -237,6 +277,13 @@ fn check(scan: &Scan, path: &Path) -> Result<(), IoError> {
     if let Some(pixel) = scan.pixel_um.filter(|p| !(p.is_finite() && *p > 0.0)) {
         return Err(IoError::scan(format!("a pixel size of {pixel} µm; it must be greater than 0")));
     }
+    if scan.unit == Unit::Transmission
+        && let Some(middle) = middle(&scan.projections).filter(|middle| *middle > MOST_TRANSMITTED)
+    {
+        return unclear(format!(
+            "transmission is a fraction from 0 to 1, but half of these values are above {middle:.1}: divide per cent by 100 before, or give flats where they are counts (--flat FILE --input counts)"
+        ));
+    }
     match scan.unit {
         Unit::Counts if scan.flats.is_none() => unclear(
             "counts without flat-field frames; give them (--flat FILE), or say what the values are (--input transmission|absorbance)".to_owned(),
@@ -244,6 +291,19 @@ fn check(scan: &Scan, path: &Path) -> Result<(), IoError> {
         Unit::Counts | Unit::Transmission | Unit::Absorbance => Ok(()),
         _ => unclear("the file does not say what its values are and there are no flats; say what they are (--input absorbance|transmission), or give flat frames for counts (--flat FILE)".to_owned()),
     }
+}
+
+/// Half of the values of a picture are never above this where they are a transmitted fraction; per cent are.
+const MOST_TRANSMITTED: f64 = 3.0;
+
+/// The middle of some of the values.
+fn middle(frames: &AnyArray) -> Option<f64> {
+    let step = (frames.shape().iter().product::<usize>() / (1 << 16)).max(1);
+    let mut values: Vec<f64> =
+        with_array!(frames, frames => frames.iter().step_by(step).map(|v| v.to_f64()).collect());
+    values.retain(|v| v.is_finite());
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 #[cfg(test)]

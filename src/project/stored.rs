@@ -33,6 +33,8 @@ pub(super) struct ScanNotes {
     flat_beam: Vec<f64>,
     flat_times: Vec<f64>,
     exposure_s: Vec<f64>,
+    #[serde(default)]
+    flat_exposure_s: Vec<f64>,
     metadata: BTreeMap<String, String>,
     warnings: Vec<String>,
 }
@@ -245,6 +247,7 @@ fn stored_content(array: String, content: &Content) -> StoredContent {
                 flat_beam: scan.flat_beam.clone(),
                 flat_times: scan.flat_times.clone(),
                 exposure_s: scan.exposure_s.clone(),
+                flat_exposure_s: scan.flat_exposure_s.clone(),
                 metadata: scan.metadata.clone(),
                 warnings: scan.warnings.clone(),
             },
@@ -316,6 +319,7 @@ impl StoredContent {
                     flat_beam: notes.flat_beam,
                     flat_times: notes.flat_times,
                     exposure_s: notes.exposure_s,
+                    flat_exposure_s: notes.flat_exposure_s,
                     metadata: notes.metadata,
                     warnings: notes.warnings,
                 }))

@@ -34,6 +34,8 @@ pub struct Scan {
     pub flat_times: Vec<f64>,
     /// Exposure of each view in s; empty where not recorded.
     pub exposure_s: Vec<f64>,
+    /// Exposure of each flat frame in s; empty where not recorded.
+    pub flat_exposure_s: Vec<f64>,
     /// Anything else the file says, as text.
     pub metadata: BTreeMap<String, String>,
     /// What the reader had to assume or repair; shown to the user.
@@ -55,6 +57,7 @@ impl Scan {
             flat_beam: Vec::new(),
             flat_times: Vec::new(),
             exposure_s: Vec::new(),
+            flat_exposure_s: Vec::new(),
             metadata: BTreeMap::new(),
             warnings: Vec::new(),
         }

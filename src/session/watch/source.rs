@@ -16,7 +16,7 @@ use crate::volume::{AnyArray, Scan};
 use crate::with_array;
 
 /// Endings that a scan may have.
-const ENDINGS: [&str; 10] = ["h5", "hdf5", "nxs", "mrc", "mrcs", "st", "tif", "tiff", "npy", "zarr"];
+const ENDINGS: [&str; 11] = ["h5", "hdf5", "nxs", "mrc", "mrcs", "st", "tif", "tiff", "npy", "zarr", "txrm"];
 
 /// Most entries of a folder that are looked at.
 const MOST_ENTRIES: usize = 100_000;
@@ -43,8 +43,12 @@ impl Stamp {
         };
         let meta = fs::metadata(path).ok()?;
         if meta.is_dir() {
+            // Of a folder with one XRM a view nothing else counts: results may be written into it.
+            let only_views = io::is_xrm_folder(path);
             for entry in fs::read_dir(path).ok()?.take(MOST_ENTRIES).flatten() {
-                add(&entry.metadata().ok()?);
+                if !only_views || entry.path().extension().is_some_and(|e| e.eq_ignore_ascii_case("xrm")) {
+                    add(&entry.metadata().ok()?);
+                }
             }
         } else {
             add(&meta);
@@ -84,6 +88,14 @@ pub(super) fn look(folder: &Path, out: &Path, seen: &mut BTreeMap<PathBuf, Seen>
         source,
     })?;
     let mut there = BTreeMap::new();
+    // The folder itself is a scan where it holds one XRM for each view, and no scans that are whole.
+    let has_whole = |e: fs::DirEntry| e.path().extension().is_some_and(|e| e.eq_ignore_ascii_case("txrm"));
+    if io::is_xrm_folder(folder)
+        && !fs::read_dir(folder).is_ok_and(|entries| entries.take(MOST_ENTRIES).flatten().any(has_whole))
+        && let Some(stamp) = Stamp::of(folder)
+    {
+        there.insert(folder.to_owned(), stamp);
+    }
     for path in entries.take(MOST_ENTRIES).flatten().map(|entry| entry.path()) {
         if path == out || !may_be_scan(&path) {
             continue;
@@ -110,8 +122,8 @@ fn may_be_scan(path: &Path) -> bool {
     }
     let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     if path.is_dir() && ending.as_deref() != Some("zarr") {
-        // A folder of pictures has its angles beside it.
-        return angle_file(path).is_some();
+        // A folder of pictures has its angles beside it, one of XRM inside.
+        return angle_file(path).is_some() || io::is_xrm_folder(path);
     }
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
@@ -139,6 +151,11 @@ pub(super) fn read_so_far(
         options.angles = Some(AngleSource::List(angles));
     }
     let scan = io::read_scan(path, &options, progress, budget)?;
+    // Views that come must come behind those that are there, whatever their angle.
+    let scan = match io::order_in_time(&scan) {
+        Some(order) => reordered(scan, &order),
+        None => scan,
+    };
     Ok(match whole {
         Some(n) if n < scan.projections.shape()[0] => views(&scan, 0..n),
         _ => scan,
@@ -155,6 +172,20 @@ fn finished_angles(file: &Path) -> Result<Vec<f64>, IoError> {
         .map(|word| word.parse::<f64>().ok().filter(|angle| angle.is_finite()))
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| IoError::content(file, "not a list of angles in degrees"))
+}
+
+/// The views of a scan in another order.
+fn reordered(mut scan: Scan, order: &[usize]) -> Scan {
+    fn some<T: Voxel>(array: &Array3<T>, order: &[usize]) -> AnyArray {
+        T::wrap(array.select(Axis(0), order))
+    }
+    scan.projections = with_array!(&scan.projections, array => some(array, order));
+    for values in [&mut scan.angles_deg, &mut scan.beam, &mut scan.exposure_s] {
+        *values = order.iter().filter_map(|at| values.get(*at).copied()).collect();
+    }
+    // The order by angle was not that in time, so the flats have no place in it.
+    scan.flat_times = Vec::new();
+    scan
 }
 
 /// Some views of a scan, with its flats and darks.
@@ -176,6 +207,7 @@ pub(super) fn views(scan: &Scan, range: Range<usize>) -> Scan {
         metadata: scan.metadata.clone(),
         warnings: scan.warnings.clone(),
         flat_beam: scan.flat_beam.clone(),
+        flat_exposure_s: scan.flat_exposure_s.clone(),
         ..*scan
     }
 }

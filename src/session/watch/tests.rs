@@ -162,3 +162,84 @@ fn what_makes_no_sense_is_refused_or_waited_for() {
     let nowhere = WatchOptions { folder: folder.path().join("nowhere"), ..options };
     assert!(Watcher::new(nowhere).unwrap_err().to_string().contains("no folder"));
 }
+
+/// One image of a scan and its reference, as the microscope writes them.
+fn xradia(scan: &Scan, views: &[usize], n_planned: usize) -> crate::io::txrm_writer::Streams {
+    use crate::io::txrm_writer::{pixels, series};
+    use crate::volume::AnyArray;
+
+    let (AnyArray::U16(images), Some(AnyArray::U16(flats))) = (&scan.projections, &scan.flats) else {
+        panic!("the demo counts in u16")
+    };
+    let (_, rows, cols) = images.dim();
+    let mut streams = series(views.len(), rows, cols);
+    streams.int("ImageInfo/NoOfImages", i32::try_from(n_planned).unwrap());
+    let angles: Vec<f32> = views.iter().map(|view| scan.angles_deg[*view] as f32).collect();
+    streams.floats("ImageInfo/Angles", &angles);
+    for (k, view) in views.iter().enumerate() {
+        streams.put(&format!("ImageData1/Image{}", k + 1), pixels(rows, cols, |y, x| images[[*view, y, x]]));
+    }
+    streams.int("ReferenceData/DataType", 5);
+    streams.put("ReferenceData/Image", pixels(rows, cols, |y, x| flats[[0, y, x]]));
+    streams
+}
+
+fn n_added(events: &[WatchEvent]) -> usize {
+    events.iter().filter(|event| matches!(event, WatchEvent::View { .. })).count()
+}
+
+#[test]
+fn a_txrm_that_grows_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let scan = demo_scan();
+    let path = folder.path().join("cell.txrm");
+    let mut watcher = watcher(folder.path(), LONG);
+    let taken = |n: usize| xradia(&scan, &(0..n).collect::<Vec<_>>(), 41);
+    taken(5).write(&path, 4);
+    assert_eq!(n_added(&step(&mut watcher)), 5);
+    // The sixth image is only half written.
+    let mut half = taken(6);
+    let sixth = half.0["ImageData1/Image6"][..100].to_vec();
+    half.put("ImageData1/Image6", sixth).write(&path, 4);
+    assert_eq!(n_added(&step(&mut watcher)), 0);
+    taken(8).write(&path, 4);
+    assert_eq!(n_added(&step(&mut watcher)), 3);
+    let live = io::read_alignment(&folder.path().join("out/cell_live.json")).unwrap();
+    assert_eq!(live.views.len(), 8);
+    watcher.options.settle = Duration::ZERO;
+    assert!(matches!(step(&mut watcher).last(), Some(WatchEvent::Finished { .. })));
+}
+
+#[test]
+fn a_folder_that_gets_one_xrm_a_view_is_followed_in_the_order_of_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let scan = demo_scan();
+    // From the middle outwards, so that later views come between those that are there.
+    let order: Vec<usize> =
+        (0..9).map(|i: usize| if i % 2 == 0 { 20 + i / 2 } else { 20 - i.div_ceil(2) }).collect();
+    let write = |inside: &Path, range: std::ops::Range<usize>| {
+        for at in range {
+            let mut streams = xradia(&scan, &order[at..=at], 1);
+            streams.slots("ImageInfo/Date", 40, &[&format!("01/02/20 10:00:{at:02}")]);
+            streams.write(&inside.join(format!("cell_{}.xrm", scan.angles_deg[order[at]])), 4);
+        }
+    };
+    // In a folder of its own, and in the watched folder itself.
+    for inside in [folder.path().join("cell"), folder.path().join("flat out")] {
+        fs::create_dir(&inside).unwrap();
+        let watched = if inside.ends_with("cell") { folder.path() } else { &inside };
+        let mut watcher = watcher(watched, LONG);
+        write(&inside, 0..5);
+        let events = step(&mut watcher);
+        assert_eq!(n_added(&events), 5, "{events:?}");
+        write(&inside, 5..9);
+        assert_eq!(n_added(&step(&mut watcher)), 4);
+        let stem = inside.file_stem().unwrap().to_string_lossy().into_owned();
+        let live = io::read_alignment(&watched.join(format!("out/{stem}_live.json"))).unwrap();
+        let angles: Vec<f64> = live.views.iter().map(|view| view.angle_deg).collect();
+        let taken: Vec<f64> = order.iter().map(|view| f64::from(scan.angles_deg[*view] as f32)).collect();
+        assert_eq!(angles, taken);
+        assert!(step(&mut watcher).is_empty(), "what is written into the folder is no change of the scan");
+        fs::remove_dir_all(&inside).unwrap();
+    }
+}
