@@ -66,8 +66,8 @@ fn scribbles(pool: &[Data]) -> Data {
         }
     }
     let classes = ClassTable::default().with_ids(strokes.ids());
-    let LabelData { voxel_um, origin_um, .. } = **truth;
-    Data::Labels(Arc::new(LabelData { labels: strokes, voxel_um, origin_um, classes }))
+    let LabelData { voxel_um, ratios, origin_um, .. } = **truth;
+    Data::Labels(Arc::new(LabelData { labels: strokes, voxel_um, ratios, origin_um, classes }))
 }
 
 fn landmarks() -> Data {

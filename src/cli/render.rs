@@ -230,7 +230,7 @@ fn read_by_levels(shell: &Shell, file: &Path) -> anyhow::Result<Option<(Arc<Volu
 }
 
 fn world_of_labels(labels: &LabelData) -> glam::DAffine3 {
-    WorldFromVoxel::from_spacing(labels.voxel_um.unwrap_or([1.0; 3]), labels.origin_um).0
+    WorldFromVoxel::from_spacing(labels.voxel_um_or_one(), labels.origin_um).0
 }
 
 fn color_map(matches: &ArgMatches) -> ColorMap {

@@ -138,7 +138,7 @@ pub(super) fn surfaces(
             values: mesh.values.first().map_or(&[], |told| told.values.as_slice()),
         })
         .collect();
-    let voxel_um = labels.voxel_um.unwrap_or([1.0; 3]).into_iter().fold(f64::INFINITY, f64::min);
+    let voxel_um = labels.voxel_um_or_one().into_iter().fold(f64::INFINITY, f64::min);
     let set =
         shell.with_progress(|progress| SurfaceSet::new(progress, &parts, DAffine3::IDENTITY, voxel_um))?;
     let found = range_of(meshes.iter().flat_map(|mesh| &mesh.values).flat_map(|told| &told.values));
@@ -182,7 +182,7 @@ fn meshes(
     let present = labels.labels.ids();
     let table = labels.classes.clone().with_ids(present.iter().copied().filter(|id| *id != 0));
     let classes: Vec<_> = table.classes.into_iter().filter(|class| present.contains(&class.id)).collect();
-    let frame = Frame { voxel_um: labels.voxel_um.unwrap_or([1.0; 3]), origin_um: labels.origin_um };
+    let frame = Frame { voxel_um: labels.voxel_um_or_one(), origin_um: labels.origin_um };
     let params = MeshParams::default();
     let is_object = matches.get_one::<String>("surface-color").is_some_and(|what| what == "object");
     let mut meshes = if is_object || matches.get_flag("surface-objects") {

@@ -43,7 +43,8 @@ pub(super) fn read_labels(shell: &Shell, file: &Path) -> anyhow::Result<LabelDat
     shell.note_of(file, &warnings);
     let labels = Labels::from_dense(&volume.data);
     let classes = classes.unwrap_or_default().with_ids(labels.ids());
-    Ok(LabelData { labels, voxel_um: volume.voxel_um, origin_um: volume.origin_um, classes })
+    let (voxel_um, ratios, origin_um) = (volume.voxel_um, volume.ratios, volume.origin_um);
+    Ok(LabelData { labels, voxel_um, ratios, origin_um, classes })
 }
 
 /// Reads a class table: this program's JSON, or lines `id,name`.

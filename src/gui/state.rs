@@ -583,7 +583,7 @@ pub(crate) fn world_from_voxel(layer: &Layer) -> Option<glam::DAffine3> {
         Content::Volume(volume) => volume.world_from_voxel(),
         Content::Regions(regions) => regions.world_from_voxel(),
         Content::Labels(labels) => {
-            crate::base::WorldFromVoxel::from_spacing(labels.voxel_um.unwrap_or([1.0; 3]), labels.origin_um)
+            crate::base::WorldFromVoxel::from_spacing(labels.voxel_um_or_one(), labels.origin_um)
         }
         _ => return None,
     };

@@ -228,7 +228,6 @@ struct Source {
 }
 
 fn source(project: &Project, cx: &Cx<'_>) -> Option<Source> {
-    let one = [1.0; 3];
     if let Some(prediction) = cx.session.live().prediction.as_ref()
         && let Some(layer) = project.layer(prediction.volume())
         && let Some(volume) = layer.volume()
@@ -237,7 +236,7 @@ fn source(project: &Project, cx: &Cx<'_>) -> Option<Source> {
             key: draw::PREDICTION,
             revision: prediction.revision,
             labels: prediction.labels.clone(),
-            frame: Frame { voxel_um: volume.voxel_um.unwrap_or(one), origin_um: volume.origin_um },
+            frame: Frame { voxel_um: volume.voxel_um_or_one(), origin_um: volume.origin_um },
             placement: layer.placement,
         });
     }
@@ -247,7 +246,7 @@ fn source(project: &Project, cx: &Cx<'_>) -> Option<Source> {
         key: layer.id.0,
         revision: layer.revision,
         labels: labels.labels.clone(),
-        frame: Frame { voxel_um: labels.voxel_um.unwrap_or(one), origin_um: labels.origin_um },
+        frame: Frame { voxel_um: labels.voxel_um_or_one(), origin_um: labels.origin_um },
         placement: layer.placement,
     })
 }

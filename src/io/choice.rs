@@ -88,7 +88,7 @@ pub struct AxisOrder {
 }
 
 /// Letters of the axes 0, 1, 2.
-const LETTERS: [char; 3] = ['z', 'y', 'x'];
+pub(crate) const LETTERS: [char; 3] = ['z', 'y', 'x'];
 
 impl AxisOrder {
     /// The order in which nothing changes.
@@ -201,6 +201,7 @@ impl Turned {
         let mut header = source.header().clone();
         header.shape = order.turned(header.shape);
         header.voxel_um = header.voxel_um.map(|voxel| order.turned(voxel));
+        header.ratios = header.ratios.map(|ratios| order.turned(ratios));
         header.origin_um = order.turned(header.origin_um);
         if order.is[0] != 0 {
             header.slab = 1;

@@ -45,6 +45,8 @@ pub struct Header {
     pub dtype: Dtype,
     /// Voxel size in µm; `None` where the file does not say.
     pub voxel_um: Option<[f64; 3]>,
+    /// Edges of a voxel as ratios, the shortest 1, where the file gives these but no unit of length.
+    pub ratios: Option<[f64; 3]>,
     /// World position in µm of the centre of voxel (0, 0, 0).
     pub origin_um: [f64; 3],
     /// What the values mean; `None` where the file does not say.
@@ -78,6 +80,7 @@ impl Header {
             shape,
             dtype,
             voxel_um: None,
+            ratios: None,
             origin_um: [0.0; 3],
             unit: None,
             metadata: BTreeMap::new(),
@@ -125,7 +128,7 @@ impl Loaded {
     pub fn into_volume(self) -> Volume<f32> {
         let unit = self.header.unit.unwrap_or_default();
         let mut volume = Volume::new(self.array.into_f32(), self.header.voxel_um, unit);
-        volume.origin_um = self.header.origin_um;
+        (volume.origin_um, volume.ratios) = (self.header.origin_um, self.header.ratios);
         volume
     }
 }
@@ -137,6 +140,8 @@ pub struct WriteRequest<'a> {
     pub array: ArrayRef<'a>,
     /// Voxel size in µm; `None` where unknown.
     pub voxel_um: Option<[f64; 3]>,
+    /// Edges of a voxel as ratios where only these are known.
+    pub ratios: Option<[f64; 3]>,
     /// World position in µm of the centre of voxel (0, 0, 0).
     pub origin_um: [f64; 3],
     /// What the values mean.
@@ -157,6 +162,7 @@ impl<'a> WriteRequest<'a> {
         Self {
             array: array.into(),
             voxel_um: None,
+            ratios: None,
             origin_um: [0.0; 3],
             unit: None,
             metadata: BTreeMap::new(),
@@ -170,6 +176,7 @@ impl<'a> WriteRequest<'a> {
     pub fn volume<T: super::array::FileVoxel>(volume: &'a Volume<T>) -> Self {
         Self {
             voxel_um: volume.voxel_um,
+            ratios: volume.ratios,
             origin_um: volume.origin_um,
             unit: Some(volume.unit),
             ..Self::new(&volume.data)
@@ -191,6 +198,7 @@ impl<'a> WriteRequest<'a> {
         let header = &loaded.header;
         Self {
             voxel_um: header.voxel_um,
+            ratios: header.ratios,
             origin_um: header.origin_um,
             unit: header.unit,
             metadata: header.metadata.clone(),
@@ -390,6 +398,15 @@ pub(crate) fn find_format(path: &Path) -> Result<&'static dyn Format, IoError> {
         .ok_or_else(|| IoError::Unrecognised { path: path.to_owned(), readable: readable_formats() })
 }
 
+/// Says of edges without a unit that they are ratios only, and how the size is given.
+fn say_ratios(path: &Path, header: &mut Header) {
+    let Some([z, y, x]) = header.ratios.filter(|_| header.voxel_um.is_none()) else { return };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    header.warnings.push(format!(
+        "the file gives no unit of length: the voxel size is unknown, edges are kept as {z} : {y} : {x} (z : y : x); give it in µm as voxel_um in {name}.json"
+    ));
+}
+
 /// Opens any readable file; what is read of it is chosen by `options`.
 pub(crate) fn open(
     path: &Path,
@@ -407,6 +424,7 @@ pub(crate) fn open(
     }
     options.check(path, header)?;
     options.say_first(header);
+    say_ratios(path, header);
     Ok(match options.axes {
         Some(order) => Turned::wrap(source, order, path, budget),
         None => source,
@@ -552,7 +570,7 @@ pub fn read_labels(
         })?,
     };
     let mut volume = Volume::new(ids, header.voxel_um, Unit::Label);
-    volume.origin_um = header.origin_um;
+    (volume.origin_um, volume.ratios) = (header.origin_um, header.ratios);
     Ok(LoadedLabels { volume, classes: header.classes, warnings: header.warnings })
 }
 
@@ -589,7 +607,14 @@ pub fn write_array(
     if request.array.shape().contains(&0) {
         return Err(IoError::content(path, "an empty array is not written"));
     }
-    let losses = write_atomically(path, |temporary| format.write(temporary, request, progress))?;
+    let mut losses = write_atomically(path, |temporary| format.write(temporary, request, progress))?;
+    let ratios = request.ratios.filter(|ratios| request.voxel_um.is_none() && *ratios != [1.0; 3]);
+    if let Some([z, y, x]) = ratios.filter(|_| format.name() != "OME-Zarr") {
+        losses.push(format!(
+            "{} holds no edges without a unit: {z} : {y} : {x} (z : y : x) was not written",
+            format.name()
+        ));
+    }
     let beside = format.sidecar(request);
     sidecar::write_beside(path, Some(&beside).filter(|beside| !beside.is_empty()))?;
     Ok(losses)

@@ -131,6 +131,8 @@ impl Levels {
         }
         let mut volume = Volume::new(data, None, self.header.unit.unwrap_or_default());
         (volume.voxel_um, volume.origin_um) = self.frame(level, low);
+        let shortest = at.scale.iter().copied().fold(f64::INFINITY, f64::min);
+        volume.ratios = self.header.ratios.map(|_| at.scale.map(|edge| edge / shortest));
         Ok(volume)
     }
 

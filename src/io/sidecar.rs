@@ -65,6 +65,7 @@ impl Sidecar {
         let fine = |v: &[f64; 3]| v.iter().all(|v| v.is_finite());
         if let Some(voxel) = self.voxel_um.filter(fine).filter(|v| v.iter().all(|v| *v > 0.0)) {
             header.voxel_um = Some(voxel);
+            header.ratios = None;
             header.origin_um = self.origin_um.filter(fine).unwrap_or_default();
         }
         if let Some(unit) = self.unit.as_deref().and_then(Unit::from_ascii) {

@@ -63,6 +63,8 @@ pub struct MeasureInput<'a> {
     pub labels: ArrayView3<'a, u16>,
     /// Voxel size in µm as z, y, x; `None` where unknown.
     pub voxel_um: Option<[f64; 3]>,
+    /// Edges of a voxel as ratios, the shortest 1, where only these are known.
+    pub ratios: Option<[f64; 3]>,
     /// World position in µm of voxel (0, 0, 0), as z, y, x.
     pub origin_um: [f64; 3],
     /// Values on the same grid, for the LAC columns.
@@ -115,7 +117,7 @@ pub fn measure(
     {
         return Err(MeasureError::Shape { volume: volume.shape(), labels: [nz, ny, nx] });
     }
-    let voxel_um = input.voxel_um.unwrap_or([1.0; 3]);
+    let voxel_um = input.voxel_um.or(input.ratios).unwrap_or([1.0; 3]);
     if !voxel_um.iter().all(|edge| *edge > 0.0 && edge.is_finite()) {
         return Err(MeasureError::VoxelSize { voxel_um });
     }
@@ -283,7 +285,7 @@ fn notes(
     let mut notes = Vec::new();
     if input.voxel_um.is_none() {
         notes.push(
-            "the voxel size is unknown: volumes, surfaces and lengths are in voxels, whatever the column says"
+            "the voxel size is unknown: volumes, surfaces and lengths are in voxels (of the shortest edge), whatever the column says"
                 .to_owned(),
         );
     }

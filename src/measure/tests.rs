@@ -8,6 +8,7 @@ fn input<'a>(labels: &'a Array3<u16>, classes: &'a ClassTable) -> MeasureInput<'
     MeasureInput {
         labels: labels.view(),
         voxel_um: Some([0.02; 3]),
+        ratios: None,
         origin_um: [0.0; 3],
         volume: None,
         classes,
@@ -196,4 +197,26 @@ fn the_number_of_threads_changes_no_bit() {
         pool.install(|| run(&with, &params))
     };
     assert_eq!(on(1), on(4));
+}
+
+#[test]
+fn a_ball_of_flat_voxels_is_a_ball_by_the_ratios_of_their_edges() {
+    let mut labels = Array3::<u16>::zeros((13, 61, 61));
+    for ((z, y, x), label) in labels.indexed_iter_mut() {
+        let p = [5.0 * (z as f64 - 6.0), y as f64 - 30.0, x as f64 - 30.0];
+        *label = u16::from(p.iter().map(|v| v * v).sum::<f64>() < 400.0);
+    }
+    let classes = ClassTable::from_names(["cell"]);
+    let sphericity = |ratios| {
+        let input = MeasureInput { voxel_um: None, ratios, ..input(&labels, &classes) };
+        let table = run(&input, &MeasureParams::default());
+        let column = table.columns.iter().position(|column| column.name == "sphericity").unwrap();
+        match &table.rows[0][column] {
+            Cell::Number(value) => *value,
+            other => panic!("{other:?}"),
+        }
+    };
+    // A sphere has 1; of nine planes it is cut roughly, and as cubes it would be a disc.
+    assert!(sphericity(Some([5.0, 1.0, 1.0])) > 0.9, "{}", sphericity(Some([5.0, 1.0, 1.0])));
+    assert!(sphericity(None) < 0.7, "{}", sphericity(None));
 }

@@ -16,10 +16,19 @@ pub struct LabelData {
     pub labels: Labels,
     /// Voxel size in µm as z, y, x; `None` where unknown.
     pub voxel_um: Option<[f64; 3]>,
+    /// Edges of a voxel as ratios, as in [`Volume::ratios`].
+    pub ratios: Option<[f64; 3]>,
     /// World position in µm of voxel (0, 0, 0), as z, y, x.
     pub origin_um: [f64; 3],
     /// Names and colours of the ids.
     pub classes: ClassTable,
+}
+
+impl LabelData {
+    /// Voxel size in µm as z, y, x; where unknown the ratios of its edges, or 1.
+    pub fn voxel_um_or_one(&self) -> [f64; 3] {
+        self.voxel_um.or(self.ratios).unwrap_or([1.0; 3])
+    }
 }
 
 /// One value that an operation takes or gives.

@@ -154,6 +154,7 @@ fn run(context: &Context, _inputs: &Inputs, params: &Value) -> Result<Outcome, O
     let labels = LabelData {
         labels: Labels::from_dense(&cell.labels.data),
         voxel_um: cell.labels.voxel_um,
+        ratios: None,
         origin_um: cell.labels.origin_um,
         classes: true_classes(&simulated.truth.classes),
     };

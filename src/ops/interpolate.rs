@@ -83,8 +83,8 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     let params: InterpolateParams = typed(params)?;
     let data = inputs.labels("labels")?;
     let painted = data.labels.to_dense();
-    let found =
-        interpolate(&context.progress, &painted.view(), data.voxel_um, &params).map_err(OpError::method)?;
+    let found = interpolate(&context.progress, &painted.view(), data.voxel_um.or(data.ratios), &params)
+        .map_err(OpError::method)?;
     let n: u64 = found.classes.iter().map(|class| class.voxels).sum();
     let notes = if n == 0 {
         vec!["No class has a gap between painted slices, so nothing was filled".to_owned()]

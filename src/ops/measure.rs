@@ -74,6 +74,7 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
         labels: ids.view(),
         // A label file may have lost its voxel size; the volume on the same grid knows it.
         voxel_um: data.voxel_um.or_else(|| volume.and_then(|volume| volume.voxel_um)),
+        ratios: data.ratios.or_else(|| volume.and_then(|volume| volume.ratios)),
         origin_um: data.origin_um,
         volume: volume.map(|volume| &**volume),
         classes: &data.classes,

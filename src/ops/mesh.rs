@@ -112,7 +112,7 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
         return Err(OpError::Method("nothing is labelled, so there is no surface to cut".to_owned()));
     }
     let classes = data.classes.clone().with_ids(found.iter().copied()).classes;
-    let frame = Frame { voxel_um: data.voxel_um.unwrap_or([1.0; 3]), origin_um: data.origin_um };
+    let frame = Frame { voxel_um: data.voxel_um_or_one(), origin_um: data.origin_um };
     let regions = inputs.find_regions("regions");
     let mut meshes = match regions {
         Some(map) => mesh_regions(progress, &map.data.view(), &ids.view(), &classes, frame, &params),
@@ -138,7 +138,9 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
         .collect();
     let mut outcome = Outcome::of("meshes", Data::Meshes(Arc::new(meshes)));
     if data.voxel_um.is_none() {
-        outcome.notes.push("The voxel size is unknown, so vertices are in voxels".to_owned());
+        outcome
+            .notes
+            .push("The voxel size is unknown, so vertices are in voxels (of the shortest edge)".to_owned());
     }
     if params.distance_to.is_some_and(|class| !found.contains(&class)) {
         outcome.notes.push("The class of --distance-to does not occur: no distance is known".to_owned());

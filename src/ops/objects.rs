@@ -28,7 +28,7 @@ pub(super) fn outputs(
         ..Table::default()
     };
     let mut map = Volume::new(map, labels.voxel_um, Unit::Label);
-    map.origin_um = labels.origin_um;
+    (map.origin_um, map.ratios) = (labels.origin_um, labels.ratios);
     vec![("instances", Data::Regions(Arc::new(map))), ("objects", Data::Table(Arc::new(table)))]
 }
 

@@ -118,6 +118,7 @@ mod tests {
         let labels = super::super::LabelData {
             labels: Labels::new([1, 1, 1]),
             voxel_um: None,
+            ratios: None,
             origin_um: [0.0; 3],
             classes: crate::volume::ClassTable::default(),
         };

@@ -101,8 +101,14 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     let data = inputs.labels("labels")?;
     let ids = data.labels.to_dense();
     let volume = inputs.find_volume("volume").filter(|_| params.method == SplitMethod::Intensity);
-    let found = split(&context.progress, &ids.view(), data.voxel_um, volume.map(AsRef::as_ref), &params)
-        .map_err(OpError::method)?;
+    let found = split(
+        &context.progress,
+        &ids.view(),
+        data.voxel_um.or(data.ratios),
+        volume.map(AsRef::as_ref),
+        &params,
+    )
+    .map_err(OpError::method)?;
     let notes: Vec<_> = objects::missing_class(data, params.class).into_iter().collect();
     let details = json!({ "objects": found.objects.len() });
     let each = found.objects.iter().map(|object| (object.id, object.class, object.voxels));

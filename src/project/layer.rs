@@ -23,6 +23,8 @@ pub struct LabelLayer {
     pub marks: Labels,
     /// Voxel size in µm as z, y, x; `None` where unknown.
     pub voxel_um: Option<[f64; 3]>,
+    /// Edges of a voxel as ratios, as in [`Volume::ratios`].
+    pub ratios: Option<[f64; 3]>,
     /// World position in µm of voxel (0, 0, 0), as z, y, x.
     pub origin_um: [f64; 3],
 }
@@ -31,7 +33,12 @@ impl LabelLayer {
     /// Labels as they came, nothing marked.
     pub fn new(labels: Labels, voxel_um: Option<[f64; 3]>, origin_um: [f64; 3]) -> Self {
         let marks = Labels::new(labels.shape());
-        Self { labels, marks, voxel_um, origin_um }
+        Self { labels, marks, voxel_um, ratios: None, origin_um }
+    }
+
+    /// Voxel size in µm as z, y, x; where unknown the ratios of its edges, or 1.
+    pub fn voxel_um_or_one(&self) -> [f64; 3] {
+        self.voxel_um.or(self.ratios).unwrap_or([1.0; 3])
     }
 }
 
@@ -75,8 +82,9 @@ impl Content {
             Data::Alignment(alignment) => (Self::Alignment(alignment), None),
             Data::Volume(volume) => (Self::Volume(volume), None),
             Data::Labels(data) => {
-                let LabelData { labels, voxel_um, origin_um, classes } = Arc::unwrap_or_clone(data);
-                (Self::Labels(LabelLayer::new(labels, voxel_um, origin_um)), Some(classes))
+                let LabelData { labels, voxel_um, ratios, origin_um, classes } = Arc::unwrap_or_clone(data);
+                let layer = LabelLayer { ratios, ..LabelLayer::new(labels, voxel_um, origin_um) };
+                (Self::Labels(layer), Some(classes))
             }
             Data::Regions(regions) => (Self::Regions(regions), None),
             other => (Self::Other(other), None),
@@ -93,6 +101,7 @@ impl Content {
             Self::Labels(layer) => Data::Labels(Arc::new(LabelData {
                 labels: layer.labels.clone(),
                 voxel_um: layer.voxel_um,
+                ratios: layer.ratios,
                 origin_um: layer.origin_um,
                 classes: classes.clone(),
             })),

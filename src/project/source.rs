@@ -215,7 +215,8 @@ impl SourceFile {
                 let labels = Labels::from_dense(&volume.data);
                 let classes = classes.unwrap_or_default().with_ids(labels.ids());
                 let (voxel_um, origin_um) = (volume.voxel_um, volume.origin_um);
-                let content = Content::Labels(LabelLayer::new(labels, voxel_um, origin_um));
+                let layer = LabelLayer::new(labels, voxel_um, origin_um);
+                let content = Content::Labels(LabelLayer { ratios: volume.ratios, ..layer });
                 SourceContent::whole(content, Some(classes), warnings)
             }
             Role::Classifier => {

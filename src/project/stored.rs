@@ -64,18 +64,24 @@ pub(super) enum StoredContent {
     Volume {
         array: String,
         voxel_um: Option<[f64; 3]>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ratios: Option<[f64; 3]>,
         origin_um: [f64; 3],
         unit: Unit,
     },
     Regions {
         array: String,
         voxel_um: Option<[f64; 3]>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ratios: Option<[f64; 3]>,
         origin_um: [f64; 3],
         unit: Unit,
     },
     Labels {
         shape: [usize; 3],
         voxel_um: Option<[f64; 3]>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ratios: Option<[f64; 3]>,
         origin_um: [f64; 3],
         voxels: Voxels,
         /// Where labels come from; `None` where nothing was changed since the layer came.
@@ -132,6 +138,7 @@ impl StoredLayer {
             Content::Labels(labels) => StoredContent::Labels {
                 shape: labels.labels.shape(),
                 voxel_um: labels.voxel_um,
+                ratios: labels.ratios,
                 origin_um: labels.origin_um,
                 marks: (!labels.marks.is_empty()).then(|| match &labels_key {
                     Some(key) => Voxels::Array(marks_key(key)),
@@ -262,12 +269,14 @@ fn stored_content(array: String, content: &Content) -> StoredContent {
         Content::Volume(volume) => StoredContent::Volume {
             array,
             voxel_um: volume.voxel_um,
+            ratios: volume.ratios,
             origin_um: volume.origin_um,
             unit: volume.unit,
         },
         Content::Regions(regions) => StoredContent::Regions {
             array,
             voxel_um: regions.voxel_um,
+            ratios: regions.ratios,
             origin_um: regions.origin_um,
             unit: regions.unit,
         },
@@ -331,17 +340,17 @@ impl StoredContent {
             Self::Alignment { alignment } => Content::Alignment(Arc::new(alignment)),
             Self::Table { table } => Content::Other(Data::Table(Arc::new(table))),
             Self::Classifier { classifier } => Content::Other(Data::Classifier(Arc::from(classifier))),
-            Self::Volume { array, voxel_um, origin_um, unit } => {
+            Self::Volume { array, voxel_um, ratios, origin_um, unit } => {
                 let data = arrays.read(&array, progress)?.array.into_f32();
-                Content::Volume(Arc::new(Volume { origin_um, ..Volume::new(data, voxel_um, unit) }))
+                Content::Volume(Arc::new(Volume { origin_um, ratios, ..Volume::new(data, voxel_um, unit) }))
             }
-            Self::Regions { array, voxel_um, origin_um, unit } => {
+            Self::Regions { array, voxel_um, ratios, origin_um, unit } => {
                 let crate::volume::AnyArray::U32(data) = arrays.read(&array, progress)?.array else {
                     return Err(wrong("region ids must be uint32"));
                 };
-                Content::Regions(Arc::new(Volume { origin_um, ..Volume::new(data, voxel_um, unit) }))
+                Content::Regions(Arc::new(Volume { origin_um, ratios, ..Volume::new(data, voxel_um, unit) }))
             }
-            Self::Labels { shape, voxel_um, origin_um, voxels, marks } => {
+            Self::Labels { shape, voxel_um, ratios, origin_um, voxels, marks } => {
                 let read = |voxels| {
                     let labels = match voxels {
                         Voxels::Array(key) => arrays.read_labels(&key, progress)?,
@@ -359,7 +368,7 @@ impl StoredContent {
                 };
                 let layer = LabelLayer::new(read(voxels)?, voxel_um, origin_um);
                 let marks = marks.map_or_else(|| Ok(Labels::new(shape)), read)?;
-                Content::Labels(LabelLayer { marks, ..layer })
+                Content::Labels(LabelLayer { marks, ratios, ..layer })
             }
             Self::Source { .. } | Self::Missing(_) => return Err(wrong("nothing is kept of it")),
         })

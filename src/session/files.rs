@@ -403,7 +403,7 @@ fn export_meshes(
         return Err(failed("meshes are cut from labels; choose a label layer"));
     };
     let ids = labels.labels.to_dense();
-    let voxel_um = labels.voxel_um.unwrap_or([1.0; 3]);
+    let voxel_um = labels.voxel_um_or_one();
     let present = labels.labels.ids();
     let mut meshes = Vec::new();
     for class in classes.classes.iter().filter(|class| present.contains(&class.id)) {

@@ -13,6 +13,9 @@ pub struct Volume<T> {
     pub data: Array3<T>,
     /// Voxel size in µm as z, y, x; `None` where the file did not say.
     pub voxel_um: Option<[f64; 3]>,
+    /// Edges of a voxel as ratios, z, y, x, the shortest 1, where the file gave them without a unit of length: shapes are
+    /// right by them, lengths are in units of the shortest edge.
+    pub ratios: Option<[f64; 3]>,
     /// World position in µm of the centre of voxel (0, 0, 0), as z, y, x.
     pub origin_um: [f64; 3],
     /// What the values mean.
@@ -26,7 +29,7 @@ impl<T> Volume<T> {
         T: Clone,
     {
         let data = if data.is_standard_layout() { data } else { data.as_standard_layout().into_owned() };
-        Self { data, voxel_um, origin_um: [0.0; 3], unit }
+        Self { data, voxel_um, ratios: None, origin_um: [0.0; 3], unit }
     }
 
     /// Shape as z, y, x.
@@ -50,9 +53,9 @@ impl<T> Volume<T> {
         self.data.as_slice_mut().unwrap_or(&mut [])
     }
 
-    /// Voxel size in µm as z, y, x, or 1 where unknown (the world is then in voxels).
+    /// Voxel size in µm as z, y, x; where unknown the ratios of its edges, or 1 (the world is then in voxels).
     pub fn voxel_um_or_one(&self) -> [f64; 3] {
-        self.voxel_um.unwrap_or([1.0; 3])
+        self.voxel_um.or(self.ratios).unwrap_or([1.0; 3])
     }
 
     /// The map from voxel index to world µm (to voxels where the size is unknown).
@@ -62,7 +65,7 @@ impl<T> Volume<T> {
 
     /// The same frame and unit around other values.
     pub fn with_data<U: Clone>(&self, data: Array3<U>, unit: Unit) -> Volume<U> {
-        Volume { origin_um: self.origin_um, ..Volume::new(data, self.voxel_um, unit) }
+        Volume { origin_um: self.origin_um, ratios: self.ratios, ..Volume::new(data, self.voxel_um, unit) }
     }
 }
 

@@ -1,37 +1,47 @@
-//! Zarr (.zarr folders): OME-Zarr 0.4 and 0.5, and plain arrays of either version.
+//! Zarr (.zarr folders, .ozx files): OME-Zarr 0.1 to 0.6, and plain arrays of Zarr 2 and 3.
 //!
 //! Written as OME-Zarr 0.5: a pyramid (mean of 2³ for images, most frequent for labels), chunks
 //! of 64³ inside shards, zstd, axes z, y, x in micrometers where the voxel size is known.
 //! [`create_rows`] and [`write_rows`] let many processes fill one volume, row range by row range.
 
+mod axes;
+mod classes;
+mod codecs;
+mod filters;
+#[cfg(test)]
+mod foreign_tests;
+mod image;
+mod node;
 mod ome;
 mod pyramid;
 mod rows;
+mod store;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod transform;
+mod tree;
 mod write;
+mod zip;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use zarrs::array::Array;
-use zarrs::filesystem::FilesystemStore;
-use zarrs::group::Group;
 
 use super::array::with_dtype;
 use super::atomic::is_zarr_folder;
 use super::error::{IoError, guarded};
-use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest};
+use super::format::{Format, Header, Kind, OpenRequest, Probe, Source, WriteRequest};
 use crate::base::Progress;
 use crate::volume::AnyArray;
 use crate::volume::any::Voxel as _;
 
+use self::axes::{Axis, Frame, Role};
 pub(crate) use self::pyramid::open_pyramid;
 pub use self::rows::{ROWS_PER_SHARD, RowsTarget, create_rows, write_rows};
-use self::stored::{Stored, StoredArray, open_array};
+use self::stored::StoredArray;
+use self::tree::Level;
 pub use self::write::write_labels_into;
 
 /// The format.
@@ -43,18 +53,23 @@ impl Format for Zarr {
     }
 
     fn extensions(&self) -> &'static [&'static str] {
-        &["zarr"]
+        &["zarr", "ozx"]
     }
 
     fn sniff(&self, probe: &Probe) -> bool {
-        probe.is_folder && is_zarr_folder(&probe.path)
+        if probe.is_folder {
+            return is_zarr_folder(&probe.path) || is_n5(&probe.path);
+        }
+        probe.head.starts_with(b"PK\x03\x04") && zip::is_zarr(&probe.path)
     }
 
     fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
-        let (path, channel) = (request.path, request.channel());
-        let limit = request.budget.bytes;
-        let source = guarded(path, "Zarr", || ZarrSource::open(path, channel, limit))?;
+        let source = guarded(request.path, "Zarr", || ZarrSource::open(request))?;
         Ok(Box::new(source))
+    }
+
+    fn has_tree(&self) -> bool {
+        true
     }
 
     fn write(
@@ -102,73 +117,85 @@ fn text(error: impl std::fmt::Display) -> String {
     format!("Zarr: {error}")
 }
 
-/// The image of a hierarchy: the path that it lies at, its attributes and its levels, none where there is no image.
-fn image(
-    store: &Arc<FilesystemStore>,
-    root: &Group<FilesystemStore>,
-) -> (&'static str, Map<String, Value>, Vec<ome::Multiscale>) {
-    let levels = ome::levels(root.attributes());
-    if levels.is_empty()
-        && let Ok(first) = Group::open(Arc::clone(store), "/0")
-    {
-        // The layout of bioformats2raw: images are numbered groups.
-        let levels = ome::levels(first.attributes());
-        if !levels.is_empty() {
-            return ("/0", first.attributes().clone(), levels);
-        }
-    }
-    ("", root.attributes().clone(), levels)
+/// Whether a folder is an N5 container, which looks much like Zarr.
+fn is_n5(path: &Path) -> bool {
+    let Ok(text) = std::fs::read_to_string(path.join("attributes.json")) else { return false };
+    let Ok(Value::Object(fields)) = serde_json::from_str(&text) else { return false };
+    fields.contains_key("n5") || (fields.contains_key("blockSize") && fields.contains_key("dataType"))
 }
 
-/// Finds the array of a hierarchy and the attributes that describe it.
-fn find(
-    store: &Arc<FilesystemStore>,
-) -> Result<(Array<FilesystemStore>, Map<String, Value>, Option<ome::Multiscale>), String> {
-    let Ok(group) = Group::open(store.clone(), "/") else {
-        let array = open_array(store, "/")?;
-        let attributes = array.attributes().clone();
-        return Ok((array, attributes, None));
+/// Whether attributes say that the values are ids.
+fn is_label(attributes: &Map<String, Value>) -> bool {
+    image::ome(attributes).contains_key("image-label")
+}
+
+/// What the axes of an array are, and what had to be assumed.
+fn roles_of(level: &Level) -> Result<(Vec<Role>, Vec<String>), String> {
+    let n = level.array.dimensionality();
+    if let Some(described) = &level.described {
+        return Ok((described.dims.iter().map(|dim| dim.role).collect(), Vec::new()));
+    }
+    if !(2..=transform::MAX_AXES).contains(&n) {
+        let shape = level.array.shape();
+        return Err(format!("a Zarr array of shape {shape:?}, expected 3 axes (z, y, x)"));
+    }
+    let names: Option<Vec<Axis>> = level
+        .array
+        .dimension_names()
+        .as_ref()
+        .map(|names| names.iter().map(|name| Axis::named(name.as_deref().unwrap_or_default())).collect());
+    if let Some(roles) = names.filter(|names| names.len() == n).and_then(|names| axes::roles(&names).ok()) {
+        return Ok((roles, Vec::new()));
+    }
+    let mut said = Vec::new();
+    if level.array.shape().iter().rev().skip(3).any(|side| *side > 1) {
+        let shape = level.array.shape();
+        said.push(format!("the axes of the array {shape:?} have no names: the last three were taken as z, y, x, those before as channels"));
+    }
+    Ok((axes::roles_by_place(n), said))
+}
+
+/// Size and place of the voxels of an image.
+fn place(level: &Level, header: &mut Header) {
+    let Some(described) = &level.described else { return };
+    let frame = if described.is_sized { Frame::of(&described.dims) } else { None };
+    let Some(frame) = frame else {
+        header.warnings.push("the file gives no usable voxel size".to_owned());
+        return;
     };
-    let (base, attributes, levels) = image(store, &group);
-    if let Some(found) = levels.into_iter().next() {
-        let array = open_array(store, &format!("{base}/{}", found.path))?;
-        return Ok((array, attributes, Some(found)));
-    }
-    let arrays = group.child_arrays().map_err(text)?;
-    let names: Vec<String> = arrays.iter().map(|a| a.path().to_string()).collect();
-    let mut arrays = arrays.into_iter();
-    match (arrays.next(), names.len()) {
-        (Some(array), 1) => {
-            let attributes = array.attributes().clone();
-            Ok((array, attributes, None))
-        }
-        (Some(_), n) => Err(format!(
-            "a Zarr group of {n} arrays without an image description; open one of {} inside it",
-            names.join(", ")
-        )),
-        (None, _) => Err("a Zarr group without an image".to_owned()),
-    }
+    (header.voxel_um, header.origin_um, header.ratios) = (frame.voxel_um, frame.origin_um, frame.ratios);
+    header.warnings.extend(frame.warnings);
 }
 
 impl ZarrSource {
-    fn open(path: &Path, channel: usize, limit: u64) -> Result<Self, String> {
-        let store = Arc::new(FilesystemStore::new(path).map_err(text)?);
-        let (array, attributes, multiscale) = find(&store)?;
-        let array = StoredArray::new(array, multiscale.as_ref().map(|image| image.axes.as_slice()), channel)?;
-        array.check_chunk(limit)?;
-        let mut header = Header::new("OME-Zarr", array.shape, array.dtype());
-        header.n_channels = array.n_channels;
-        if multiscale.is_none() {
+    fn open(request: &OpenRequest<'_>) -> Result<Self, String> {
+        let (path, limit) = (request.path, request.budget.bytes);
+        if path.is_dir() && !is_zarr_folder(path) && is_n5(path) {
+            return Err(
+                "an N5 container, which is not read; convert it into OME-Zarr (n5-utils, z5py, Fiji)"
+                    .to_owned(),
+            );
+        }
+        let found = tree::find(&store::open_store(path, limit)?, request.options)?;
+        let is_label = is_label(&found.attributes);
+        let level = found.levels.into_iter().next().ok_or("a Zarr group without an image")?;
+        let (roles, said) = roles_of(&level)?;
+        let mut header = Header::new("OME-Zarr", [1; 3], crate::io::Dtype::U8);
+        if level.described.is_none() {
             header.format = "Zarr";
         }
-        if let Some((voxel, origin)) = multiscale.as_ref().and_then(ome::Multiscale::frame) {
-            (header.voxel_um, header.origin_um) = (Some(voxel), origin);
-        }
-        ome::describe(&attributes, &mut header);
-        if matches!(array.stored, Stored::U64 | Stored::I64) {
-            header.warnings.push("64-bit whole numbers are read as float64, exact up to 2^53".to_owned());
-        }
-        header.slab = array.block()?[0].clamp(1, 64);
+        header.warnings = found.warnings;
+        header.warnings.extend(said);
+        place(&level, &mut header);
+        let array = StoredArray::new(level.array, &roles, request.options, is_label)?;
+        array.check_chunk(limit)?;
+        (header.shape, header.dtype) = (array.shape, array.dtype());
+        header.kind = if array.shape[0] == 1 { Kind::Image } else { Kind::Volume };
+        (header.n_channels, header.n_times) = (array.n_channels, array.n_times);
+        header.channel_names = image::channel_names(&found.attributes);
+        ome::describe(&found.attributes, &mut header);
+        header.warnings.extend(array.warning());
+        header.slab = array.slab()?;
         Ok(Self { path: path.to_owned(), array, header })
     }
 }

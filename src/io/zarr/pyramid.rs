@@ -3,11 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use zarrs::filesystem::FilesystemStore;
-use zarrs::group::Group;
-
-use super::stored::{StoredArray, open_array};
-use super::{image, text};
+use super::store::open_store;
+use super::stored::StoredArray;
+use super::{axes, is_label, roles_of, tree};
 use crate::base::MemoryBudget;
 use crate::io::choice::ReadOptions;
 use crate::io::error::{IoError, guarded};
@@ -76,18 +74,20 @@ fn open(
     cache: &Arc<BlockCache>,
     budget: MemoryBudget,
 ) -> Result<Option<Pyramid>, String> {
-    let store = Arc::new(FilesystemStore::new(path).map_err(text)?);
-    let Ok(group) = Group::open(store.clone(), "/") else { return Ok(None) };
-    let (base, _, found) = image(&store, &group);
-    if found.len() < 2 {
+    let found = tree::find(&open_store(path, budget.bytes)?, options)?;
+    if found.levels.len() < 2 {
         return Ok(None);
     }
-    let (mut levels, mut arrays) = (Vec::new(), Vec::new());
-    for level in &found {
-        let array = open_array(&store, &format!("{base}/{}", level.path))?;
-        let array = StoredArray::new(array, Some(&level.axes), options.channel.unwrap_or(0))?.by_blocks();
+    let is_label = is_label(&found.attributes);
+    let is_sized = found.levels.iter().all(|level| level.described.as_ref().is_some_and(|d| d.is_sized));
+    let (mut levels, mut arrays): (Vec<PyramidLevel>, Vec<StoredArray>) = (Vec::new(), Vec::new());
+    for level in found.levels {
+        let (roles, _) = roles_of(&level)?;
+        let spacing = level.described.as_ref().filter(|_| is_sized).map(|d| axes::spacing(&d.dims));
+        let array = StoredArray::new(level.array, &roles, options, is_label)?.by_blocks();
         let (shape, block) = (array.shape, checked_block(&array, budget)?);
-        let (scale, offset) = level.spacing();
+        let (scale, offset) =
+            spacing.unwrap_or_else(|| by_shape(levels.first().map_or(shape, |l| l.shape), shape));
         levels.push(PyramidLevel { shape, block, scale, offset });
         arrays.push(array);
     }
@@ -99,4 +99,20 @@ fn open(
     let source = Box::new(Levels { path: path.to_owned(), arrays });
     let wrong = || "the levels of the pyramid have no voxels, or no size".to_owned();
     Pyramid::new(levels, working, source, Arc::clone(cache)).map(Some).ok_or_else(wrong)
+}
+
+/// Edges and place of a level that says none, in voxels of the finest: its voxels cover whole ones of the finest, and both
+/// begin at the same corner.
+fn by_shape(finest: [usize; 3], shape: [usize; 3]) -> ([f64; 3], [f64; 3]) {
+    let factor = |at: usize| {
+        let ratio = finest[at] as f64 / shape[at].max(1) as f64;
+        let whole = ratio.round().max(1.0);
+        if finest[at].div_ceil(whole as usize) == shape[at] || finest[at] / whole as usize == shape[at] {
+            whole
+        } else {
+            ratio
+        }
+    };
+    let scale: [f64; 3] = std::array::from_fn(factor);
+    (scale, scale.map(|factor| (factor - 1.0) / 2.0))
 }

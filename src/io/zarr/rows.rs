@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use ndarray::{ArrayView3, s};
 use zarrs::array::{Array, ArraySubset, Element};
-use zarrs::filesystem::FilesystemStore;
 
-use super::write::{ArrayPlan, dtype_of, image_name, new_store, write_group};
-use super::{ome, text};
+use super::store::FolderStore;
+use super::write::{ArrayPlan, dtype_of, image_name, write_group};
+use super::{codecs, ome, text};
 use crate::base::Progress;
 use crate::io::array::{Dtype, FileVoxel, with_view};
 use crate::io::atomic::create_folder_once;
@@ -52,7 +52,7 @@ pub fn create_rows(
     let target = RowsTarget { path: path.to_owned(), shape };
     if !path.exists() {
         create_folder_once(path, |temporary| {
-            let store = new_store(temporary)?;
+            let store = FolderStore::create(temporary)?;
             let build = || {
                 write_group(&store, "/", ome::attributes(request, &image_name(path), 1, None))?;
                 plan(dtype, shape).create(&store, "/0").map(drop)
@@ -79,7 +79,7 @@ pub fn create_rows(
     Ok(target)
 }
 
-fn plan_type(array: &Array<FilesystemStore>) -> &'static str {
+fn plan_type(array: &Array<FolderStore>) -> &'static str {
     match super::stored::stored_type(array) {
         Ok(super::stored::Stored::Same(dtype)) => dtype.name(),
         _ => "another type",
@@ -99,9 +99,10 @@ fn plan(dtype: Dtype, [nz, ny, nx]: [usize; 3]) -> ArrayPlan {
     }
 }
 
-fn open(path: &Path) -> Result<Array<FilesystemStore>, IoError> {
+fn open(path: &Path) -> Result<Array<FolderStore>, IoError> {
     guarded(path, "Zarr", || {
-        let store = Arc::new(FilesystemStore::new(path).map_err(text)?);
+        codecs::register();
+        let store = Arc::new(FolderStore::open(path, u64::MAX)?);
         Array::open(store, "/0").map_err(text)
     })
 }
@@ -133,7 +134,7 @@ pub fn write_rows(
 
 fn write_view<T: Element + FileVoxel>(
     target: &RowsTarget,
-    array: &Array<FilesystemStore>,
+    array: &Array<FolderStore>,
     rows: Range<usize>,
     view: &ArrayView3<'_, T>,
     progress: &Progress,

@@ -1,18 +1,23 @@
 //! An array of a Zarr hierarchy as it is stored, read box by box as z, y, x.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use ndarray::{Array3, ArrayD};
+use ndarray::{Array3, ArrayD, Axis as NdAxis, Ix3};
+use rustfft::num_complex::Complex;
 use zarrs::array::{
     Array, ArrayShardedExt as _, ArrayShardedReadableExt as _, ArrayShardedReadableExtCache, ArraySubset,
     CodecOptions, ElementOwned, data_type,
 };
-use zarrs::filesystem::FilesystemStore;
 
+use super::axes::Role;
+use super::store::Store;
 use super::{damaged, text};
 use crate::io::array::{Dtype, FileVoxel};
+use crate::io::choice::ReadOptions;
 use crate::volume::AnyArray;
+
+/// Bytes of planes that are decoded at once: enough to keep all threads busy, little beside the array.
+const SLAB_BYTES: usize = 256 << 20;
 
 /// How the values are stored where this program holds them in another type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +27,10 @@ pub(super) enum Stored {
     I64,
     F16,
     Bool,
+    /// Two numbers a voxel, which count as channels.
+    Complex32,
+    /// As [`Stored::Complex32`], in double precision.
+    Complex64,
 }
 
 /// What happens to one axis of a stored array.
@@ -35,33 +44,63 @@ enum Axis {
 
 /// An array, and what of it is read.
 pub(super) struct StoredArray {
-    array: Array<FilesystemStore>,
+    array: Array<Store>,
     pub(super) stored: Stored,
     /// What each axis of the array is read as.
     axes: Vec<Axis>,
     /// Voxels along z, y, x.
     pub(super) shape: [usize; 3],
     pub(super) n_channels: usize,
+    pub(super) n_times: usize,
+    /// Whether the values are ids, which are never rounded.
+    is_label: bool,
+    /// Which of the two parts of complex numbers.
+    part: usize,
     /// Where the chunks of each shard lie, once read; without it shards are decoded whole.
     shards: Option<ArrayShardedReadableExtCache>,
 }
 
+fn side(n: u64) -> Result<usize, String> {
+    usize::try_from(n).map_err(|_e| format!("a side of {n} voxels"))
+}
+
 impl StoredArray {
-    /// Takes one channel of an array; `names` are those of its axes, if an image says them.
+    /// Takes the channel and time of an array that are chosen, the first otherwise; `roles` are those of its axes.
     pub(super) fn new(
-        array: Array<FilesystemStore>,
-        names: Option<&[String]>,
-        channel: usize,
+        array: Array<Store>,
+        roles: &[Role],
+        options: &ReadOptions,
+        is_label: bool,
     ) -> Result<Self, String> {
         let stored = stored_type(&array)?;
-        let own_names = || {
-            let names = array.dimension_names().iter().flatten();
-            names.map(|name| name.clone().unwrap_or_default().to_ascii_lowercase()).collect()
-        };
-        let names = names.filter(|names| names.len() == array.dimensionality());
-        let names = names.map_or_else(own_names, <[String]>::to_vec);
-        let (axes, shape, n_channels) = layout(array.shape(), &names, channel)?;
-        Ok(Self { array, stored, axes, shape, n_channels, shards: None })
+        let n_parts = if matches!(stored, Stored::Complex32 | Stored::Complex64) { 2 } else { 1 };
+        let (mut shape, mut n_times, mut n_channels) = ([1; 3], 1, n_parts);
+        for (n, role) in array.shape().iter().zip(roles) {
+            match role {
+                Role::Space(at) => shape[*at] = side(*n)?,
+                Role::Time => n_times = side(*n)?,
+                Role::Channel => n_channels = side(*n)?.checked_mul(n_channels).ok_or("too many channels")?,
+            }
+        }
+        let channel = options.channel.unwrap_or(0);
+        // The last axis of channels runs fastest, the parts of complex numbers faster still.
+        let mut rest = (channel / n_parts) as u64;
+        let mut axes = Vec::new();
+        for (n, role) in array.shape().iter().zip(roles).rev() {
+            axes.push(match role {
+                Role::Space(at) => Axis::Space(*at),
+                Role::Time => Axis::Fixed(options.time.unwrap_or(0) as u64),
+                Role::Channel => {
+                    let n = (*n).max(1);
+                    let at = rest % n;
+                    rest /= n;
+                    Axis::Fixed(at)
+                }
+            });
+        }
+        axes.reverse();
+        let part = channel % n_parts;
+        Ok(Self { array, stored, axes, shape, n_channels, n_times, is_label, part, shards: None })
     }
 
     /// The same read by the chunks inside shards, by many threads at once.
@@ -74,39 +113,74 @@ impl StoredArray {
     pub(super) fn dtype(&self) -> Dtype {
         match self.stored {
             Stored::Same(dtype) => dtype,
-            Stored::U64 | Stored::I64 => Dtype::F64,
-            Stored::F16 => Dtype::F32,
+            Stored::U64 | Stored::I64 if self.is_label => Dtype::U32,
+            Stored::U64 | Stored::I64 | Stored::Complex64 => Dtype::F64,
+            Stored::F16 | Stored::Complex32 => Dtype::F32,
             Stored::Bool => Dtype::U8,
         }
     }
 
+    /// What reading changes of the values.
+    pub(super) fn warning(&self) -> Option<String> {
+        let what = match self.stored {
+            Stored::U64 | Stored::I64 if self.is_label => {
+                "64-bit ids are read as 32-bit ones; larger ids are refused"
+            }
+            Stored::U64 | Stored::I64 => "64-bit whole numbers are read as float64, exact up to 2^53",
+            Stored::Complex32 | Stored::Complex64 => {
+                "complex numbers are read as channels: the real part, then the imaginary part"
+            }
+            _ => return None,
+        };
+        Some(what.to_owned())
+    }
+
     /// Sides of what is decoded at once, z, y, x.
     pub(super) fn block(&self) -> Result<[usize; 3], String> {
-        let chunk = self.chunk()?;
+        Ok(self.along_space(&self.chunk()?))
+    }
+
+    /// Planes along z that are best read at once: those of a shard, or of as many chunks as are decoded well at once.
+    pub(super) fn slab(&self) -> Result<usize, String> {
+        let shard = self.along_space(&self.shard()?)[0];
+        let inner = self.array.effective_subchunk_shape();
+        let inner = inner.map(|sides| sides.iter().map(|side| side.get()).collect::<Vec<_>>());
+        let chunk = inner.map_or(shard, |sides| self.along_space(&sides)[0]).clamp(1, shard.max(1));
+        let plane = self.shape[1].saturating_mul(self.shape[2]).saturating_mul(self.dtype().n_bytes()).max(1);
+        let most = SLAB_BYTES / plane;
+        Ok(if shard <= most { shard } else { (most / chunk * chunk).max(chunk) })
+    }
+
+    fn along_space(&self, sides: &[u64]) -> [usize; 3] {
         let mut block = [1; 3];
-        for (axis, side) in self.axes.iter().zip(&chunk) {
+        for (axis, side) in self.axes.iter().zip(sides) {
             if let Axis::Space(at) = axis {
                 block[*at] = usize::try_from(*side).unwrap_or(usize::MAX).min(self.shape[*at]);
             }
         }
-        Ok(block)
+        block
+    }
+
+    fn shard(&self) -> Result<Vec<u64>, String> {
+        let chunk = self.array.chunk_shape(&vec![0; self.array.dimensionality()]).map_err(text)?;
+        Ok(chunk.iter().map(|side| side.get()).collect())
     }
 
     /// Sides of what is decoded at once, along all axes.
     fn chunk(&self) -> Result<Vec<u64>, String> {
         let inner = self.shards.as_ref().and_then(|_| self.array.effective_subchunk_shape());
-        let chunk = match inner {
-            Some(chunk) => chunk,
-            None => self.array.chunk_shape(&vec![0; self.array.dimensionality()]).map_err(text)?,
-        };
-        Ok(chunk.iter().map(|side| side.get()).collect())
+        match inner {
+            Some(chunk) => Ok(chunk.iter().map(|side| side.get()).collect()),
+            None => self.shard(),
+        }
     }
 
     /// Refuses chunks above a limit: one chunk is the least that is decoded at once.
     pub(super) fn check_chunk(&self, limit: u64) -> Result<(), String> {
         let width = match self.stored {
             Stored::Same(dtype) => dtype.n_bytes() as u64,
-            Stored::U64 | Stored::I64 => 8,
+            Stored::U64 | Stored::I64 | Stored::Complex32 => 8,
+            Stored::Complex64 => 16,
             Stored::F16 => 2,
             Stored::Bool => 1,
         };
@@ -131,10 +205,20 @@ impl StoredArray {
             Stored::Same(Dtype::I32) => self.read_same::<i32>(low, shape),
             Stored::Same(Dtype::F32) => self.read_same::<f32>(low, shape),
             Stored::Same(Dtype::F64) => self.read_same::<f64>(low, shape),
+            Stored::U64 if self.is_label => ids(self.read_as::<u64>(low, shape)?),
+            Stored::I64 if self.is_label => ids(self.read_as::<i64>(low, shape)?),
             Stored::U64 => Ok(AnyArray::F64(self.read_as::<u64>(low, shape)?.mapv(|v| v as f64))),
             Stored::I64 => Ok(AnyArray::F64(self.read_as::<i64>(low, shape)?.mapv(|v| v as f64))),
             Stored::F16 => Ok(AnyArray::F32(self.read_as::<half::f16>(low, shape)?.mapv(half::f16::to_f32))),
             Stored::Bool => Ok(AnyArray::U8(self.read_as::<bool>(low, shape)?.mapv(u8::from))),
+            Stored::Complex32 => {
+                let part = |v: Complex<f32>| if self.part == 0 { v.re } else { v.im };
+                Ok(AnyArray::F32(self.read_as::<Complex<f32>>(low, shape)?.mapv(part)))
+            }
+            Stored::Complex64 => {
+                let part = |v: Complex<f64>| if self.part == 0 { v.re } else { v.im };
+                Ok(AnyArray::F64(self.read_as::<Complex<f64>>(low, shape)?.mapv(part)))
+            }
         }
     }
 
@@ -166,19 +250,49 @@ impl StoredArray {
             }
             None => self.array.retrieve_array_subset(&subset),
         };
-        // The space axes come in the order z, y, x (checked on opening), so dropping the fixed ones keeps the order.
-        let array = read.map_err(damaged)?;
-        array.as_standard_layout().into_owned().into_shape_with_order(shape).map_err(text)
+        self.arranged(read.map_err(damaged)?, shape)
+    }
+
+    /// Brings what was read along the axes of the array into the order z, y, x.
+    fn arranged<T: Clone>(&self, mut read: ArrayD<T>, shape: [usize; 3]) -> Result<Array3<T>, String> {
+        let mut spaces = Vec::new();
+        for (i, axis) in self.axes.iter().enumerate().rev() {
+            match axis {
+                Axis::Fixed(_) => read = read.index_axis_move(NdAxis(i), 0),
+                Axis::Space(at) => spaces.push(*at),
+            }
+        }
+        spaces.reverse();
+        for missing in (0..3).filter(|at| !self.axes.contains(&Axis::Space(*at))) {
+            read = read.insert_axis(NdAxis(spaces.len()));
+            spaces.push(missing);
+        }
+        let places: Vec<usize> =
+            (0..3).map(|at| spaces.iter().position(|space| *space == at).unwrap_or(at)).collect();
+        let array = read.permuted_axes(places).into_dimensionality::<Ix3>().map_err(text)?;
+        if array.dim() != (shape[0], shape[1], shape[2]) {
+            return Err(text(format!("{:?} voxels were read, expected {shape:?}", array.dim())));
+        }
+        Ok(if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() })
     }
 }
 
-/// The array at a path of a store.
-pub(super) fn open_array(store: &Arc<FilesystemStore>, path: &str) -> Result<Array<FilesystemStore>, String> {
-    Array::open(Arc::clone(store), path).map_err(damaged)
+/// Ids of 64 bits, where all of them fit 32.
+fn ids<T: Copy + std::fmt::Display>(ids: Array3<T>) -> Result<AnyArray, String>
+where
+    u32: TryFrom<T>,
+{
+    let narrow = |id: T| u32::try_from(id).ok();
+    if let Some(id) = ids.iter().find(|id| narrow(**id).is_none()) {
+        return Err(format!(
+            "the id {id} does not fit 32 bits; number the labels anew (skimage relabel_sequential)"
+        ));
+    }
+    Ok(AnyArray::U32(ids.mapv(|id| narrow(id).unwrap_or_default())))
 }
 
 /// How the values of an array are stored.
-pub(super) fn stored_type(array: &Array<FilesystemStore>) -> Result<Stored, String> {
+pub(super) fn stored_type<S: ?Sized>(array: &Array<S>) -> Result<Stored, String> {
     let found = array.data_type();
     let known = [
         (data_type::uint8(), Stored::Same(Dtype::U8)),
@@ -193,46 +307,14 @@ pub(super) fn stored_type(array: &Array<FilesystemStore>) -> Result<Stored, Stri
         (data_type::int64(), Stored::I64),
         (data_type::float16(), Stored::F16),
         (data_type::bool(), Stored::Bool),
+        (data_type::complex64(), Stored::Complex32),
+        (data_type::complex_float32(), Stored::Complex32),
+        (data_type::complex128(), Stored::Complex64),
+        (data_type::complex_float64(), Stored::Complex64),
     ];
     known
         .into_iter()
         .find(|(kind, _)| kind == found)
         .map(|(_, stored)| stored)
         .ok_or_else(|| format!("Zarr values of type {found:?} are not read"))
-}
-
-/// What each axis is, the shape as z, y, x, and the number of channels. Without names the last three axes are z, y, x.
-fn layout(shape: &[u64], names: &[String], channel: usize) -> Result<(Vec<Axis>, [usize; 3], usize), String> {
-    let n = shape.len();
-    let side = |i: usize| usize::try_from(shape[i]).map_err(|_e| format!("a side of {} voxels", shape[i]));
-    let named =
-        names.len() == n && names.iter().any(|name| name == "y") && names.iter().any(|name| name == "x");
-    let mut axes = Vec::with_capacity(n);
-    let mut sides = [1; 3];
-    let mut n_channels = 1;
-    for i in 0..n {
-        let space = if named {
-            ["z", "y", "x"].iter().position(|axis| *axis == names[i])
-        } else {
-            (i + 3).checked_sub(n).filter(|at| *at < 3 && i + 3 >= n)
-        };
-        if let Some(at) = space {
-            if axes.iter().any(|axis| matches!(axis, Axis::Space(before) if *before >= at)) {
-                return Err(format!("Zarr axes in the order {names:?}; only z, y, x is read"));
-            }
-            axes.push(Axis::Space(at));
-            sides[at] = side(i)?;
-        } else if named && names[i] == "c" {
-            n_channels = side(i)?;
-            axes.push(Axis::Fixed(channel as u64));
-        } else if shape[i] == 1 || (named && names[i] == "t") {
-            axes.push(Axis::Fixed(0));
-        } else {
-            return Err(format!("a Zarr array of shape {shape:?}, expected 3 axes (z, y, x)"));
-        }
-    }
-    if n < 2 {
-        return Err(format!("a Zarr array of shape {shape:?}, expected 3 axes (z, y, x)"));
-    }
-    Ok((axes, sides, n_channels))
 }

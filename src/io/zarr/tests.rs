@@ -161,7 +161,7 @@ fn hostile_metadata_is_refused_before_memory_is_taken() {
         (array("[1000000,1000000,1000000]", "[1000000,1000000,1000000]"), "memory"),
         (array("[1000000,1000000]", "[4294967296,4294967296]"), "memory"),
         (array("[0,4,4]", "[1,4,4]"), "empty"),
-        (array("[4,4,4,4,4]", "[4,4,4,4,4]"), "expected 3 axes"),
+        (array("[4]", "[4]"), "expected 3 axes"),
         ("{".to_owned(), "Zarr"),
         (r#"{"zarr_format":9}"#.to_owned(), "Zarr"),
     ] {

@@ -1,0 +1,310 @@
+//! What the axes of an image are, and the size of its voxels.
+
+use super::transform::Along;
+use crate::io::choice::LETTERS;
+
+/// What an axis of a stored array is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// z (0), y (1) or x (2).
+    Space(usize),
+    /// Points of time.
+    Time,
+    /// Channels, or anything else that is counted.
+    Channel,
+}
+
+/// An axis as metadata describe it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Axis {
+    /// Name in lower case.
+    pub(super) name: String,
+    /// Type in lower case, where it says one.
+    pub(super) kind: Option<String>,
+    /// Unit, where it says one.
+    pub(super) unit: Option<String>,
+}
+
+impl Axis {
+    /// An axis of this name and nothing else.
+    pub(super) fn named(name: &str) -> Self {
+        Self { name: name.to_lowercase(), ..Self::default() }
+    }
+
+    fn space(&self) -> bool {
+        match self.kind.as_deref() {
+            Some("space") => true,
+            Some("time" | "channel") => false,
+            _ => letter(&self.name).is_some(),
+        }
+    }
+
+    fn time(&self) -> bool {
+        match self.kind.as_deref() {
+            Some(kind) => kind == "time",
+            None => ["t", "time"].contains(&self.name.as_str()),
+        }
+    }
+}
+
+fn letter(name: &str) -> Option<usize> {
+    LETTERS.iter().position(|letter| name.len() == 1 && name.starts_with(*letter))
+}
+
+/// The roles of axes: those in space by their names z, y, x, others in the order z, y, x of what is left.
+pub(super) fn roles(axes: &[Axis]) -> Result<Vec<Role>, String> {
+    let spaces: Vec<usize> = (0..axes.len()).filter(|i| axes[*i].space()).collect();
+    let listed = || axes.iter().map(|axis| axis.name.as_str()).collect::<Vec<_>>().join(", ");
+    if !(2..=3).contains(&spaces.len()) {
+        return Err(format!("{} of the axes {} lie in space; 2 or 3 are read", spaces.len(), listed()));
+    }
+    let named = |i: &usize| letter(&axes[*i].name);
+    // Two axes without z are y and x.
+    let mut free: Vec<usize> =
+        (3 - spaces.len()..3).filter(|at| !spaces.iter().any(|i| named(i) == Some(*at))).collect();
+    free.reverse();
+    let mut roles = Vec::new();
+    for (i, axis) in axes.iter().enumerate() {
+        let role = match (spaces.contains(&i), named(&i)) {
+            (true, Some(at)) => Role::Space(at),
+            (true, None) => {
+                Role::Space(free.pop().ok_or_else(|| format!("the axes {} are not clear", listed()))?)
+            }
+            (false, _) if axis.time() => Role::Time,
+            (false, _) => Role::Channel,
+        };
+        if roles.contains(&role) && role != Role::Channel {
+            return Err(format!("the axes {} have the same name or type twice", listed()));
+        }
+        roles.push(role);
+    }
+    Ok(roles)
+}
+
+/// The roles of the axes of an array that has no names, or none that are clear: the last are z, y, x.
+pub(super) fn roles_by_place(n: usize) -> Vec<Role> {
+    (0..n).map(|i| (i + 3).checked_sub(n).map_or(Role::Channel, Role::Space)).collect()
+}
+
+/// Micrometers of a unit of length: the names of UDUNITS that OME-Zarr lists, and what writers use besides.
+pub(super) fn um_per(unit: &str) -> Option<f64> {
+    const NAMED: [(&str, f64); 33] = [
+        ("angstrom", 1e-4),
+        ("ångström", 1e-4),
+        ("å", 1e-4),
+        ("yoctometer", 1e-18),
+        ("zeptometer", 1e-15),
+        ("attometer", 1e-12),
+        ("femtometer", 1e-9),
+        ("picometer", 1e-6),
+        ("nanometer", 1e-3),
+        ("micrometer", 1.0),
+        ("micron", 1.0),
+        ("um", 1.0),
+        ("µm", 1.0),
+        ("μm", 1.0),
+        ("nm", 1e-3),
+        ("millimeter", 1e3),
+        ("centimeter", 1e4),
+        ("cm", 1e4),
+        ("decimeter", 1e5),
+        ("meter", 1e6),
+        ("hectometer", 1e8),
+        ("kilometer", 1e9),
+        ("megameter", 1e12),
+        ("gigameter", 1e15),
+        ("terameter", 1e18),
+        ("petameter", 1e21),
+        ("exameter", 1e24),
+        ("zettameter", 1e27),
+        ("yottameter", 1e30),
+        ("inch", 25_400.0),
+        ("foot", 304_800.0),
+        ("yard", 914_400.0),
+        ("mile", 1_609_344_000.0),
+    ];
+    // Where the case tells milli from mega the short names are taken as they stand.
+    match unit.trim() {
+        "m" => return Some(1e6),
+        "mm" => return Some(1e3),
+        "pm" => return Some(1e-6),
+        "A" => return Some(1e-4),
+        _ => {}
+    }
+    let name = unit.trim().to_lowercase().replace("metre", "meter");
+    let find = |name: &str| NAMED.iter().find(|(known, _)| *known == name).map(|(_, um)| *um);
+    find(&name).or_else(|| find(name.strip_suffix('s')?))
+}
+
+/// One axis of an array with what is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Dim {
+    pub(super) role: Role,
+    pub(super) unit: Option<String>,
+    pub(super) scale: f64,
+    pub(super) offset: f64,
+}
+
+/// Joins roles, units and what a transformation says of each axis of an array.
+pub(super) fn dims(axes: &[Axis], roles: &[Role], along: &[Along]) -> Option<Vec<Dim>> {
+    let dim = |along: &Along| {
+        let (axis, role) = (axes.get(along.coordinate)?, *roles.get(along.coordinate)?);
+        Some(Dim { role, unit: axis.unit.clone(), scale: along.scale, offset: along.offset })
+    };
+    along.iter().map(dim).collect()
+}
+
+/// Size and place of voxels, z, y, x.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Frame {
+    /// Edges in µm; `None` without a unit of length.
+    pub(super) voxel_um: Option<[f64; 3]>,
+    /// Centre of voxel (0, 0, 0) in µm.
+    pub(super) origin_um: [f64; 3],
+    /// Edges as ratios where only these are known, the shortest 1.
+    pub(super) ratios: Option<[f64; 3]>,
+    /// What was assumed or dropped.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Edge and centre of the first voxel in the units of the file, z, y, x; a missing z is as long as y.
+pub(super) fn spacing(dims: &[Dim]) -> ([f64; 3], [f64; 3]) {
+    let along = |at: usize| dims.iter().find(|dim| dim.role == Role::Space(at));
+    let in_plane = along(1).or_else(|| along(2)).map_or(1.0, |dim| dim.scale.abs());
+    (
+        std::array::from_fn(|at| along(at).map_or(in_plane, |dim| dim.scale.abs())),
+        std::array::from_fn(|at| along(at).map_or(0.0, |dim| dim.offset)),
+    )
+}
+
+impl Frame {
+    /// The frame of an array; `None` where the sizes make no sense.
+    pub(super) fn of(dims: &[Dim]) -> Option<Self> {
+        let (edges, offsets) = spacing(dims);
+        let is_fine = |v: &f64| v.is_finite() && *v > 0.0;
+        if !edges.iter().all(is_fine) || !offsets.iter().all(|v| v.is_finite()) {
+            return None;
+        }
+        let mut frame = Self::default();
+        let spaces = |at: usize| dims.iter().find(|dim| dim.role == Role::Space(at));
+        if dims.iter().any(|dim| matches!(dim.role, Role::Space(_)) && dim.scale < 0.0) {
+            frame.warnings.push(
+                "the file places an axis backwards; rows and planes are read as they are stored".to_owned(),
+            );
+        }
+        let units: [Option<f64>; 3] = std::array::from_fn(|at| um_per(spaces(at)?.unit.as_deref()?));
+        let Some(known) = units.iter().flatten().next().copied() else {
+            let shortest = edges.into_iter().fold(f64::INFINITY, f64::min);
+            frame.ratios = Some(edges.map(|edge| tidy(edge / shortest)));
+            return Some(frame);
+        };
+        for at in 0..3 {
+            if spaces(at).is_some() && units[at].is_none() {
+                frame.warnings.push(format!(
+                    "the axis {} has no unit of length; that of the other axes was taken",
+                    LETTERS[at]
+                ));
+            }
+        }
+        let um = units.map(|um| um.unwrap_or(known));
+        frame.voxel_um = Some(std::array::from_fn(|at| tidy(edges[at] * um[at])));
+        frame.origin_um = std::array::from_fn(|at| tidy(offsets[at] * um[at]));
+        Some(frame)
+    }
+}
+
+/// Ten significant digits: the noise of a unit's factor is dropped, no file holds more.
+fn tidy(value: f64) -> f64 {
+    format!("{value:.9e}").parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(list: &[(&str, &str)]) -> Vec<Axis> {
+        let kind = |kind: &str| Some(kind.to_owned()).filter(|kind| !kind.is_empty());
+        list.iter().map(|(name, k)| Axis { kind: kind(k), ..Axis::named(name) }).collect()
+    }
+
+    #[test]
+    fn axes_are_found_by_type_and_by_name() {
+        use Role::{Channel, Space, Time};
+        for (axes, expected) in [
+            (
+                of(&[("t", "time"), ("c", "channel"), ("z", "space"), ("y", "space"), ("x", "space")]),
+                vec![Time, Channel, Space(0), Space(1), Space(2)],
+            ),
+            (of(&[("x", "space"), ("y", "space"), ("z", "space")]), vec![Space(2), Space(1), Space(0)]),
+            (of(&[("Z", ""), ("Y", ""), ("X", "")]), vec![Space(0), Space(1), Space(2)]),
+            (
+                of(&[("depth", "space"), ("row", "space"), ("col", "space")]),
+                vec![Space(0), Space(1), Space(2)],
+            ),
+            (of(&[("y", "space"), ("x", "space"), ("depth", "space")]), vec![Space(1), Space(2), Space(0)]),
+            (of(&[("row", "space"), ("col", "space")]), vec![Space(1), Space(2)]),
+            (of(&[("angle", ""), ("y", "space"), ("x", "space")]), vec![Channel, Space(1), Space(2)]),
+            (
+                of(&[("phase", "other"), ("time", ""), ("y", ""), ("x", "")]),
+                vec![Channel, Time, Space(1), Space(2)],
+            ),
+        ] {
+            assert_eq!(roles(&axes).unwrap(), expected, "{axes:?}");
+        }
+        for axes in [
+            of(&[("x", "space")]),
+            of(&[("x", "space"), ("x", "space"), ("y", "space")]),
+            of(&[("a", "space"), ("b", "space"), ("c", "space"), ("d", "space")]),
+            of(&[("t", "time"), ("u", "time"), ("y", "space"), ("x", "space")]),
+        ] {
+            assert!(roles(&axes).is_err(), "{axes:?}");
+        }
+        assert_eq!(roles_by_place(2), [Space(1), Space(2)]);
+        assert_eq!(roles_by_place(4), [Channel, Space(0), Space(1), Space(2)]);
+    }
+
+    #[test]
+    fn units_of_length_are_known() {
+        for (unit, um) in [
+            ("micrometer", 1.0),
+            ("Micrometers", 1.0),
+            ("micrometre", 1.0),
+            ("µm", 1.0),
+            ("μm", 1.0),
+            ("um", 1.0),
+            ("nanometer", 1e-3),
+            ("nm", 1e-3),
+            ("angstrom", 1e-4),
+            ("Å", 1e-4),
+            ("A", 1e-4),
+            ("Angstroms", 1e-4),
+            ("picometer", 1e-6),
+            ("mm", 1e3),
+            ("m", 1e6),
+            ("meter", 1e6),
+            ("inch", 25_400.0),
+        ] {
+            assert_eq!(um_per(unit), Some(um), "{unit}");
+        }
+        for unit in ["", "pixel", "second", "Mm", "s"] {
+            assert_eq!(um_per(unit), None, "{unit}");
+        }
+    }
+
+    fn dim(at: usize, unit: Option<&str>, scale: f64) -> Dim {
+        Dim { role: Role::Space(at), unit: unit.map(str::to_owned), scale, offset: 2.0 }
+    }
+
+    #[test]
+    fn edges_without_a_unit_are_kept_as_ratios() {
+        let frame = Frame::of(&[dim(0, None, 5.0), dim(1, None, 0.5), dim(2, None, 0.5)]).unwrap();
+        assert_eq!((frame.voxel_um, frame.ratios, frame.origin_um), (None, Some([10.0, 1.0, 1.0]), [0.0; 3]));
+        let one =
+            Frame::of(&[dim(0, Some("nm"), 50.0), dim(1, None, 5.0), dim(2, Some("um"), 0.005)]).unwrap();
+        assert_eq!(one.voxel_um, Some([0.05, 0.005, 0.005]));
+        assert_eq!(one.warnings.len(), 1);
+        let flat = Frame::of(&[dim(1, Some("nm"), 20.0), dim(2, Some("nm"), 10.0)]).unwrap();
+        assert_eq!(flat.voxel_um, Some([0.02, 0.02, 0.01]));
+        assert_eq!(Frame::of(&[dim(1, Some("nm"), 0.0), dim(2, Some("nm"), 10.0)]), None);
+    }
+}

@@ -1,0 +1,369 @@
+//! What a hierarchy holds and which array of it is read: images, series, wells, label images, plain arrays.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use zarrs::array::Array;
+use zarrs::storage::{StoreKey, StorePrefix};
+
+use super::image::{self, Described, multiscales, ome, text_of};
+use super::node::{Node, join, node, open_array};
+use super::store::Store;
+use crate::io::choice::ReadOptions;
+
+/// Groups inside one another that are gone through where each holds nothing but the next.
+const MAX_DEPTH: usize = 4;
+/// Names that a sentence lists.
+const MAX_NAMED: usize = 12;
+
+/// An array that was found.
+pub(super) struct Level {
+    pub(super) array: Array<Store>,
+    /// What image metadata say of it; `None` for a plain array.
+    pub(super) described: Option<Described>,
+}
+
+/// What is read of a hierarchy.
+pub(super) struct Found {
+    /// The arrays, finest first; one for a plain array.
+    pub(super) levels: Vec<Level>,
+    /// The attributes that describe them.
+    pub(super) attributes: Map<String, Value>,
+    /// What was assumed or left out.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Finds what is read: what `options` choose, or else the only image or array, or the first, which is said.
+pub(super) fn find(store: &Arc<Store>, options: &ReadOptions) -> Result<Found, String> {
+    let chosen = options.dataset.as_deref().unwrap_or_default();
+    let path = join("", chosen)?;
+    let Some(found) = node(store, &path)? else {
+        return Err(match chosen {
+            "" => "no Zarr hierarchy: neither zarr.json nor .zgroup or .zarray is there".to_owned(),
+            _ => {
+                format!("there is no array or group {path} in it; it holds {}", named(&children(store, "")?))
+            }
+        });
+    };
+    if found.is_array {
+        return level_of_image(store, &path)?.map_or_else(|| plain(store, &path), Ok);
+    }
+    let mut warnings = Vec::new();
+    let mut found = in_group(store, &path, found, options.entry.as_deref(), &mut warnings, 0)?;
+    warnings.append(&mut found.warnings);
+    Ok(Found { warnings, ..found })
+}
+
+/// A plain array.
+fn plain(store: &Arc<Store>, path: &str) -> Result<Found, String> {
+    let array = open_array(store, path)?;
+    let attributes = array.attributes().clone();
+    Ok(Found { levels: vec![Level { array, described: None }], attributes, warnings: Vec::new() })
+}
+
+/// An array that is a level of the image above it, with what that image says of it.
+fn level_of_image(store: &Arc<Store>, path: &str) -> Result<Option<Found>, String> {
+    let mut split = path.rfind('/');
+    while let Some(at) = split {
+        let (above, own) = (&path[..at], &path[at + 1..]);
+        if let Some(group) = node(store, above)?.filter(|node| !node.is_array) {
+            let images = multiscales(&group.attributes);
+            if let Some(image) =
+                images.iter().find(|image| image::paths(image).iter().any(|path| path == own))
+            {
+                let mut warnings = Vec::new();
+                let level = level(store, above, image, own, &mut warnings)?;
+                return Ok(Some(Found {
+                    levels: vec![level],
+                    attributes: group.attributes.clone(),
+                    warnings,
+                }));
+            }
+        }
+        split = path[..at].rfind('/');
+    }
+    // A level beside the root.
+    let Some(root) = node(store, "")?.filter(|node| !node.is_array) else { return Ok(None) };
+    let images = multiscales(&root.attributes);
+    let Some(image) = images.iter().find(|image| image::paths(image).iter().any(|own| own == path)) else {
+        return Ok(None);
+    };
+    let mut warnings = Vec::new();
+    let level = level(store, "", image, path, &mut warnings)?;
+    Ok(Some(Found { levels: vec![level], attributes: root.attributes.clone(), warnings }))
+}
+
+fn level(
+    store: &Arc<Store>,
+    base: &str,
+    image: &Value,
+    path: &str,
+    warnings: &mut Vec<String>,
+) -> Result<Level, String> {
+    let array =
+        open_array(store, &join(base, path)?).map_err(|problem| format!("level {path}: {problem}"))?;
+    let described = image::describe(image, path, array.dimensionality(), warnings)?;
+    Ok(Level { array, described: Some(described) })
+}
+
+/// What is read of a group.
+fn in_group(
+    store: &Arc<Store>,
+    path: &str,
+    group: Node,
+    entry: Option<&str>,
+    warnings: &mut Vec<String>,
+    depth: usize,
+) -> Result<Found, String> {
+    let said = ome(&group.attributes);
+    if !multiscales(&group.attributes).is_empty() {
+        return image_of(store, path, group.attributes, entry, warnings);
+    }
+    if let Some(plate) = said.get("plate") {
+        let wells: Vec<String> =
+            list(plate, "wells").filter_map(|well| Some(text_of(well, "path")?.to_owned())).collect();
+        return Err(format!(
+            "a plate of {} wells; choose a field of one with --dataset WELL/FIELD, wells are {}",
+            wells.len(),
+            named(&wells)
+        ));
+    }
+    if let Some(well) = said.get("well") {
+        let fields = list(well, "images").filter_map(|field| Some(text_of(field, "path")?.to_owned()));
+        return one_of(store, path, "field", fields.collect(), entry, warnings);
+    }
+    if let Some(labels) = said.get("labels").and_then(Value::as_array) {
+        let names = labels.iter().filter_map(|name| Some(name.as_str()?.to_owned()));
+        return one_of(store, path, "label image", names.collect(), entry, warnings);
+    }
+    let children = children(store, path)?;
+    if said.contains_key("scene") {
+        return one_of(
+            store,
+            path,
+            "image of the scene",
+            images_among(store, path, &children)?,
+            entry,
+            warnings,
+        );
+    }
+    let series = series(store, path, said, &children)?;
+    if !series.is_empty() {
+        return one_of(store, path, "image", series, entry, warnings);
+    }
+    among(store, path, &children, entry, warnings, depth)
+}
+
+/// What is read of a group that says nothing of itself.
+fn among(
+    store: &Arc<Store>,
+    path: &str,
+    children: &[String],
+    entry: Option<&str>,
+    warnings: &mut Vec<String>,
+    depth: usize,
+) -> Result<Found, String> {
+    let mut arrays = Vec::new();
+    for child in children.iter().take(1000) {
+        if node(store, &join(path, child)?)?.is_some_and(|node| node.is_array) {
+            arrays.push(child.clone());
+        }
+    }
+    match (arrays.as_slice(), children) {
+        ([only], _) => plain(store, &join(path, only)?),
+        ([], [only]) if depth < MAX_DEPTH => {
+            let inner = join(path, only)?;
+            let found = node(store, &inner)?.ok_or("an empty Zarr group")?;
+            in_group(store, &inner, found, entry, warnings, depth + 1)
+        }
+        ([], []) => Err("an empty Zarr group: there is no array in it".to_owned()),
+        ([], _) => Err(format!(
+            "a Zarr group without an image description; choose what is in it with --dataset: {}",
+            named(children)
+        )),
+        _ => Err(format!(
+            "a Zarr group of {} arrays without an image description; choose one with --dataset: {}",
+            arrays.len(),
+            named(&arrays)
+        )),
+    }
+}
+
+/// One of several groups: the one that is chosen, the only one, or the first, which is said.
+fn one_of(
+    store: &Arc<Store>,
+    path: &str,
+    what: &str,
+    names: Vec<String>,
+    entry: Option<&str>,
+    warnings: &mut Vec<String>,
+) -> Result<Found, String> {
+    let Some(first) = names.first() else { return Err(format!("a Zarr group without any {what} in it")) };
+    let chosen = match entry {
+        None => first,
+        Some(entry) => names
+            .iter()
+            .find(|name| *name == entry)
+            .ok_or_else(|| format!("there is no {what} {entry:?}; --entry takes one of {}", named(&names)))?,
+    };
+    if entry.is_none() && names.len() > 1 {
+        warnings.push(format!(
+            "{what} {first} of {} was read; --entry takes another: {}",
+            names.len(),
+            named(&names)
+        ));
+    }
+    let inner = join(path, chosen)?;
+    let found =
+        node(store, &inner)?.ok_or_else(|| format!("the {what} {chosen} is listed but is not there"))?;
+    if found.is_array {
+        return plain(store, &inner);
+    }
+    image_of(store, &inner, found.attributes, None, warnings)
+}
+
+/// The levels of an image, finest first.
+fn image_of(
+    store: &Arc<Store>,
+    path: &str,
+    attributes: Map<String, Value>,
+    entry: Option<&str>,
+    warnings: &mut Vec<String>,
+) -> Result<Found, String> {
+    let images = multiscales(&attributes);
+    let name = |at: usize| {
+        images.get(at).and_then(|image| text_of(image, "name")).map_or_else(|| at.to_string(), str::to_owned)
+    };
+    let names: Vec<String> = (0..images.len()).map(name).collect();
+    let at = match entry {
+        None => 0,
+        Some(entry) => (0..images.len())
+            .find(|at| names[*at] == entry || at.to_string() == entry)
+            .ok_or_else(|| format!("there is no image {entry:?}; --entry takes one of {}", named(&names)))?,
+    };
+    let image = images.get(at).ok_or("a Zarr group without an image")?;
+    if entry.is_none() && images.len() > 1 {
+        warnings.push(format!(
+            "image 0 of {} was read; --entry takes another: {}",
+            images.len(),
+            named(&names)
+        ));
+    }
+    let mut said = Vec::new();
+    let paths = image::paths(image);
+    let mut levels = Vec::new();
+    for own in &paths {
+        levels.push(level(store, path, image, own, &mut said)?);
+    }
+    if levels.is_empty() {
+        return Err("an image without a single array in its metadata".to_owned());
+    }
+    image::say_version(&attributes, &mut said);
+    finest_first(&mut levels, &mut said);
+    say_labels(store, path, &mut said)?;
+    Ok(Found { levels, attributes, warnings: said })
+}
+
+/// Sorts levels by their size where the file does not.
+fn finest_first(levels: &mut [Level], warnings: &mut Vec<String>) {
+    let n = |level: &Level| level.array.shape().iter().fold(1u64, |n, side| n.saturating_mul(*side));
+    if levels.windows(2).any(|pair| n(&pair[0]) < n(&pair[1])) {
+        levels.sort_by_key(|level| std::cmp::Reverse(n(level)));
+        warnings.push("the file lists its levels in another order; the finest was read".to_owned());
+    }
+}
+
+/// Says which label images an image holds.
+fn say_labels(store: &Arc<Store>, path: &str, warnings: &mut Vec<String>) -> Result<(), String> {
+    let Some(labels) = node(store, &join(path, "labels")?)? else { return Ok(()) };
+    let names = ome(&labels.attributes).get("labels").and_then(Value::as_array);
+    let names: Vec<String> =
+        names.into_iter().flatten().filter_map(|n| Some(n.as_str()?.to_owned())).collect();
+    if let Some(first) = names.first() {
+        let inner = join(&join(path, "labels")?, first).unwrap_or_default();
+        let (all, inner) = (named(&names), inner.trim_start_matches('/'));
+        warnings.push(format!(
+            "label images lie beside it and were not read: {all}; --dataset {inner} reads one"
+        ));
+    }
+    Ok(())
+}
+
+/// The images of a file with several, as bioformats2raw writes them: numbered groups.
+fn series(
+    store: &Arc<Store>,
+    path: &str,
+    said: &Map<String, Value>,
+    children: &[String],
+) -> Result<Vec<String>, String> {
+    if let Some(group) = node(store, &join(path, "OME")?)? {
+        let names = ome(&group.attributes).get("series").and_then(Value::as_array);
+        let names: Vec<String> =
+            names.into_iter().flatten().filter_map(|n| Some(n.as_str()?.to_owned())).collect();
+        if !names.is_empty() {
+            return Ok(names);
+        }
+    }
+    let is_image = |name: &String| -> Result<bool, String> {
+        Ok(node(store, &join(path, name)?)?.is_some_and(|node| !multiscales(&node.attributes).is_empty()))
+    };
+    if !said.contains_key("bioformats2raw.layout") && !is_image(&"0".to_owned())? {
+        return Ok(Vec::new());
+    }
+    let mut numbered: Vec<(u32, &String)> =
+        children.iter().filter_map(|name| Some((name.parse().ok()?, name))).collect();
+    numbered.sort_unstable();
+    let mut images = Vec::new();
+    for (_, name) in numbered.into_iter().take(10_000) {
+        if is_image(name)? {
+            images.push(name.clone());
+        }
+    }
+    Ok(images)
+}
+
+fn images_among(store: &Arc<Store>, path: &str, children: &[String]) -> Result<Vec<String>, String> {
+    let mut images = Vec::new();
+    for name in children.iter().take(1000) {
+        if node(store, &join(path, name)?)?.is_some_and(|node| !multiscales(&node.attributes).is_empty()) {
+            images.push(name.clone());
+        }
+    }
+    Ok(images)
+}
+
+/// Names of the groups and arrays inside a group, in order.
+fn children(store: &Arc<Store>, path: &str) -> Result<Vec<String>, String> {
+    let inner = path.trim_start_matches('/');
+    let prefix = if inner.is_empty() {
+        StorePrefix::root()
+    } else {
+        StorePrefix::new(format!("{inner}/")).map_err(super::text)?
+    };
+    let listed = store.list_dir(&prefix).map_err(super::text)?;
+    let mut names = Vec::new();
+    for prefix in listed.prefixes() {
+        let Some(name) = prefix.as_str().trim_end_matches('/').rsplit('/').next() else { continue };
+        let is_node = ["zarr.json", ".zgroup", ".zarray"].iter().any(|file| {
+            let key = StoreKey::new(format!("{}{file}", prefix.as_str()));
+            key.is_ok_and(|key| store.size_key(&key).is_ok_and(|size| size.is_some()))
+        });
+        if is_node {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+/// Names as part of a sentence.
+fn named(names: &[String]) -> String {
+    let mut text = names.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > MAX_NAMED {
+        text.push_str(&format!(" and {} more", names.len() - MAX_NAMED));
+    }
+    if names.is_empty() { "nothing".to_owned() } else { text }
+}
