@@ -11,12 +11,12 @@ use std::sync::{Arc, Once};
 use zarrs::array::codec::api::{
     CodecRuntimePluginV3, PartialDecoderCapability, PartialEncoderCapability, register_codec_v3,
 };
+use zarrs::array::codec::{BloscCodec, BloscCompressionLevel, BloscCompressor, BloscShuffleMode};
 use zarrs::array::{
     ArrayBytesRaw, BytesRepresentation, BytesToBytesCodecTraits, Codec, CodecError, CodecMetadataOptions,
     CodecOptions, CodecTraits, RecommendedConcurrency,
 };
 use zarrs::metadata::Configuration;
-use zarrs::metadata::v2::MetadataV2;
 use zarrs::metadata::v3::MetadataV3;
 use zarrs::plugin::{ExtensionName, PluginCreateError, ZarrVersion};
 
@@ -47,7 +47,11 @@ pub(super) fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let _registered_for_good = register_codec_v3(CodecRuntimePluginV3::new(
-            |name| Packed::named(name).is_some() || bare(name) == Some("blosc") || Filter::is_known(name),
+            |name| {
+                Packed::named(name).is_some()
+                    || matches!(bare(name), Some("blosc" | "crc32c"))
+                    || Filter::is_known(name)
+            },
             create,
         ));
     });
@@ -67,13 +71,14 @@ fn create(metadata: &MetadataV3) -> Result<Codec, PluginCreateError> {
     if Filter::is_known(name) {
         return Filter::create(name, fields).map(|filter| Codec::ArrayToArray(Arc::new(filter)));
     }
-    // The configuration of Zarr 2, in which `shuffle` is a number.
-    let named = serde_json::json!({"id": "blosc"});
-    let mut object = named.as_object().cloned().unwrap_or_default();
-    object.extend(fields.iter().map(|(key, value)| (key.clone(), value.clone())));
-    let wrong = |error: serde_json::Error| PluginCreateError::Other(error.to_string());
-    let metadata: MetadataV2 = serde_json::from_value(object.into()).map_err(wrong)?;
-    Codec::from_metadata(&metadata)
+    if bare(name) == Some("crc32c") {
+        return Codec::from_metadata(&MetadataV3::new("crc32c"));
+    }
+    // A block of Blosc says itself how it was packed.
+    let level =
+        BloscCompressionLevel::try_from(1).map_err(|_level| PluginCreateError::from("a level of Blosc"))?;
+    let blosc = BloscCodec::new(BloscCompressor::Zstd, level, None, BloscShuffleMode::NoShuffle, None)?;
+    Ok(Codec::BytesToBytes(Arc::new(blosc)))
 }
 
 /// A codec that packs bytes.
@@ -113,9 +118,11 @@ fn lz4(bytes: &[u8], limit: usize) -> Result<Vec<u8>, CodecError> {
     lz4_flex::block::decompress(block, size).map_err(|error| CodecError::Other(error.to_string()))
 }
 
-/// What follows a checksum of four bytes, if it is right.
-fn checked(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
-    let (sum, rest) = bytes.split_first_chunk::<4>().ok_or(CodecError::InvalidChecksum)?;
+/// What a checksum of four bytes belongs to, if it is right.
+fn checked(bytes: &[u8], is_behind: bool) -> Result<Vec<u8>, CodecError> {
+    let first = || bytes.split_first_chunk::<4>();
+    let last = || bytes.split_last_chunk::<4>().map(|(rest, sum)| (sum, rest));
+    let (sum, rest) = if is_behind { last() } else { first() }.ok_or(CodecError::InvalidChecksum)?;
     let is_right = u32::from_le_bytes(*sum) == crc32fast::hash(rest);
     is_right.then(|| rest.to_vec()).ok_or(CodecError::InvalidChecksum)
 }
@@ -129,11 +136,11 @@ impl Packing {
             Self::Zlib => bounded(flate2::read::ZlibDecoder::new(bytes), limit),
             Self::Bz2 => bounded(bzip2::read::MultiBzDecoder::new(bytes), limit),
             Self::Lz4 => lz4(bytes, limit),
-            Self::Crc32 => checked(bytes),
+            Self::Crc32 => checked(bytes, false),
         }
     }
 
-    /// The most bytes that `size` bytes are packed into; `None` where a foreign encoder may have done worse.
+    /// The most bytes that `size` bytes are packed into.
     fn most(self, size: u64) -> u64 {
         match self {
             Self::Crc32 => size.saturating_add(4),
@@ -203,6 +210,9 @@ impl BytesToBytesCodecTraits for Packed {
     ) -> Result<ArrayBytesRaw<'a>, CodecError> {
         let limit = decoded_representation.size().and_then(|size| usize::try_from(size).ok());
         let limit = limit.ok_or_else(|| CodecError::Other("a chunk of unknown size".to_owned()))?;
+        if self.packing == Packing::Crc32 && self.fields.get("location").is_some_and(|at| at == "end") {
+            return Ok(checked(&encoded_value, true)?.into());
+        }
         Ok(self.packing.unpack(&encoded_value, limit)?.into())
     }
 }

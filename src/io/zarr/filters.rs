@@ -1,4 +1,5 @@
-//! Filters of numcodecs that change values before they are packed: `delta` and `fixedscaleoffset`. Read, never written.
+//! Filters of numcodecs that change values before they are packed: `delta`, `fixedscaleoffset` and `quantize`. Read, never
+//! written.
 //!
 //! Both flatten a chunk in the order of its memory. Reference: numcodecs.readthedocs.io.
 
@@ -8,11 +9,13 @@ use std::sync::Arc;
 
 use zarrs::array::codec::api::{PartialDecoderCapability, PartialEncoderCapability};
 use zarrs::array::{
-    ArrayBytes, ArrayCodecTraits, ArrayToArrayCodecTraits, CodecError, CodecMetadataOptions, CodecOptions,
-    CodecTraits, DataType, FillValue, RecommendedConcurrency, data_type,
+    ArrayBytes, ArrayCodecTraits, ArrayPartialDecoderTraits, ArraySubset, ArrayToArrayCodecTraits,
+    CodecError, CodecMetadataOptions, CodecOptions, CodecTraits, DataType, FillValue, Indexer,
+    RecommendedConcurrency, data_type,
 };
 use zarrs::metadata::Configuration;
 use zarrs::plugin::{ExtensionName, PluginCreateError, ZarrVersion};
+use zarrs::storage::StorageError;
 
 /// A type of numbers as NumPy spells it: kind and bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +113,16 @@ impl Filter {
 
     fn known(name: &str) -> Option<&'static str> {
         let name = name.strip_prefix("numcodecs.").unwrap_or(name);
-        ["delta", "fixedscaleoffset"].into_iter().find(|known| *known == name)
+        ["delta", "fixedscaleoffset", "quantize"].into_iter().find(|known| *known == name)
+    }
+
+    /// Whether the values that it takes are in the other byte order than those of the array: bytes would be taken for others.
+    pub(super) fn is_swapped(
+        fields: &serde_json::Map<String, serde_json::Value>,
+        is_big_endian: bool,
+    ) -> bool {
+        let dtype = fields.get("dtype").and_then(serde_json::Value::as_str).and_then(Numeric::parse);
+        dtype.is_some_and(|dtype| dtype.n_bytes > 1 && dtype.is_big_endian != is_big_endian)
     }
 
     /// The type that the stored values have, as the configuration of a filter says.
@@ -132,6 +144,9 @@ impl Filter {
                 return Err(wrong("astype"));
             }
             Change::Delta
+        } else if name == "quantize" {
+            // What was rounded stays so.
+            Change::Scaled { offset: 0.0, scale: 1.0 }
         } else {
             let scale = number("scale").filter(|scale| *scale != 0.0).ok_or_else(|| wrong("scale"))?;
             Change::Scaled { offset: number("offset").ok_or_else(|| wrong("offset"))?, scale }
@@ -169,6 +184,47 @@ impl Filter {
             }
         }
         out
+    }
+}
+
+/// Reads parts of filtered chunks: a value may depend on all before it, so a chunk is always decoded whole.
+struct Whole {
+    input: Arc<dyn ArrayPartialDecoderTraits>,
+    filter: Arc<Filter>,
+    shape: Vec<NonZeroU64>,
+    data_type: DataType,
+    fill_value: FillValue,
+}
+
+impl ArrayPartialDecoderTraits for Whole {
+    fn data_type(&self) -> &DataType {
+        &self.data_type
+    }
+
+    fn exists(&self) -> Result<bool, StorageError> {
+        self.input.exists()
+    }
+
+    fn size_held(&self) -> usize {
+        self.input.size_held()
+    }
+
+    fn partial_decode(
+        &self,
+        indexer: &dyn Indexer,
+        options: &CodecOptions,
+    ) -> Result<ArrayBytes<'_>, CodecError> {
+        if !self.exists()? {
+            return Ok(ArrayBytes::new_fill_value(&self.data_type, indexer.len(), &self.fill_value)?);
+        }
+        let sides: Vec<u64> = self.shape.iter().map(|side| side.get()).collect();
+        let stored = self.input.partial_decode(&ArraySubset::new_with_shape(sides.clone()), options)?;
+        let values = self.filter.decode(stored, &self.shape, &self.data_type, &self.fill_value, options)?;
+        Ok(values.extract_array_subset(indexer, &sides, &self.data_type)?.into_owned())
+    }
+
+    fn supports_partial_decode(&self) -> bool {
+        false
     }
 }
 
@@ -222,6 +278,23 @@ impl ArrayToArrayCodecTraits for Filter {
     fn encoded_fill_value(&self, _: &DataType, _: &FillValue) -> Result<FillValue, CodecError> {
         // Chunks that are missing are filled before filters are asked.
         Ok(FillValue::new(vec![0; self.astype.n_bytes]))
+    }
+
+    fn partial_decoder(
+        self: Arc<Self>,
+        input_handle: Arc<dyn ArrayPartialDecoderTraits>,
+        shape: &[NonZeroU64],
+        data_type: &DataType,
+        fill_value: &FillValue,
+        _options: &CodecOptions,
+    ) -> Result<Arc<dyn ArrayPartialDecoderTraits>, CodecError> {
+        Ok(Arc::new(Whole {
+            input: input_handle,
+            filter: self,
+            shape: shape.to_vec(),
+            data_type: data_type.clone(),
+            fill_value: fill_value.clone(),
+        }))
     }
 
     fn encode<'a>(

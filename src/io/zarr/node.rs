@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use zarrs::array::{Array, ArrayMetadata, ArrayMetadataV2};
 use zarrs::convert::array_metadata_v2_to_v3;
 use zarrs::metadata::v3::MetadataV3;
-use zarrs::storage::StoreKey;
+use zarrs::storage::{StorageError, StoreKey};
 
 use super::filters::Filter;
 use super::store::{Store, parts};
@@ -31,7 +31,11 @@ pub(super) fn join(base: &str, inner: &str) -> Result<String, String> {
 /// The JSON in a file of a node.
 fn json(store: &Arc<Store>, path: &str, file: &str) -> Result<Option<Value>, String> {
     let key = StoreKey::new(format!("{path}/{file}").trim_start_matches('/')).map_err(damaged)?;
-    let Some(bytes) = store.get(&key).map_err(damaged)? else { return Ok(None) };
+    let said = |error| match error {
+        StorageError::Other(problem) => problem,
+        error => damaged(error),
+    };
+    let Some(bytes) = store.get(&key).map_err(said)? else { return Ok(None) };
     serde_json::from_slice(&bytes).map(Some).map_err(|error| damaged(format!("{file} of {path:?}: {error}")))
 }
 
@@ -70,7 +74,7 @@ pub(super) fn open_array(store: &Arc<Store>, path: &str) -> Result<Array<Store>,
     let path = if path.is_empty() { "/" } else { path };
     let inner = path.trim_end_matches('/');
     if json(store, inner, "zarr.json")?.is_some() {
-        return Array::open(Arc::clone(store), path).map_err(damaged);
+        return Array::open(Arc::clone(store), path).map_err(unread);
     }
     let Some(Value::Object(mut fields)) = json(store, inner, ".zarray")? else {
         return Err("the array is not there".to_owned());
@@ -80,7 +84,18 @@ pub(super) fn open_array(store: &Arc<Store>, path: &str) -> Result<Array<Store>,
             .to_owned());
     }
     fields.insert("attributes".to_owned(), object(json(store, inner, ".zattrs")?).into());
-    Array::new_with_metadata(Arc::clone(store), path, version_3(fields)?).map_err(damaged)
+    Array::new_with_metadata(Arc::clone(store), path, version_3(fields)?).map_err(unread)
+}
+
+/// The sentence for an array that is not understood: damaged, or of a kind that is not read.
+fn unread(error: impl std::fmt::Display) -> String {
+    let error = error.to_string();
+    if error.contains("not supported") || error.contains("unsupported") {
+        return format!(
+            "a Zarr array of a kind that is not read, write it again as numbers packed by zstd, blosc or gzip: {error}"
+        );
+    }
+    damaged(error)
 }
 
 /// The metadata of a Zarr 2 array in the form of Zarr 3, with the names of numcodecs for its codecs.
@@ -88,8 +103,10 @@ fn version_3(mut fields: Map<String, Value>) -> Result<ArrayMetadata, String> {
     let compressor = fields.insert("compressor".to_owned(), Value::Null).filter(|value| !value.is_null());
     let filters = fields.insert("filters".to_owned(), Value::Null);
     let filters: Vec<Value> = filters.and_then(|list| list.as_array().cloned()).unwrap_or_default();
+    let is_big_endian =
+        fields.get("dtype").and_then(Value::as_str).is_some_and(|dtype| dtype.starts_with('>'));
     let metadata: ArrayMetadataV2 = serde_json::from_value(fields.into()).map_err(damaged)?;
-    let mut metadata = array_metadata_v2_to_v3(&metadata).map_err(damaged)?;
+    let mut metadata = array_metadata_v2_to_v3(&metadata).map_err(unread)?;
     let is_bytes = |codec: &MetadataV3| codec.name() == "bytes";
     let at = metadata.codecs.iter().position(is_bytes).unwrap_or(metadata.codecs.len());
     let mut bytes = metadata.codecs.split_off(at);
@@ -97,6 +114,9 @@ fn version_3(mut fields: Map<String, Value>) -> Result<ArrayMetadata, String> {
     for filter in &filters {
         let (codec, fields) = codec_of(filter)?;
         if Filter::is_known(codec.name()) {
+            if behind.is_empty() && before.is_empty() && Filter::is_swapped(&fields, is_big_endian) {
+                return Err("a filter of the Zarr array takes its bytes in the wrong order; write it again without filters".to_owned());
+            }
             // The bytes are in the order of what the last filter stores.
             if let Some(stored) = Filter::stored_type(&fields) {
                 let endian = if stored.is_big_endian { "big" } else { "little" };
