@@ -39,7 +39,8 @@ pub fn convert(
     let mut from = open(source, options, budget)?;
     let mut header = from.header().clone();
     let of = |shape, dtype, warnings, losses| Converted { shape, dtype, warnings, losses };
-    if let Some(needed) = format.bytes_of_streaming(&header) {
+    let streams = super::zarr::label_place(target).is_none();
+    if let Some(needed) = format.bytes_of_streaming(&header).filter(|_| streams) {
         let over = |error| IoError::Memory { path: source.to_owned(), source: error };
         budget.admit(needed).map_err(over)?;
         let (shape, dtype) = (header.shape, header.dtype);

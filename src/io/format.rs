@@ -576,6 +576,9 @@ pub fn read_labels(
 
 /// The format that is written under the extension of a path.
 pub(crate) fn writer(path: &Path) -> Result<&'static dyn Format, IoError> {
+    if super::zarr::label_place(path).is_some() {
+        return Ok(&super::zarr::Zarr);
+    }
     formats()
         .into_iter()
         .find(|format| format.writes() && has_extension(path, format.extensions()))
@@ -588,7 +591,9 @@ pub(crate) fn writer(path: &Path) -> Result<&'static dyn Format, IoError> {
 /// As [`write_array`].
 pub fn check_array_output(path: &Path) -> Result<(), IoError> {
     writer(path)?;
-    check_writable(path)
+    // The labels folder of an image comes with the first label image.
+    let place = super::zarr::label_place(path);
+    check_writable(place.as_ref().map_or(path, |(image, _)| image))
 }
 
 /// Writes an array in the format of the extension; returns what that format could not carry, one sentence each.
@@ -606,6 +611,16 @@ pub fn write_array(
     let format = writer(path)?;
     if request.array.shape().contains(&0) {
         return Err(IoError::content(path, "an empty array is not written"));
+    }
+    if let Some((image, name)) = super::zarr::label_place(path) {
+        if request.unit != Some(Unit::Label) {
+            return Err(IoError::content(
+                path,
+                "only labels lie in the labels folder of an image; say that these are (--as labels), or choose another name",
+            ));
+        }
+        super::zarr::write_labels_into(&image, &name, request, progress)?;
+        return Ok(Vec::new());
     }
     let mut losses = write_atomically(path, |temporary| format.write(temporary, request, progress))?;
     let ratios = request.ratios.filter(|ratios| request.voxel_um.is_none() && *ratios != [1.0; 3]);

@@ -76,7 +76,7 @@ fn create(metadata: &MetadataV3) -> Result<Codec, PluginCreateError> {
     }
     // A block of Blosc says itself how it was packed.
     let level =
-        BloscCompressionLevel::try_from(1).map_err(|_level| PluginCreateError::from("a level of Blosc"))?;
+        BloscCompressionLevel::try_from(1u8).map_err(|_level| PluginCreateError::from("a level of Blosc"))?;
     let blosc = BloscCodec::new(BloscCompressor::Zstd, level, None, BloscShuffleMode::NoShuffle, None)?;
     Ok(Codec::BytesToBytes(Arc::new(blosc)))
 }

@@ -42,6 +42,7 @@ pub(crate) use self::pyramid::open_pyramid;
 pub use self::rows::{ROWS_PER_SHARD, RowsTarget, create_rows, write_rows};
 use self::stored::StoredArray;
 use self::tree::Level;
+pub(crate) use self::write::label_place;
 pub use self::write::write_labels_into;
 
 /// The format.

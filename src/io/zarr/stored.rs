@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use ndarray::{Array3, ArrayD, Axis as NdAxis, Ix3};
+use ndarray::{Array3, ArrayD, ArrayViewMut3, Axis as NdAxis, Ix3};
+use rayon::prelude::*;
 use rustfft::num_complex::Complex;
 use zarrs::array::{
     Array, ArrayShardedExt as _, ArrayShardedReadableExt as _, ArrayShardedReadableExtCache, ArraySubset,
@@ -12,12 +13,12 @@ use zarrs::array::{
 use super::axes::Role;
 use super::store::Store;
 use super::{damaged, text};
-use crate::io::array::{Dtype, FileVoxel};
+use crate::io::array::{Dtype, FileVoxel, zeros};
 use crate::io::choice::ReadOptions;
 use crate::volume::AnyArray;
 
-/// Bytes of planes that are decoded at once: enough to keep all threads busy, little beside the array.
-const SLAB_BYTES: usize = 256 << 20;
+/// Bytes of the pieces that one thread reads at once, at least: small chunks are read several at a time.
+const PIECE_BYTES: usize = 512 << 10;
 
 /// How the values are stored where this program holds them in another type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +57,10 @@ pub(super) struct StoredArray {
     is_label: bool,
     /// Which of the two parts of complex numbers.
     part: usize,
-    /// Where the chunks of each shard lie, once read; without it shards are decoded whole.
-    shards: Option<ArrayShardedReadableExtCache>,
+    /// Where the chunks of each shard lie, once read.
+    shards: ArrayShardedReadableExtCache,
+    /// Whether several threads read blocks, so that no block is read by several.
+    by_blocks: bool,
 }
 
 fn side(n: u64) -> Result<usize, String> {
@@ -99,13 +102,13 @@ impl StoredArray {
             });
         }
         axes.reverse();
-        let part = channel % n_parts;
-        Ok(Self { array, stored, axes, shape, n_channels, n_times, is_label, part, shards: None })
+        let (part, shards) = (channel % n_parts, ArrayShardedReadableExtCache::new(&array));
+        Ok(Self { array, stored, axes, shape, n_channels, n_times, is_label, part, shards, by_blocks: false })
     }
 
-    /// The same read by the chunks inside shards, by many threads at once.
+    /// The same read block by block, by many threads at once.
     pub(super) fn by_blocks(mut self) -> Self {
-        self.shards = Some(ArrayShardedReadableExtCache::new(&self.array));
+        self.by_blocks = true;
         self
     }
 
@@ -140,15 +143,9 @@ impl StoredArray {
         Ok(self.along_space(&self.chunk()?))
     }
 
-    /// Planes along z that are best read at once: those of a shard, or of as many chunks as are decoded well at once.
+    /// Planes along z that are best read at once: those of the chunks inside shards.
     pub(super) fn slab(&self) -> Result<usize, String> {
-        let shard = self.along_space(&self.shard()?)[0];
-        let inner = self.array.effective_subchunk_shape();
-        let inner = inner.map(|sides| sides.iter().map(|side| side.get()).collect::<Vec<_>>());
-        let chunk = inner.map_or(shard, |sides| self.along_space(&sides)[0]).clamp(1, shard.max(1));
-        let plane = self.shape[1].saturating_mul(self.shape[2]).saturating_mul(self.dtype().n_bytes()).max(1);
-        let most = SLAB_BYTES / plane;
-        Ok(if shard <= most { shard } else { (most / chunk * chunk).max(chunk) })
+        Ok(self.block()?[0].max(1))
     }
 
     fn along_space(&self, sides: &[u64]) -> [usize; 3] {
@@ -161,18 +158,13 @@ impl StoredArray {
         block
     }
 
-    fn shard(&self) -> Result<Vec<u64>, String> {
-        let chunk = self.array.chunk_shape(&vec![0; self.array.dimensionality()]).map_err(text)?;
-        Ok(chunk.iter().map(|side| side.get()).collect())
-    }
-
     /// Sides of what is decoded at once, along all axes.
     fn chunk(&self) -> Result<Vec<u64>, String> {
-        let inner = self.shards.as_ref().and_then(|_| self.array.effective_subchunk_shape());
-        match inner {
-            Some(chunk) => Ok(chunk.iter().map(|side| side.get()).collect()),
-            None => self.shard(),
-        }
+        let chunk = match self.array.effective_subchunk_shape() {
+            Some(chunk) => chunk,
+            None => self.array.chunk_shape(&vec![0; self.array.dimensionality()]).map_err(text)?,
+        };
+        Ok(chunk.iter().map(|side| side.get()).collect())
     }
 
     /// Refuses chunks above a limit: one chunk is the least that is decoded at once.
@@ -227,7 +219,41 @@ impl StoredArray {
         low: [usize; 3],
         shape: [usize; 3],
     ) -> Result<AnyArray, String> {
-        Ok(T::wrap(self.read_as::<T>(low, shape)?))
+        if self.by_blocks {
+            return Ok(T::wrap(self.read_as::<T>(low, shape)?));
+        }
+        let mut whole = T::unwrap(zeros(T::KIND, shape)).ok_or("values of another type")?;
+        self.fill(low, whole.view_mut())?;
+        Ok(T::wrap(whole))
+    }
+
+    /// Reads a box into its place, piece by piece, all threads at once.
+    fn fill<T: ElementOwned + FileVoxel>(
+        &self,
+        low: [usize; 3],
+        whole: ArrayViewMut3<'_, T>,
+    ) -> Result<(), String> {
+        let sides = self.piece(size_of::<T>())?;
+        let mut pieces = vec![(low, whole)];
+        for axis in 0..3 {
+            pieces = pieces.into_iter().flat_map(|(at, view)| cut(at, view, axis, sides[axis])).collect();
+        }
+        pieces.into_par_iter().try_for_each(|(at, mut view)| {
+            let (z, y, x) = view.dim();
+            view.assign(&self.read_as::<T>(at, [z, y, x])?);
+            Ok(())
+        })
+    }
+
+    /// Sides of the pieces that are read at once: whole chunks, several where they are small.
+    fn piece(&self, value_bytes: usize) -> Result<[usize; 3], String> {
+        let mut sides = self.block()?.map(|side| side.max(1));
+        for axis in (0..3).rev() {
+            let bytes = sides.iter().fold(value_bytes, |n, side| n.saturating_mul(*side));
+            let more = (PIECE_BYTES / bytes.max(1)).clamp(1, self.shape[axis].div_ceil(sides[axis]).max(1));
+            sides[axis] *= more;
+        }
+        Ok(sides)
     }
 
     fn read_as<T: ElementOwned + Clone>(
@@ -242,14 +268,10 @@ impl StoredArray {
             }
         };
         let subset = ArraySubset::new_with_ranges(&self.axes.iter().map(range).collect::<Vec<_>>());
-        let read: Result<ArrayD<T>, _> = match &self.shards {
-            Some(shards) => {
-                // Blocks are read by several threads already.
-                let options = CodecOptions::default().with_concurrent_target(1);
-                self.array.retrieve_array_subset_sharded_opt(shards, &subset, &options)
-            }
-            None => self.array.retrieve_array_subset(&subset),
-        };
+        // Pieces and blocks are read by several threads already.
+        let options = CodecOptions::default().with_concurrent_target(1);
+        let read: Result<ArrayD<T>, _> =
+            self.array.retrieve_array_subset_sharded_opt(&self.shards, &subset, &options);
         self.arranged(read.map_err(damaged)?, shape)
     }
 
@@ -275,6 +297,23 @@ impl StoredArray {
         }
         Ok(if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() })
     }
+}
+
+/// Cuts a view along an axis where `side` divides the place of its voxels, `at` being that of the first.
+fn cut<T>(
+    at: [usize; 3],
+    view: ArrayViewMut3<'_, T>,
+    axis: usize,
+    side: usize,
+) -> Vec<([usize; 3], ArrayViewMut3<'_, T>)> {
+    let (mut pieces, mut at, mut rest) = (Vec::new(), at, view);
+    while rest.len_of(NdAxis(axis)) > 0 {
+        let n = rest.len_of(NdAxis(axis)).min(side - at[axis] % side);
+        let (head, tail) = rest.split_at(NdAxis(axis), n);
+        pieces.push((at, head));
+        (at[axis], rest) = (at[axis] + n, tail);
+    }
+    pieces
 }
 
 /// Ids of 64 bits, where all of them fit 32.

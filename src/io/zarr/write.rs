@@ -169,15 +169,15 @@ pub fn write_labels_into(
     progress: &Progress,
 ) -> Result<(), IoError> {
     let plain = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_ ".contains(c));
-    if !is_zarr_folder(image) || !plain {
-        return Err(IoError::content(
-            image,
-            format!("labels \"{name}\" need an OME-Zarr image and a plain name"),
-        ));
-    }
+    let levels = levels_of(image).filter(|_| plain);
+    let levels_of_parent = levels.ok_or_else(|| {
+        let problem = format!(
+            "labels \"{name}\" need a plain name and an OME-Zarr image of version 0.5 to lie in; convert the image first"
+        );
+        IoError::content(image, problem)
+    })?;
     let folder = image.join("labels");
     let store = FolderStore::create(&folder)?;
-    let levels_of_parent = (0..64).take_while(|level| image.join(level.to_string()).is_dir()).count().max(1);
     write_atomically(&folder.join(name), |temporary| {
         let store = FolderStore::create(temporary)?;
         write_at(&store, temporary, "", request, (Some("../../"), levels_of_parent), progress)
@@ -190,6 +190,22 @@ pub fn write_labels_into(
     names.sort();
     let attributes = [("ome".to_owned(), serde_json::json!({"version": "0.5", "labels": names}))];
     write_group(&store, "/", attributes.into_iter().collect()).map_err(|e| IoError::content(&folder, e))
+}
+
+/// Levels of an OME-Zarr image of version 0.5 or later; `None` where there is none.
+fn levels_of(image: &Path) -> Option<usize> {
+    let bytes = std::fs::read(image.join("zarr.json")).ok()?;
+    let Value::Object(fields) = serde_json::from_slice(&bytes).ok()? else { return None };
+    let attributes = fields.get("attributes")?.as_object()?;
+    let n = super::image::paths(super::image::multiscales(attributes).first()?).len();
+    (n > 0).then_some(n)
+}
+
+/// The image and the name of a label image at `IMAGE/labels/NAME`; `None` for any other path.
+pub(crate) fn label_place(path: &Path) -> Option<(PathBuf, String)> {
+    let (folder, name) = (path.parent()?, path.file_name()?.to_str()?);
+    let image = folder.parent()?;
+    (folder.file_name()? == "labels" && is_zarr_folder(image)).then(|| (image.to_owned(), name.to_owned()))
 }
 
 /// Name of the image: that of the folder, which may still be a temporary one (`.NAME.zarr.1-2.part`).
