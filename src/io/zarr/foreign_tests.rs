@@ -347,7 +347,12 @@ fn levels_out_of_order_are_sorted_and_said() {
     let (array, header) = first(&path);
     assert_eq!((array, header.voxel_um), (volume(), Some([1.0; 3])));
     assert!(said(&header, "finest"), "{:?}", header.warnings);
-    // A level that is listed and not there is an error, never a coarser one instead.
+    // A coarse level may be missing, which is said; the finest may not: no coarser one is read instead.
+    fs::rename(path.join("s1"), path.join("away")).unwrap();
+    let (array, header) = first(&path);
+    assert_eq!(array, volume());
+    assert!(said(&header, "level s1"), "{:?}", header.warnings);
+    fs::rename(path.join("away"), path.join("s1")).unwrap();
     fs::remove_dir_all(path.join("s0")).unwrap();
     assert!(read(&path, &ReadOptions::default()).unwrap_err().contains("level s0"));
 }

@@ -92,6 +92,16 @@ fn labels_keep_names_and_colours_and_coarse_levels_stay_ids() {
     let inside = read_array(&image.join("labels/organelles"), &Progress::new(), budget()).unwrap();
     assert_eq!(inside.array, AnyArray::U16(ids.clone()));
     assert!(write_labels_into(&image, "../out", &request, &Progress::new()).is_err());
+    // The same by the path alone; as many levels as the image, listed beside the other.
+    write_array(&image.join("labels/more"), &request, &Progress::new()).unwrap();
+    assert!(image.join("labels/more/1").is_dir() && !image.join("labels/more/2").exists());
+    let text = std::fs::read_to_string(image.join("labels/zarr.json")).unwrap();
+    assert!(text.contains("organelles") && text.contains("more"), "{text}");
+    let whole = read_array(&image, &Progress::new(), budget()).unwrap().header;
+    assert!(whole.warnings[0].contains("more, organelles"), "{:?}", whole.warnings);
+    let greys = ids.mapv(f32::from);
+    let refused = write_array(&image.join("labels/grey"), &WriteRequest::new(&greys), &Progress::new());
+    assert!(refused.unwrap_err().to_string().contains("only labels"));
 }
 
 #[test]

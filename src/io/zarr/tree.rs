@@ -252,16 +252,40 @@ fn image_of(
     let mut said = Vec::new();
     let paths = image::paths(image);
     let mut levels = Vec::new();
+    let mut problems = Vec::new();
     for own in &paths {
-        levels.push(level(store, path, image, own, &mut said)?);
+        match level(store, path, image, own, &mut said) {
+            Ok(level) => levels.push(level),
+            Err(problem) => problems.push((own, problem)),
+        }
     }
-    if levels.is_empty() {
-        return Err("an image without a single array in its metadata".to_owned());
+    let Some(found) = levels.first() else {
+        let problem = problems.into_iter().next().map(|(_, problem)| problem);
+        return Err(problem.unwrap_or_else(|| "an image without a single array in its metadata".to_owned()));
+    };
+    let n = found.array.dimensionality();
+    let finest =
+        levels.iter().filter_map(|level| edge(level.described.as_ref()?)).fold(f64::INFINITY, f64::min);
+    for (own, problem) in problems {
+        // A coarse level may be missing; one that is finer than all that are there may not.
+        let described = image::describe(image, own, n, &mut Vec::new())?;
+        if edge(&described).is_none_or(|edge| edge <= finest) {
+            return Err(problem);
+        }
+        said.push(format!("{problem}; it was left out"));
     }
     image::say_version(&attributes, &mut said);
     finest_first(&mut levels, &mut said);
-    say_labels(store, path, &mut said)?;
+    // What lies beside an image is no reason not to read it.
+    if let Err(problem) = say_labels(store, path, &mut said) {
+        said.push(format!("what lies in labels could not be read: {problem}"));
+    }
     Ok(Found { levels, attributes, warnings: said })
+}
+
+/// The product of the steps of a level along its axes; `None` where the metadata say none.
+fn edge(described: &Described) -> Option<f64> {
+    described.is_sized.then(|| described.dims.iter().map(|dim| dim.scale.abs()).product())
 }
 
 /// Sorts levels by their size where the file does not.
