@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::data::{Data, Inputs, Kind, LabelData, mask_of};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Param, ParamKind};
-use crate::segment::{EnvelopeParams, envelope};
-use crate::volume::{ClassTable, Labels};
+use crate::segment::{EnvelopeParams, FoundStart, envelope};
+use crate::volume::{ClassTable, Labels, Volume};
 
 pub(super) static OP: Op = Op {
     id: "surface",
@@ -19,7 +19,8 @@ pub(super) static OP: Op = Op {
 The surface of the start moves voxel by voxel to lie half way between the values inside and outside, each judged by \
 its surroundings, so that filopodia and lamellipodia a few voxels wide are kept at their full width; it costs less \
 where there is an edge, and there it comes to rest. Without a start it begins with the largest object above Otsu's \
-threshold. With --seed the start is a small region well inside that grows first. --reach holds the surface near a \
+threshold; where that is a capillary or a slab of ice, which goes on through the volume with one cross-section, the threshold is \
+taken anew inside of it. What was taken is said; --above and --at choose otherwise. With --seed the start is a small region well inside that grows first. --reach holds the surface near a \
 rough outline, as for a nucleus whose values are those of the cytoplasm. Where membranes are painted, edges are what \
 looks like them; where a second class is painted too, the lower class is membrane and the other is not, and a forest \
 learns to tell them. What is enclosed is inside, what does not hang together with the start is left out.
@@ -63,6 +64,20 @@ and Yuille (1996), doi:10.1109/34.537343.",
         )
         .optional(),
         Param::new(
+            "above",
+            "Start above",
+            ParamKind::Float { min: -1.0e9, max: 1.0e9 },
+            "Without a start: begin with an object of values above this, in the unit of the volume; found where left empty",
+        )
+        .optional(),
+        Param::new(
+            "at",
+            "Start at",
+            ParamKind::Text,
+            "Without a start: begin with the object that holds this voxel, as Z,Y,X from 0; the largest one where left empty",
+        )
+        .optional(),
+        Param::new(
             "scale",
             "Scale",
             ParamKind::Float { min: 0.0, max: 20.0 },
@@ -82,7 +97,7 @@ fn forecast(inputs: &Inputs, _params: &Value) -> Result<Forecast, OpError> {
     let n = inputs.volume("volume")?.n_voxels() as u64;
     let given =
         ["start", "membranes"].iter().filter(|slot| inputs.find_labels(slot).is_some()).count() as u64;
-    Ok(Forecast { bytes: n * (32 + 2 * given), seconds: None })
+    Ok(Forecast { bytes: n * (40 + 2 * given), seconds: None })
 }
 
 fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {
@@ -116,6 +131,7 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     if !found.at_rest {
         notes.push(format!("The surface still moved after {} rounds: give more", found.rounds));
     }
+    notes.extend(found.start.iter().flat_map(|start| start_notes(start, volume)));
     // The class that was moved keeps its name.
     let named = params.class.and_then(|class| start_data?.classes.get(class).cloned());
     let (id, classes) = match named {
@@ -130,6 +146,50 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
         origin_um: volume.origin_um,
         classes,
     };
-    let details = json!({ "voxels": found.voxels, "rounds": found.rounds, "at_rest": found.at_rest });
+    let mut details = json!({ "voxels": found.voxels, "rounds": found.rounds, "at_rest": found.at_rest });
+    if let Some(start) = &found.start {
+        details["start"] = json!({
+            "unit": volume.unit.ascii(), "above": start.above, "voxels": start.voxels, "next_voxels": start.next_voxels,
+            "mounts_above": start.mounts_above, "spans_zyx": start.spans_zyx,
+        });
+    }
     Ok(Outcome { notes, details, ..Outcome::of("envelope", Data::Labels(Arc::new(data))) })
+}
+
+/// What the surface began with, and how to choose something else.
+fn start_notes(start: &FoundStart, volume: &Volume<f32>) -> Vec<String> {
+    let unit = volume.unit.shown();
+    let value = |value: f64| format!("{value:.3} {unit}").trim_end().to_owned();
+    let share = 100.0 * start.voxels as f64 / volume.n_voxels().max(1) as f64;
+    let which = match start.at_zyx {
+        Some([z, y, x]) => format!("the object at voxel {z},{y},{x}"),
+        None => "the largest object".to_owned(),
+    };
+    let mount = match &*start.mounts_above {
+        [] => String::new(),
+        mounts => format!(
+            ", inside what holds the sample (above {}, it goes through the volume with one cross-section)",
+            mounts.iter().map(|above| value(*above)).collect::<Vec<_>>().join(", then ")
+        ),
+    };
+    let mut notes = vec![format!(
+        "Began with {which} above {}: {} voxels, {share:.1} % of the volume{mount}; --above, --at, --start or --mask choose another",
+        value(start.above),
+        start.voxels
+    )];
+    if start.spans_zyx.contains(&true) {
+        let axes: Vec<&str> =
+            ["z", "y", "x"].into_iter().zip(start.spans_zyx).filter(|(_, s)| *s).map(|(a, _)| a).collect();
+        notes.push(format!(
+            "It reaches from end to end of the volume along {}: see whether it is the cell and not what holds it",
+            axes.join(" and ")
+        ));
+    }
+    if start.at_zyx.is_none() && 2 * start.next_voxels >= start.voxels {
+        notes.push(format!(
+            "Another object has {} voxels: --at Z,Y,X begins with the one that holds that voxel",
+            start.next_voxels
+        ));
+    }
+    notes
 }

@@ -12,7 +12,7 @@
 //! Edges are the gradient magnitude, or, where membranes were painted, the likelihood of being one, from
 //! how gradient (at two scales) and ridge look on the painted voxels and elsewhere; a forest says it where also
 //! what is no membrane was painted (see [`super::membranes`]). Start from labels,
-//! or from Otsu's threshold. What is enclosed is inside; what does not hang together with the start is left out.
+//! or from what [`super::envelope_start`] finds. What is enclosed is inside; what does not hang together with the start is left out.
 //! One thread moves the surface, in scan order: the result depends on nothing but the input.
 //! Memory: 24 bytes a voxel.
 
@@ -21,15 +21,15 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::clean::{CleanOperation, CleanParams, clean};
+use super::envelope_start::{FoundStart, Wish, find_start};
 use super::membranes::map_learnt;
-use super::mixture::otsu;
 use super::watershed::gradient;
 use super::{SegmentError, check_inputs, spread};
 use crate::base::{Cancelled, Progress};
 use crate::kernels::components::{Connectivity, components};
 use crate::kernels::distance::distance_to;
 use crate::kernels::smooth::{gaussian, halve};
-use crate::volume::{Histogram, Volume};
+use crate::volume::Volume;
 
 /// Parameters of [`envelope`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,18 +47,44 @@ pub struct EnvelopeParams {
     pub reach: Option<f64>,
     /// Class of the start that is moved, 1 to 65 535; all that is labelled where not given. The caller picks it.
     pub class: Option<u16>,
+    /// Threshold of the start where none is drawn, in the unit of the values; found where not given.
+    pub above: Option<f64>,
+    /// A voxel of the object to start with where none is drawn, "z,y,x"; the largest object where not given.
+    pub at: Option<String>,
     /// Most rounds of moves, 1 to 100 000.
     pub rounds: u32,
 }
 
+impl EnvelopeParams {
+    /// The voxel of `at` as z, y, x.
+    fn at_zyx(&self) -> Result<Option<[usize; 3]>, SegmentError> {
+        let Some(text) = &self.at else { return Ok(None) };
+        let numbers: Option<Vec<usize>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
+        match numbers.as_deref() {
+            Some([z, y, x]) => Ok(Some([*z, *y, *x])),
+            _ => Err(SegmentError::AtText { text: text.clone() }),
+        }
+    }
+}
+
 impl Default for EnvelopeParams {
     fn default() -> Self {
-        Self { smoothing: 1.0, edges: 1.0, scale: 0.7, seed: false, reach: None, class: None, rounds: 2000 }
+        Self {
+            smoothing: 1.0,
+            edges: 1.0,
+            scale: 0.7,
+            seed: false,
+            reach: None,
+            class: None,
+            above: None,
+            at: None,
+            rounds: 2000,
+        }
     }
 }
 
 /// What [`envelope`] gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Envelope {
     /// 1 inside, 0 outside.
     pub labels: Array3<u16>,
@@ -68,6 +94,8 @@ pub struct Envelope {
     pub rounds: u32,
     /// Whether the surface came to rest.
     pub at_rest: bool,
+    /// What it began with, where no start was given.
+    pub start: Option<FoundStart>,
 }
 
 /// Bins of the values.
@@ -118,9 +146,13 @@ pub fn envelope(
         .for_each(|(v, _)| *v = 0.0);
     let smooth = gaussian(progress, clean_values.view(), [params.scale as f32; 3])?;
     drop(clean_values);
-    let state: Vec<bool> = match &start {
-        Some(start) => start.iter().zip(&may_move).map(|(id, m)| *id != 0 && *m).collect(),
-        None => start_by_value(progress, &smooth, &may_move)?,
+    let (state, found): (Vec<bool>, _) = match &start {
+        Some(start) => (start.iter().zip(&may_move).map(|(id, m)| *id != 0 && *m).collect(), None),
+        None => {
+            let wish = Wish { above: params.above, at: params.at_zyx()? };
+            let (state, found) = find_start(progress, &smooth, &may_move, wish)?;
+            (state, Some(found))
+        }
     };
     if !state.contains(&true) || state.iter().zip(&may_move).all(|(s, m)| *s == *m) {
         return Err(SegmentError::Start { all: state.contains(&true) });
@@ -149,7 +181,8 @@ pub fn envelope(
         knowledge: Knowledge::Histograms([0.0; BINS]),
     };
     let (rounds, at_rest) = front.run(progress, params)?;
-    finished(progress, front.state, &started, shape, (rounds, at_rest))
+    let done = finished(progress, front.state, &started, shape, (rounds, at_rest))?;
+    Ok(Envelope { start: found, ..done })
 }
 
 /// Joined to the start, holes filled, counted.
@@ -169,29 +202,11 @@ fn finished(
     let fill = CleanParams { operation: CleanOperation::FillHoles, ..CleanParams::default() };
     let labels = clean(progress, &joined.view(), None, &fill)?.labels;
     let voxels = labels.iter().filter(|id| **id != 0).count() as u64;
-    Ok(Envelope { labels, voxels, rounds, at_rest })
-}
-
-/// The largest object above Otsu's threshold.
-fn start_by_value(
-    progress: &Progress,
-    smooth: &Array3<f32>,
-    may_move: &[bool],
-) -> Result<Vec<bool>, SegmentError> {
-    let own: Vec<f32> = smooth.iter().zip(may_move).filter(|(_, m)| **m).map(|(v, _)| *v).collect();
-    let [low, high] = bounds(&own);
-    let found = otsu(&Histogram::of(&own, low, high, BINS), 2)?;
-    let threshold = found.thresholds[0] as f32;
-    let above: Vec<bool> = smooth.iter().zip(may_move).map(|(v, m)| *m && *v > threshold).collect();
-    let array = Array3::from_shape_vec(smooth.dim(), above)
-        .unwrap_or_else(|_| Array3::from_elem(smooth.dim(), false));
-    let parts = components(progress, &array.view(), Connectivity::Faces)?;
-    let largest = (0..parts.len()).rev().max_by_key(|k| parts.sizes[*k]).map_or(0, |k| k as u32 + 1);
-    Ok(parts.map.iter().map(|id| *id == largest && largest != 0).collect())
+    Ok(Envelope { labels, voxels, rounds, at_rest, start: None })
 }
 
 /// Values between which nearly all lie.
-fn bounds(values: &[f32]) -> [f32; 2] {
+pub(super) fn bounds(values: &[f32]) -> [f32; 2] {
     let stride = (values.len() / (1 << 18)).max(1) | 1;
     let mut sample: Vec<f32> = values.iter().step_by(stride).copied().collect();
     sample.sort_unstable_by(f32::total_cmp);

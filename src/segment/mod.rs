@@ -11,6 +11,7 @@ pub mod clean;
 mod context;
 mod decide;
 pub mod envelope;
+mod envelope_start;
 pub mod features;
 pub mod fill;
 mod flood;
@@ -56,6 +57,7 @@ pub use classify::{Classifier, TrainParams, predict, refine, train};
 pub use clean::{CleanOperation, CleanParams, CleanPlane, clean};
 pub use decide::{DecisionParams, LacPrior, Smoother};
 pub use envelope::{EnvelopeParams, envelope};
+pub use envelope_start::FoundStart;
 pub use features::{FeatureParams, RegionFeatures, region_features};
 pub use forest::{Forest, ForestKind, ForestParams};
 pub use interpolate::{InterpolateParams, PaintedAxis, interpolate};
@@ -205,6 +207,33 @@ pub enum SegmentError {
     Start {
         /// Whether it is full rather than empty.
         all: bool,
+    },
+    /// Nothing to begin with where it was asked for.
+    #[error(
+        "the value at voxel {}, {}, {} (z, y, x) is {value:.3}, not above the threshold of {above:.3}: name a voxel inside, or a lower threshold (--above)",
+        at[0], at[1], at[2]
+    )]
+    At {
+        /// The voxel as z, y, x.
+        at: [usize; 3],
+        /// The smoothed value there.
+        value: f64,
+        /// The threshold.
+        above: f64,
+    },
+    /// A voxel that is spelt in another way.
+    #[error("at is {text}, it must be a voxel as Z,Y,X: three whole numbers from 0")]
+    AtText {
+        /// What was given.
+        text: String,
+    },
+    /// A voxel that does not exist.
+    #[error("there is no voxel {}, {}, {} (z, y, x): the volume has {} x {} x {}", at[0], at[1], at[2], shape[0], shape[1], shape[2])]
+    Beyond {
+        /// The voxel as z, y, x.
+        at: [usize; 3],
+        /// Shape of the volume as z, y, x.
+        shape: [usize; 3],
     },
     /// Two halves that tell nothing of the noise.
     #[error("the two halves are the same: give reconstructions from different views")]
