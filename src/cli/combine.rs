@@ -1,6 +1,6 @@
 //! Several scans or tomograms into one volume: dual, stitch.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Arg, ArgMatches, Command};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Subcommand;
 use super::files::{
-    array_output, output_arg, path_option, read_scan, read_scan_of, scan_args, scan_options, write_array,
+    array_output, output_arg, path, path_option, read_scan, read_scan_of, scan_args, scan_options, write_array,
 };
 use super::options::{command_of, op, params_of};
 use super::scan::normalize_args;
@@ -48,8 +48,9 @@ fn dual(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let (params, normalize) = (params_of(op, matches)?, params_of(super::options::op("normalize"), matches)?);
     let target = array_output(matches, "output")?;
     let options = scan_options(matches)?;
-    let first = read_scan(shell, matches)?;
     let second = matches.get_one::<PathBuf>("second").cloned().unwrap_or_default();
+    refuse_one_file_twice(path(matches, "scan")?, &second)?;
+    let first = read_scan(shell, matches)?;
     let second = read_scan_of(shell, &second, &options)?;
     let mut inputs = Inputs::default();
     for (scan, slots, option) in
@@ -73,6 +74,18 @@ fn dual(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     result["unit"] = json!(volume.unit.ascii());
     result["dual"] = outcome.details.clone();
     shell.finish(&result);
+    Ok(())
+}
+
+/// Two axes need two scans.
+fn refuse_one_file_twice(first: &Path, second: &Path) -> anyhow::Result<()> {
+    let real = |file: &Path| std::fs::canonicalize(file).ok();
+    let is_one = real(first).is_some_and(|file| Some(file) == real(second));
+    anyhow::ensure!(
+        !is_one,
+        "both scans are {}: name the scan that was taken after the sample was turned a quarter as the second",
+        first.display()
+    );
     Ok(())
 }
 

@@ -18,7 +18,8 @@ pub(super) static OP: Op = Op {
     about: "\
 Each series is reconstructed by itself; the second is turned back and found against the first by the correlation of both. \
 Sweeps of SIRT over both series then alternate on one volume, so that each fills in what the other misses. The places of \
-both are found to a voxel; align each series well before.",
+both are found to a voxel; align each series well before. Series whose fine structure along the beam agrees too little after the \
+quarter turn, or better without it, are refused.",
     inputs: &[
         Input { name: "series", kind: Kind::Series, optional: false, doc: "Absorbance of the first series" },
         Input {
@@ -93,6 +94,7 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
         "quarter": found.quarter,
         "offset_voxels_zyx": found.offset_voxels,
         "correlation": found.correlation,
+        "agreement": found.agreement,
     });
     Ok(Outcome { details, ..Outcome::of("volume", Data::Volume(Arc::new(found.volume))) })
 }
