@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::array::{ArrayRef, RunningStats, with_view};
 use super::choice::ReadOptions;
 use super::error::IoError;
-use super::format::{Kind, for_each_slab, open};
+use super::format::{Kind, for_each_slab, open, read_header};
 use super::scan::angles_beside;
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::volume::any::Voxel as _;
@@ -52,6 +52,17 @@ pub struct FileInfo {
     pub metadata: BTreeMap<String, String>,
     /// What the reader had to assume.
     pub warnings: Vec<String>,
+}
+
+/// What a file seems to hold, by its header and the angles beside it; no values are read.
+///
+/// # Errors
+/// [`IoError`] for a missing, foreign or damaged file.
+pub fn kind_of(path: &Path) -> Result<Kind, IoError> {
+    let header = read_header(path)?;
+    let has_angles =
+        || !header.angles_deg.is_empty() || matches!(angles_beside(path, header.shape[0]), Ok(Some(_)));
+    Ok(if header.kind == Kind::Volume && has_angles() { Kind::Scan } else { header.kind })
 }
 
 /// Describes a file; values are streamed for range and mean, never held at once.

@@ -60,7 +60,7 @@ pub use format::{
 };
 pub use hdf5::write_scan;
 pub use imod::{read_imod, write_imod};
-pub use info::{FileInfo, info};
+pub use info::{FileInfo, info, kind_of};
 pub use landmarks::{read_landmarks, read_transform, write_landmarks, write_transform};
 pub use levels::{Levels, is_beyond, open_levels};
 pub use meshes::{MESH_EXTENSIONS, write_meshes};

@@ -6,19 +6,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::op::{Context, Input, Op, OpError, Outcome};
-use super::{Data, Inputs, find};
+use super::{Data, Inputs, Kind, find};
 
 /// Optional inputs that restrict or steer the work: labels that happen to be there must not do that.
 const NEVER_BY_CHANCE: [&str; 5] = ["mask", "markers", "start", "membranes", "labels"];
+
+/// Whether a slot restricts or steers the work, so that only a person can fill it.
+fn is_by_name_only(slot: &Input) -> bool {
+    slot.optional && NEVER_BY_CHANCE.contains(&slot.name)
+}
 
 /// The inputs of an operation from a pool: for every slot the newest data of its kind.
 ///
 /// Several slots of one kind take the newest in the order they were made, and optional ones stay empty where
 /// there are too few. A mask or a marker restricts or steers the work, so it is never taken by chance.
 pub fn bind(op: &Op, pool: &[Data]) -> Inputs {
-    let is_mask = |slot: &Input| slot.optional && NEVER_BY_CHANCE.contains(&slot.name);
-    op.inputs.iter().filter(|slot| !is_mask(slot)).fold(Inputs::default(), |inputs, slot| {
-        let alike = || op.inputs.iter().filter(|other| other.kind == slot.kind && !is_mask(other));
+    op.inputs.iter().filter(|slot| !is_by_name_only(slot)).fold(Inputs::default(), |inputs, slot| {
+        let alike = || op.inputs.iter().filter(|other| other.kind == slot.kind && !is_by_name_only(other));
         let after = alike().skip_while(|other| other.name != slot.name).skip(1).count();
         let found: Vec<&Data> = pool.iter().filter(|data| data.kind() == slot.kind).collect();
         let enough = found.len() >= alike().count();
@@ -29,6 +33,17 @@ pub fn bind(op: &Op, pool: &[Data]) -> Inputs {
             None => inputs,
         }
     })
+}
+
+/// How many data of a kind a recipe begins with, besides what its own steps make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Takes {
+    /// The kind.
+    pub kind: Kind,
+    /// As many there must be.
+    pub least: usize,
+    /// More than these no step would look at.
+    pub most: usize,
 }
 
 /// One step.
@@ -74,6 +89,30 @@ impl Recipe {
             op.complete(&step.params)?;
         }
         Ok(recipe)
+    }
+
+    /// What the recipe begins with; kinds that no step takes from outside are left out.
+    ///
+    /// Masks, markers and the like are never taken by chance (see [`bind`]), so they do not count.
+    pub fn takes(&self) -> Vec<Takes> {
+        let mut takes: Vec<Takes> = Vec::new();
+        let mut made: Vec<Kind> = Vec::new();
+        for op in self.steps.iter().filter_map(|step| find(&step.op)) {
+            for slot in op.inputs.iter().filter(|slot| !is_by_name_only(slot)) {
+                let alike =
+                    || op.inputs.iter().filter(|other| other.kind == slot.kind && !is_by_name_only(other));
+                let n_made = made.iter().filter(|kind| **kind == slot.kind).count();
+                let least = alike().filter(|other| !other.optional).count().saturating_sub(n_made);
+                let most = alike().count().saturating_sub(n_made);
+                match takes.iter_mut().find(|known| known.kind == slot.kind) {
+                    Some(known) => (known.least, known.most) = (known.least.max(least), known.most.max(most)),
+                    None => takes.push(Takes { kind: slot.kind, least, most }),
+                }
+            }
+            made.extend(op.outputs.iter().map(|output| output.kind));
+        }
+        takes.retain(|known| known.most > 0);
+        takes
     }
 
     /// Runs every step; each takes the newest data of the kind it needs, from `start` or an earlier step.
@@ -125,6 +164,23 @@ mod tests {
         let pool = [volume(1.0), Data::Labels(Arc::new(labels))];
         let inputs = bind(find("supervoxels").unwrap(), &pool);
         assert!(inputs.find_volume("volume").is_some() && inputs.find_labels("mask").is_none());
+    }
+
+    #[test]
+    fn a_recipe_knows_what_it_begins_with() {
+        let takes = |steps: &[&str]| {
+            let steps = steps.iter().map(|op| Step { op: (*op).to_owned(), params: Value::Null }).collect();
+            let recipe = Recipe { version: 1, steps };
+            recipe.takes().iter().map(|t| (t.kind, t.least, t.most)).collect::<Vec<_>>()
+        };
+        assert_eq!(takes(&["normalize", "align", "reconstruct"]), [(Kind::Scan, 1, 1)]);
+        assert_eq!(takes(&["normalize", "reconstruct"]), [(Kind::Scan, 1, 1), (Kind::Alignment, 0, 1)]);
+        assert_eq!(takes(&["components", "measure"]), [(Kind::Labels, 1, 1), (Kind::Volume, 0, 1)]);
+        assert_eq!(
+            takes(&["normalize", "reconstruct", "threshold"]),
+            [(Kind::Scan, 1, 1), (Kind::Alignment, 0, 1)]
+        );
+        assert_eq!(takes(&["stitch"]), [(Kind::Volume, 2, 8)]);
     }
 
     #[test]
