@@ -5,16 +5,16 @@ use std::process::ExitCode;
 use waterwindow::cli;
 
 fn main() -> ExitCode {
-    env_logger::Builder::from_env(
-        env_logger::Env::default().default_filter_or("warn,wgpu_hal=off,wgpu_core=error"),
-    )
-    .format_timestamp(None)
-    .init();
     let matches = cli::command().get_matches();
-    if matches.subcommand_name().is_some() {
-        return cli::run(&matches);
+    let is_command = matches.subcommand_name().is_some();
+    if is_command {
+        cli::silence_drivers();
     }
-    open_workbench(&matches)
+    let filter = if cli::is_quiet(&matches) { "off" } else { "warn,wgpu_hal=off,wgpu_core=error" };
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter))
+        .format_timestamp(None)
+        .init();
+    if is_command { cli::run(&matches) } else { open_workbench(&matches) }
 }
 
 #[cfg(feature = "gui")]

@@ -158,7 +158,7 @@ const WORTH_OF_CHAIN: f64 = 0.3;
 const FITS_WELL: f64 = 0.975;
 
 const AXIS: &str = "rotation axis; score: mean correlation of held-out views with their reprojection";
-const STARTED: &str = "masses, neighbours or a given alignment, as they were; score: mean correlation of held-out views with their reprojection";
+const STARTED: &str = "shifts from the masses of the views, from their neighbours or given, which matching could not better; score: mean correlation of held-out views with their reprojection";
 const BEADS: &str = "gold beads; score: mean correlation of held-out views with their reprojection";
 const PATCHES: &str = "patches; score: mean correlation of held-out views with their reprojection";
 const MATCHED: &str =

@@ -144,6 +144,24 @@ pub(super) fn write_array(shell: &Shell, path: &Path, request: &WriteRequest<'_>
     Ok(written(shell, path, &losses))
 }
 
+/// As [`write_array`] for a stack of views: their angles go into a .rawtlt beside it, so that they are not lost.
+pub(super) fn write_stack(
+    shell: &Shell,
+    path: &Path,
+    request: &WriteRequest<'_>,
+    angles_deg: &[f64],
+) -> anyhow::Result<Value> {
+    let losses = shell.with_progress(|progress| io::write_array(path, request, progress))?;
+    let kept: Vec<String> = losses.into_iter().filter(|loss| !loss.starts_with("tilt angles")).collect();
+    let mut result = written(shell, path, &kept);
+    if !angles_deg.is_empty() {
+        let angle_file = path.with_extension("rawtlt");
+        io::write_angles(&angle_file, angles_deg)?;
+        result["angles"] = json!(angle_file);
+    }
+    Ok(result)
+}
+
 /// Says what the format of an output could not carry, and returns it for the result.
 pub(super) fn written(shell: &Shell, path: &Path, losses: &[String]) -> Value {
     losses.iter().for_each(|loss| shell.note(loss));

@@ -6,7 +6,9 @@
 mod combine;
 mod convert;
 mod demo;
+mod drivers;
 mod files;
+mod human;
 mod options;
 mod output;
 mod quality;
@@ -28,6 +30,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+pub use drivers::silence as silence_drivers;
 use shell::Shell;
 
 /// A subcommand: how it is described and what it does.
@@ -162,6 +165,12 @@ pub fn fail(error: &anyhow::Error) -> ExitCode {
 /// Files named without a subcommand.
 pub fn files(matches: &ArgMatches) -> Vec<PathBuf> {
     matches.get_many::<PathBuf>("files").into_iter().flatten().cloned().collect()
+}
+
+/// Whether nothing but an error is to be said.
+pub fn is_quiet(matches: &ArgMatches) -> bool {
+    let of_command = matches.subcommand().is_some_and(|(_, matches)| matches.get_flag("quiet"));
+    of_command || matches.get_flag("quiet")
 }
 
 /// The synthetic cell asked for with --demo.

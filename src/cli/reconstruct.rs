@@ -11,7 +11,7 @@ use super::files::{output_arg, path, path_option, read_scan, scan_args, write_ar
 use super::options::{UsageError, command_of, op, params_of};
 use super::resume::Partial;
 use super::scan::normalize_args;
-use super::shell::Shell;
+use super::shell::{Shell, WORTH_SAYING_SECS, duration_text};
 use crate::base::Unit;
 use crate::base::memory::GIB;
 use crate::gpu::Gpu;
@@ -231,17 +231,10 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Forecasts shorter than this are not said.
-const WORTH_SAYING_SECS: f64 = 5.0;
-
 /// What the reconstruction will take, in words.
 fn forecast_text(forecast: &Forecast, times: usize) -> String {
     let seconds = forecast.seconds.unwrap_or(0.0) * times as f64;
-    let time = match seconds {
-        s if s < 90.0 => format!("{s:.0} s"),
-        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.1} h", s / 3600.0),
-    };
+    let time = duration_text(seconds);
     format!("Reconstructing will take about {time} and {:.2} GiB", forecast.bytes as f64 / GIB)
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::parser::ValueSource;
@@ -14,7 +15,7 @@ use super::files::{output_arg, path};
 use super::options::UsageError;
 use super::render_surfaces::{self, Surfaces};
 use super::segment::{read_labels, read_volume};
-use super::shell::Shell;
+use super::shell::{Shell, WORTH_SAYING_SECS, duration_text};
 use crate::base::{Progress, Unit, WorldFromVoxel};
 use crate::gpu::{DeviceChoice, Gpu};
 use crate::io::{self, FilmKind, IoError};
@@ -56,7 +57,14 @@ fn command() -> Command {
             "The picture (.png, .svg) or film (.mp4, .gif, a folder of PNG files without extension)",
         ))
         .arg(option("view", "VIEW", "Which view").value_parser(["xy", "xz", "yz", "3d"]).default_value("xy"))
-        .arg(option("size", "WxH", "Size in pixels").default_value("1280x1024"))
+        .arg(
+            option(
+                "size",
+                "WxH",
+                "Size in pixels; a film without a graphics card is 480x384 where this is not given",
+            )
+            .default_value("1280x1024"),
+        )
         .arg(
             option("slice", "N", "Which slice, from 0 [default: the middle]")
                 .value_parser(value_parser!(usize)),
@@ -138,7 +146,7 @@ fn film_args() -> Vec<Arg> {
         option("keyframes", "FILE.json", "A film from keyframe to keyframe, see docs/command-line.md")
             .value_parser(value_parser!(PathBuf))
             .conflicts_with("montage"),
-        option("fps", "N", "Frames per second of a film")
+        option("fps", "N", "Frames per second of a film; 12 without a graphics card where this is not given")
             .value_parser(value_parser!(f64))
             .default_value("25"),
     ]
@@ -467,17 +475,39 @@ fn backdrop(matches: &ArgMatches) -> Backdrop {
     }
 }
 
+/// Size and frames per second of a film without a graphics card, where the user said none: 8 s are drawn in about a minute.
+const WITHOUT_CARD: ([u32; 2], f64) = ([480, 384], 12.0);
+
+/// Size and frames per second.
+fn form(shell: &Shell, matches: &ArgMatches, is_slow_film: bool) -> anyhow::Result<([u32; 2], f64)> {
+    let (size, fps) = (size_px(matches)?, matches.get_one::<f64>("fps").copied().unwrap_or(25.0));
+    let given = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    if !is_slow_film || (given("size") && given("fps")) {
+        return Ok((size, fps));
+    }
+    let ([w, h], slow_fps) = WITHOUT_CARD;
+    let (size, fps) = (if given("size") { size } else { [w, h] }, if given("fps") { fps } else { slow_fps });
+    shell.note(&format!(
+        "No graphics card draws this film, so it has {} × {} px and {fps} frames a second; --size and --fps set others",
+        size[0], size[1]
+    ));
+    Ok((size, fps))
+}
+
 fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
-    let size = size_px(matches)?;
+    size_px(matches)?;
     let file = path(matches, "output")?;
     let motion = motion(matches)?;
     check_output(file, matches, motion.is_some())?;
+    let gpu = device(shell, motion.is_some());
+    let is_slow_film = motion.is_some() && gpu.as_ref().is_none_or(Gpu::is_software);
+    let (size, fps) = form(shell, matches, is_slow_film)?;
     let content = read(shell, matches)?;
     let extras = extras(shell, matches, &content)?;
     let surfaces = render_surfaces::surfaces(shell, matches, &content.volume, content.labels.as_ref())?;
     let mut sources = content.sources.clone();
     sources.surfaces.extend(surfaces.as_ref().map(|surfaces| (SURFACES, Arc::clone(&surfaces.set))));
-    let mut artist = Artist::new(sources, device(shell, motion.is_some()));
+    let mut artist = Artist::new(sources, gpu);
     if let Some(pyramid) = content.sources.pyramids.get(&VOLUME)
         && !artist.has_device()
     {
@@ -493,7 +523,7 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     };
     scene.set_backdrop(backdrop(matches));
     let mut details = match motion {
-        Some(motion) => film(shell, matches, file, &mut artist, &scene, motion, &extras)?,
+        Some(motion) => film(shell, file, &mut artist, &scene, (motion, fps), &extras)?,
         None if matches.contains_id("montage") => {
             montage(shell, matches, file, &mut artist, &content, &scene, &extras)?
         }
@@ -530,22 +560,47 @@ fn write_figure(file: &Path, mut picture: RgbaImage, marks: &[Mark], extras: &Ex
 
 fn film(
     shell: &Shell,
-    matches: &ArgMatches,
     file: &Path,
     artist: &mut Artist,
     scene: &Scene,
-    motion: Motion,
+    (motion, fps): (Motion, f64),
     extras: &Extras,
 ) -> anyhow::Result<Value> {
-    let fps = matches.get_one::<f64>("fps").copied().unwrap_or(25.0);
     let film = Film::new(scene.clone(), motion, fps).map_err(|error| UsageError(error.to_string()))?;
     let size = scene.size_px();
     if let Some(kind) = FilmKind::of(file) {
         kind.check(size, fps).map_err(UsageError)?;
     }
-    shell.with_progress(|progress| write_film(progress, file, artist, &film, extras))?;
     let n = film.n_frames();
+    let seconds = shell.with_progress(|progress| secs_per_frame(progress, artist, &film))? * n as f64;
+    if seconds >= WORTH_SAYING_SECS {
+        let by = if artist.has_device() { "graphics device" } else { "processor" };
+        let [w, h] = size;
+        let time = duration_text(seconds);
+        shell.say(&format!("Drawing {n} frames of {w} × {h} px on the {by} will take about {time}"));
+    }
+    shell.with_progress(|progress| write_film(progress, file, artist, &film, extras))?;
     Ok(json!({ "size_px": size, "frames": n, "fps": fps, "seconds": n as f64 / fps }))
+}
+
+/// Share of the sides at which a frame is drawn to tell how long all of them will take.
+const TRIED: u32 = 4;
+
+/// How long a frame takes, from small ones of the first and of the middle of the film.
+fn secs_per_frame(progress: &Progress, artist: &mut Artist, film: &Film) -> anyhow::Result<f64> {
+    let size = film.scene().size_px();
+    let small = size.map(|n| (n / TRIED).max(1));
+    let times_larger = f64::from(size[0]) * f64::from(size[1]) / (f64::from(small[0]) * f64::from(small[1]));
+    progress.phase("Forecasting", 2);
+    let mut secs = 0.0;
+    for i in [0, film.n_frames() / 2] {
+        let scene = film.frame(i).main().clone().resized(small);
+        let started = Instant::now();
+        artist.draw(&progress.part(), &scene)?;
+        secs += 0.5 * started.elapsed().as_secs_f64();
+        progress.advance(1);
+    }
+    Ok(secs * times_larger)
 }
 
 /// Draws and writes a film frame by frame.

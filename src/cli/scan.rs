@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Subcommand;
 use super::files::{
-    array_output, output_arg, path, path_option, read_scan, read_scan_of, scan_args, write_array,
+    array_output, output_arg, path, path_option, read_scan, read_scan_of, scan_args, write_stack,
 };
 use super::options::{UsageError, args_of, command_of, op, params_of};
 use super::shell::Shell;
@@ -108,17 +108,14 @@ fn series_op(
     Ok(())
 }
 
-/// Writes a tilt series with its angles; formats that hold no angles get a .rawtlt beside them.
+/// Writes a tilt series with its angles, in a .rawtlt beside it too.
 pub(super) fn write_series(shell: &Shell, file: &Path, series: &TiltSeries) -> anyhow::Result<Value> {
     let mut request = WriteRequest::new(&series.data);
     request.unit = Some(crate::base::Unit::Absorbance);
     request.voxel_um = series.pixel_um.map(|um| [um; 3]);
     request.angles_deg.clone_from(&series.angles_deg);
     request.energy_ev = series.energy_ev;
-    let mut result = write_array(shell, file, &request)?;
-    let angle_file = file.with_extension("rawtlt");
-    io::write_angles(&angle_file, &series.angles_deg)?;
-    result["angles"] = json!(angle_file);
+    let mut result = write_stack(shell, file, &request, &series.angles_deg)?;
     result["shape_zyx"] = json!(series.data.shape());
     Ok(result)
 }

@@ -11,11 +11,23 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::options::UsageError;
-use super::output;
+use super::{human, output};
 use crate::base::{MemoryBudget, Progress};
 use crate::gpu::DeviceChoice;
 use crate::io::ReadOptions;
 use crate::ops::{Context, Inputs, Op, OpError, Outcome};
+
+/// Forecasts shorter than this are not said.
+pub(super) const WORTH_SAYING_SECS: f64 = 5.0;
+
+/// A time in words, as exact as a forecast is.
+pub(super) fn duration_text(seconds: f64) -> String {
+    match seconds {
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
 
 /// The global options and where output goes.
 pub(super) struct Shell {
@@ -188,14 +200,14 @@ impl Shell {
                 "nothing was read that --channel, --time, --entry, --dataset or --axes could choose from",
             );
         }
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if !self.quiet {
-            let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
             notes.iter().for_each(|note| eprintln!("{note}"));
         }
         if self.json {
             output::print_line(&self.with_warnings(result).to_string());
         } else if !self.quiet {
-            output::print_line(&output::human(result));
+            output::print_line(&human::lines(result, &notes));
         }
     }
 }

@@ -115,7 +115,11 @@ fn run(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
         }
         std::thread::sleep(poll);
     }
-    shell.finish(&json!({ "event": "end", "finished": finished }));
+    shell.finish(&if shell.is_json() {
+        json!({ "event": "end", "finished": finished })
+    } else {
+        json!({ "scans finished": finished })
+    });
     Ok(())
 }
 

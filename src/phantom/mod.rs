@@ -9,10 +9,12 @@ pub mod cell;
 mod lymphocyte;
 pub mod microscope;
 mod shape;
+pub mod strokes;
 mod texture;
 pub mod truth;
 mod yeast;
 
 pub use cell::{CELL_CLASSES, Cell, CellClass, CellKind, CellParams, PhantomError, ScanKind, build_cell};
 pub use microscope::{ScanParams, SimulatedScan, scan};
+pub use strokes::{CARVING_CLASSES, STROKE_CLASSES, Strokes, strokes};
 pub use truth::Truth;

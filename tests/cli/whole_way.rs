@@ -51,7 +51,7 @@ fn demo_and_info_have_the_fields_of_the_contract() {
     assert_eq!((&scan["n_views"], scan["angles_deg"].as_array().unwrap().len()), (&json!(VIEWS), VIEWS));
     // People get lines.
     let run = super::command("info {}", &[&demo().join("truth.mrc")]).output().unwrap();
-    assert!(text(&run.stdout).contains("shape zyx"), "{}", text(&run.stdout));
+    assert!(text(&run.stdout).contains("(z, y, x)"), "{}", text(&run.stdout));
 }
 
 #[test]
