@@ -9,7 +9,7 @@ use ndarray::{Array3, ArrayView3, Axis, Zip, s};
 use serde::{Deserialize, Serialize};
 
 use super::aligned::{aligned_series, quarter_turn, reproject};
-use super::{Method, ReconError, ReconstructParams, reconstruct};
+use super::{Method, ReconError, ReconstructParams, origin_um, reconstruct};
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::kernels::overlap::{Overlap, correlation_at, find_overlap};
 use crate::kernels::smooth::gaussian;
@@ -114,6 +114,8 @@ pub fn dual_axis(
     if volume.voxel_um.is_none() {
         volume.unit = Unit::PerVoxel;
     }
+    let placed = ReconstructParams { bin: params.bin, ..ReconstructParams::default() };
+    volume.origin_um = origin_um(first.0, &placed, 0, volume.data.dim().0);
     Ok(Dual { volume, quarter, offset_voxels: offset, correlation, agreement })
 }
 
@@ -328,6 +330,8 @@ mod tests {
         let found = dual_axis(&Progress::new(), (&first, &a), (&second, &b), &params, budget).unwrap();
         assert!(found.agreement > 0.9, "{}", found.agreement);
         assert_eq!((found.quarter, found.offset_voxels), (1, [0, -2, 1]));
+        // The axis is at column 17.5; 20 voxels around it begin 8 voxels down the beam.
+        assert!((found.volume.origin_um[0] - 8.0 * 0.02).abs() < 1e-12 && found.volume.origin_um[2] == 0.0);
         let alone = ReconstructParams {
             method: Method::Sirt,
             iterations: Some(40),

@@ -313,7 +313,8 @@ fn attempt(
 
 /// World position in µm (z, y, x) of voxel (0, 0, 0) of a result that begins at `first_row` and is `depth` deep.
 ///
-/// Binned results and ranges of rows stay in place in the world.
+/// Binned results, thinner and thicker ones and ranges of rows stay in place in the world: the rotation axis lies at
+/// `(columns − 1) / 2` pixels along x and z, pixel (0, 0) of a view at x = y = 0.
 pub fn origin_um(
     series: &TiltSeries,
     params: &ReconstructParams,
@@ -323,12 +324,10 @@ pub fn origin_um(
     let pixel = series.pixel_um.unwrap_or(1.0);
     let bin = f64::from(params.bin);
     let first = (bin - 1.0) / 2.0;
-    // The axis stays where it is, also where the last columns do not fill a bin.
-    let z = match params.thickness {
-        None => (series.n_cols() as f64 - 1.0) / 2.0 - bin * (depth as f64 - 1.0) / 2.0,
-        Some(_) => 0.0,
-    };
-    [z * pixel, (first + first_row as f64 * bin) * pixel, first * pixel]
+    let width = series.n_cols() / params.bin.max(1) as usize;
+    // The axis stays where it is whatever the thickness, also where the last columns do not fill a bin.
+    let around_axis = |n: usize| (series.n_cols() as f64 - 1.0) / 2.0 - bin * (n as f64 - 1.0) / 2.0;
+    [around_axis(depth) * pixel, (first + first_row as f64 * bin) * pixel, around_axis(width) * pixel]
 }
 
 #[cfg(test)]

@@ -236,6 +236,50 @@ fn a_range_of_rows_has_the_same_bits_as_the_whole() {
 }
 
 #[test]
+fn a_bead_has_one_place_in_the_world_whatever_the_thickness_binning_and_rows() {
+    let angles = half_turn(90);
+    // A bead 15 pixels to the left of the axis and 12 down the beam; 127 columns leave one over when binned.
+    let n_cols = 127;
+    let middle = (n_cols as f64 - 1.0) / 2.0;
+    let data = Array3::from_shape_fn((90, 8, n_cols), |(v, _, u)| {
+        let (sin, cos) = angles[v].to_radians().sin_cos();
+        (-(u as f64 - middle + 15.0 * cos + 12.0 * sin).powi(2) / 18.0).exp() as f32
+    });
+    let series = TiltSeries { data, angles_deg: angles.clone(), pixel_um: Some(PIXEL), energy_ev: None };
+    let base = ReconstructParams { sample: Sample::Inside, ..ReconstructParams::default() };
+    let with = |thickness, bin, first_row| ReconstructParams { thickness, bin, first_row, ..base.clone() };
+    for params in [
+        with(None, 1, None),
+        with(Some(65), 1, None),
+        with(Some(100), 1, Some(4)),
+        with(Some(301), 1, None),
+        with(None, 2, None),
+        with(Some(40), 2, Some(2)),
+        with(None, 3, None),
+        ReconstructParams { half: Half::Odd, ..with(Some(80), 1, None) },
+    ] {
+        let volume = run(&series, &Alignment::identity(&angles), &params);
+        let most = volume.values().iter().copied().fold(0.0, f32::max);
+        let (mut sum, mut place) = (0.0, [0.0; 2]);
+        for ((z, _, x), value) in volume.data.indexed_iter() {
+            let weight = f64::from((value - 0.4 * most).max(0.0));
+            sum += weight;
+            place[0] += weight * z as f64;
+            place[1] += weight * x as f64;
+        }
+        let voxel = PIXEL * f64::from(params.bin);
+        let world = [0, 1].map(|a| volume.origin_um[2 * a] + place[a] / sum * voxel);
+        let expected = [(middle + 12.0) * PIXEL, (middle - 15.0) * PIXEL];
+        assert!(
+            (0..2).all(|a| (world[a] - expected[a]).abs() < 0.1 * PIXEL),
+            "{params:?}: {world:?}, {expected:?}"
+        );
+        let row = params.first_row.unwrap_or(0) as f64 * voxel + (voxel - PIXEL) / 2.0;
+        assert!((volume.origin_um[1] - row).abs() < 1e-12);
+    }
+}
+
+#[test]
 fn binning_keeps_lac_and_scales_the_voxel() {
     let angles = half_turn(120);
     // 129 columns: one does not fill a bin, which must not move the axis.
