@@ -12,9 +12,10 @@ use super::files::{
 };
 use super::options::{command_of, op, params_of};
 use super::scan::normalize_args;
-use super::segment::read_volume;
+use super::segment::{read_ids, read_volume, write_data};
 use super::shell::Shell;
 use crate::io::{self, WriteRequest};
+use crate::ops::grid::Grid;
 use crate::ops::stitch::SLOTS;
 use crate::ops::{Data, Inputs, chain};
 use crate::volume::Alignment;
@@ -103,6 +104,21 @@ fn stitch_command() -> Command {
         .after_help("Example:\n  waterwindow stitch left.mrc right.mrc -o whole.mrc --search 2")
 }
 
+/// A volume, or labels where the file says so.
+fn tomogram(shell: &Shell, file: &Path) -> anyhow::Result<Data> {
+    let kind = io::read_header_of(file, &shell.read_options(file))?.kind;
+    if kind != io::Kind::Labels {
+        return Ok(Data::Volume(read_volume(shell, file)?));
+    }
+    match read_ids(shell, file, None)? {
+        Data::Labels(labels) => Ok(Data::Labels(labels)),
+        _ => anyhow::bail!(
+            "ids of objects of two tomograms have nothing in common: stitch the labels of classes, then part them anew ({})",
+            file.display()
+        ),
+    }
+}
+
 fn stitch(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let op = op("stitch");
     let params = params_of(op, matches)?;
@@ -110,12 +126,12 @@ fn stitch(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let mut inputs = Inputs::default();
     let files = matches.get_many::<PathBuf>("volumes").into_iter().flatten();
     for (slot, file) in SLOTS.into_iter().zip(files) {
-        inputs = inputs.with(slot, Data::Volume(read_volume(shell, file)?));
+        inputs = inputs.with(slot, tomogram(shell, file)?);
     }
     let outcome = shell.execute(op, &inputs, &params)?;
-    let Some(Data::Volume(volume)) = outcome.get("stitched") else { anyhow::bail!("nothing was stitched") };
-    let mut result = write_array(shell, target, &WriteRequest::volume(volume))?;
-    result["shape_zyx"] = json!(volume.shape());
+    let Some(stitched) = outcome.get("stitched") else { anyhow::bail!("nothing was stitched") };
+    let mut result = write_data(shell, target, stitched)?;
+    result["shape_zyx"] = json!(Grid::of(stitched).map(|grid| grid.shape));
     result["stitch"] = outcome.details.clone();
     shell.finish(&result);
     Ok(())

@@ -86,7 +86,7 @@ pub fn command() -> Command {
 }
 
 /// Options that every subcommand takes.
-fn global_options() -> [Arg; 10] {
+fn global_options() -> [Arg; 11] {
     [
         Arg::new("json")
             .long("json")
@@ -124,6 +124,8 @@ fn global_options() -> [Arg; 10] {
         choice("dataset", "PATH", "Array inside the first file (HDF5, OME-Zarr), as /exchange/data"),
         choice("axes", "ORDER", "What the axes of the first file are, slowest first: zyx, yzx …, - before one that runs backwards")
             .allow_hyphen_values(true),
+        choice("as", "KIND", "What the first file holds, where it does not say: labels are ids, never interpolated, with the most frequent one in coarse levels")
+            .value_parser(["labels", "volume"]),
     ]
 }
 

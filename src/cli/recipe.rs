@@ -11,10 +11,10 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
 
 use super::Subcommand;
-use super::files::{check_folder, path, path_arg};
+use super::files::{check_folder, path, path_arg, read_scan_of};
 use super::options::UsageError;
 use super::output;
-use super::segment::{read_labels, read_volume};
+use super::segment::{read_ids, read_volume};
 use super::shell::Shell;
 use crate::io::{self, ScanOptions};
 use crate::ops::recipe::{Recipe, Takes};
@@ -260,11 +260,10 @@ fn read_input(shell: &Shell, file: &Path, kind: Option<Kind>) -> anyhow::Result<
         Kind::Landmarks => Data::Landmarks(Arc::new(io::read_landmarks(file)?)),
         Kind::Alignment => Data::Alignment(Arc::new(io::read_alignment(file)?)),
         Kind::Classifier => Data::Classifier(Arc::new(io::read_model(file)?.0)),
-        Kind::Labels => Data::Labels(Arc::new(read_labels(shell, file)?)),
+        Kind::Labels => read_ids(shell, file, None)?,
         Kind::Scan => {
-            let options = ScanOptions::default();
-            let read = |progress: &_| io::read_scan(file, &options, progress, shell.budget);
-            Data::Scan(Arc::new(shell.with_progress(read)?))
+            let options = ScanOptions { read: shell.read_options(file), ..ScanOptions::default() };
+            Data::Scan(read_scan_of(shell, file, &options)?)
         }
         _ => Data::Volume(read_volume(shell, file)?),
     })

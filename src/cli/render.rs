@@ -8,20 +8,22 @@ use anyhow::Context as _;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use image::RgbaImage;
+use ndarray::Array3;
 use serde_json::{Value, json};
 
 use super::Subcommand;
 use super::files::{output_arg, path};
 use super::options::UsageError;
 use super::render_surfaces::{self, Surfaces};
-use super::segment::{read_labels, read_volume};
+use super::segment::{objects_option, read_ids, read_volume};
 use super::shell::{Shell, WORTH_SAYING_SECS, duration_text};
 use crate::base::{Progress, Unit, WorldFromVoxel};
 use crate::gpu::{DeviceChoice, Gpu};
 use crate::io::{self, FilmKind, IoError};
 use crate::measure::readout::{Laid, value_text};
 use crate::measure::ruler::{Placed, RulerKind};
-use crate::ops::LabelData;
+use crate::ops::grid::{self, Fit, Grid};
+use crate::ops::{Data, LabelData};
 use crate::render::colormap::ColorMap;
 use crate::render::cpu::Sources;
 use crate::render::figure::{
@@ -34,7 +36,7 @@ use crate::render::scene::{
 };
 use crate::render::surfaces::SurfaceLayer;
 use crate::render::transfer::TransferPreset;
-use crate::volume::{BlockCache, Histogram, Pyramid, Volume};
+use crate::volume::{BlockCache, ClassTable, Histogram, Labels, Pyramid, Volume};
 
 /// The subcommands of this group.
 pub(super) fn subcommands() -> Vec<Subcommand> {
@@ -50,7 +52,7 @@ fn command() -> Command {
                 .num_args(1..=2)
                 .required(true)
                 .value_parser(value_parser!(PathBuf))
-                .help("A volume, then labels if wanted"),
+                .help("A volume, then labels if wanted; or labels alone"),
         )
         .arg(output_arg(
             "PICTURE",
@@ -82,6 +84,7 @@ fn command() -> Command {
                 .value_parser(["composite", "mip", "iso", "minip", "mean", "labels", "surfaces"])
                 .default_value("composite"),
         )
+        .arg(objects_option())
         .arg(
             option("iso", "VALUE", "Value of the isosurface [default: 0.3]").value_parser(value_parser!(f32)),
         )
@@ -207,19 +210,84 @@ fn read(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<Content> {
     let files: Vec<&PathBuf> = matches.get_many("files").into_iter().flatten().collect();
     let first = files.first().context("no file to draw")?;
     let mut sources = Sources::default();
-    let volume = match read_by_levels(shell, first)? {
-        Some((volume, pyramid)) => {
-            sources.pyramids.insert(VOLUME, pyramid);
-            volume
-        }
-        None => read_volume(shell, first)?,
+    let kind = io::read_header_of(first, &shell.read_options(first))?.kind;
+    let (volume, labels) = if kind == io::Kind::Labels && files.len() == 1 {
+        let labels = drawn_ids(shell, first, matches)?;
+        (Arc::new(nothing_behind(&labels)), Some(labels))
+    } else {
+        let volume = match read_by_levels(shell, first)? {
+            Some((volume, pyramid)) => {
+                sources.pyramids.insert(VOLUME, pyramid);
+                volume
+            }
+            None => read_volume(shell, first)?,
+        };
+        let labels = files.get(1).map(|file| drawn_ids(shell, file, matches)).transpose()?;
+        let labels = labels.map(|labels| placed(shell, &volume, labels, sources.pyramids.is_empty()));
+        (volume, labels.transpose()?)
     };
-    let labels = files.get(1).map(|file| read_labels(shell, file)).transpose()?;
     sources.volumes.insert(VOLUME, Arc::clone(&volume));
     if let Some(labels) = &labels {
         sources.labels.insert(LABELS, labels.labels.clone());
     }
     Ok(Content { volume, labels, sources })
+}
+
+/// Labels as they are drawn: objects by their rank, each with a colour of its own.
+fn drawn_ids(shell: &Shell, file: &Path, matches: &ArgMatches) -> anyhow::Result<LabelData> {
+    let objects = matches.get_one::<PathBuf>("objects").map(PathBuf::as_path);
+    match read_ids(shell, file, objects)? {
+        Data::Labels(labels) => Ok(Arc::unwrap_or_clone(labels)),
+        Data::Regions(map) => {
+            let (ranks, n) = map.ranks_u16();
+            if n > usize::from(u16::MAX) {
+                shell.note(&format!("{n} objects are drawn in {} colours", u16::MAX));
+            }
+            Ok(LabelData {
+                labels: Labels::from_dense(&ranks),
+                voxel_um: map.voxel_um,
+                ratios: map.ratios,
+                origin_um: map.origin_um,
+                classes: ClassTable::default(),
+            })
+        }
+        other => anyhow::bail!("a {} is not drawn ({})", other.kind().words(), file.display()),
+    }
+}
+
+/// What labels are drawn over where there is no volume: ids are no values, so that they are never drawn as such.
+fn nothing_behind(labels: &LabelData) -> Volume<f32> {
+    let volume = Volume::new(Array3::zeros(labels.labels.shape()), labels.voxel_um, Unit::Label);
+    Volume { origin_um: labels.origin_um, ..volume }
+}
+
+/// Labels where they are to be drawn over a volume. Each is drawn in its own place in the world; where that differs, or is
+/// not known of one of both, it is said.
+fn placed(
+    shell: &Shell,
+    volume: &Volume<f32>,
+    labels: LabelData,
+    is_whole: bool,
+) -> anyhow::Result<LabelData> {
+    let (own, grid) = (Grid::of_labels(&labels), Grid::of_volume(volume));
+    match grid.fit(&own) {
+        // A coarse level of a pyramid has other voxels than the labels have.
+        _ if !is_whole => Ok(labels),
+        Fit::Same => Ok(labels),
+        Fit::ByVoxels => {
+            shell.note(&grid::by_voxels("labels", &own, "volume", &grid));
+            Ok(LabelData { voxel_um: grid.voxel_um, origin_um: grid.origin_um, ..labels })
+        }
+        Fit::Other if own.voxel_um.is_some() == grid.voxel_um.is_some() => {
+            shell.note(&format!(
+                "the labels and the volume lie on different grids, each is drawn in its own place: {own}, and {grid}"
+            ));
+            Ok(labels)
+        }
+        Fit::Other => anyhow::bail!(
+            "the labels and the volume have different shapes and one does not know its voxel size: {own}, and {grid}; give both a voxel size"
+        ),
+    }
 }
 
 /// A volume that is too large to be read whole: the level that is held, and the pyramid; `None` for any other.
@@ -298,11 +366,15 @@ fn slice_scene(
 fn volume_scene(matches: &ArgMatches, content: &Content, size: [u32; 2]) -> anyhow::Result<VolumeScene> {
     let volume = &content.volume;
     let mut scene = VolumeScene::new(VOLUME, volume.world_from_voxel().0, volume.shape(), size);
+    // Labels alone have no values to look through.
+    let is_alone = volume.unit == Unit::Label && content.labels.is_some();
+    let is_asked = matches.value_source("mode") == Some(ValueSource::CommandLine);
     scene.mode = match text(matches, "mode") {
         "mip" => VolumeMode::Mip,
         "minip" => VolumeMode::MinIp,
         "mean" => VolumeMode::Mean,
         "iso" => VolumeMode::Iso,
+        _ if is_alone && !is_asked => VolumeMode::Labels,
         "labels" if content.labels.is_none() => {
             return Err(UsageError("--mode labels draws labels: name a label file too".to_owned()).into());
         }

@@ -194,9 +194,11 @@ fn meshes(
     let view = ids.view();
     let distance_to =
         matches.get_one::<u16>("surface-distance-to").filter(|_| attribute == Attribute::Distance);
-    let field = distance_to.map(|class| distance_field(progress, &view, *class, frame)).transpose()?;
+    let field =
+        distance_to.map(|class| distance_field(progress, &view, |id| id == *class, frame)).transpose()?;
     let from = TellFrom {
         labels: &view,
+        objects: None,
         frame,
         volume: Some((volume, DAffine3::IDENTITY)),
         lac_offset_um: matches.get_one::<f64>("surface-offset-nm").copied().unwrap_or(0.0) * 1e-3,

@@ -13,10 +13,10 @@ use super::files::{array_output, output_arg, path, path_arg, path_option, write_
 use super::options::{command_of, op, params_of};
 use super::shell::Shell;
 use crate::base::Unit;
-use crate::io::{self, WriteRequest};
+use crate::io::{self, LoadedRegions, WriteRequest};
 use crate::ops::{self, Data, Inputs, LabelData, Outcome};
 use crate::segment::Segmentation;
-use crate::volume::{Class, ClassTable, Labels, Volume};
+use crate::volume::{Class, ClassTable, Labels, ObjectTable, RegionMap, Volume};
 
 /// The subcommands of this group.
 pub(super) fn subcommands() -> Vec<Subcommand> {
@@ -38,13 +38,59 @@ pub(super) fn read_volume(shell: &Shell, file: &Path) -> anyhow::Result<Arc<Volu
 /// Reads class ids with their frame and, where the file carries them, their classes.
 pub(super) fn read_labels(shell: &Shell, file: &Path) -> anyhow::Result<LabelData> {
     let options = shell.read_options(file);
-    let io::LoadedLabels { volume, classes, warnings } =
-        shell.with_progress(|progress| io::read_labels(file, &options, progress, shell.budget))?;
+    let loaded = shell.with_progress(|progress| io::read_labels(file, &options, progress, shell.budget))?;
+    Ok(label_data(shell, file, loaded))
+}
+
+fn label_data(shell: &Shell, file: &Path, loaded: io::LoadedLabels) -> LabelData {
+    let io::LoadedLabels { volume, classes, warnings } = loaded;
     shell.note_of(file, &warnings);
     let labels = Labels::from_dense(&volume.data);
     let classes = classes.unwrap_or_default().with_ids(labels.ids());
     let (voxel_um, ratios, origin_um) = (volume.voxel_um, volume.ratios, volume.origin_um);
-    Ok(LabelData { labels, voxel_um, ratios, origin_um, classes })
+    LabelData { labels, voxel_um, ratios, origin_um, classes }
+}
+
+/// Reads ids of classes or of objects, whichever the file holds; a table of objects makes them those of objects.
+pub(super) fn read_ids(shell: &Shell, file: &Path, objects: Option<&Path>) -> anyhow::Result<Data> {
+    let table = objects.map(|table| {
+        io::read_text(table).map_err(anyhow::Error::from).and_then(|text| {
+            ObjectTable::from_csv(&text).map_err(|problem| anyhow::anyhow!("{problem} ({})", table.display()))
+        })
+    });
+    let (table, options) = (table.transpose()?, shell.read_options(file));
+    let found =
+        shell.with_progress(|progress| io::read_ids(file, &options, table, progress, shell.budget))?;
+    Ok(match found {
+        io::LoadedIds::Labels(loaded) => Data::Labels(Arc::new(label_data(shell, file, loaded))),
+        io::LoadedIds::Regions(LoadedRegions { map, warnings }) => {
+            shell.note_of(file, &warnings);
+            Data::Regions(Arc::new(map))
+        }
+    })
+}
+
+/// Ids of classes under the slot `labels`, ids of objects under `instances`.
+pub(super) fn ids_input(inputs: Inputs, ids: Data) -> Inputs {
+    let slot = if matches!(ids, Data::Regions(_)) { "instances" } else { "labels" };
+    inputs.with(slot, ids)
+}
+
+/// The option --objects.
+pub(super) fn objects_option() -> clap::Arg {
+    path_option(
+        "objects",
+        "TABLE.csv",
+        "The ids are those of objects, of the classes that this table says, as components --table writes it [default: what the file carries]",
+    )
+}
+
+/// Reads the argument `labels`, with --objects where the command has it.
+pub(super) fn read_ids_argument(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<Data> {
+    // Where a switch has the name --objects, the option is --object-table.
+    let table = |name: &str| matches.try_get_one::<PathBuf>(name).ok().flatten();
+    let objects = table("object-table").or_else(|| table("objects"));
+    read_ids(shell, path(matches, "labels")?, objects.map(PathBuf::as_path))
 }
 
 /// Reads a class table: this program's JSON, or lines `id,name`.
@@ -88,6 +134,32 @@ pub(super) fn write_labels(
     write_array(shell, file, &WriteRequest::labels(&ids, data.voxel_um, data.origin_um, Some(&data.classes)))
 }
 
+/// Writes ids of objects with frame and the class of each.
+pub(super) fn write_regions(
+    shell: &Shell,
+    file: &Path,
+    map: &RegionMap,
+) -> anyhow::Result<serde_json::Value> {
+    write_array(shell, file, &WriteRequest::regions(map))
+}
+
+/// Writes what an operation gave as an array.
+pub(super) fn write_data(shell: &Shell, file: &Path, data: &Data) -> anyhow::Result<serde_json::Value> {
+    match data {
+        Data::Volume(volume) => write_array(shell, file, &WriteRequest::volume(volume)),
+        Data::Labels(labels) => write_labels(shell, file, labels),
+        Data::Regions(map) => write_regions(shell, file, map),
+        other => anyhow::bail!("a {} is not written as an array", other.kind().words()),
+    }
+}
+
+/// The option --resample.
+pub(super) fn resample_option() -> clap::Arg {
+    clap::Arg::new("resample").long("resample").action(clap::ArgAction::SetTrue).help(
+        "Bring labels that lie on another grid than the volume onto it, each voxel by the id nearest to its centre [default: they are refused]",
+    )
+}
+
 pub(super) fn mask_input(shell: &Shell, matches: &ArgMatches, inputs: Inputs) -> anyhow::Result<Inputs> {
     Ok(match matches.get_one::<PathBuf>("mask") {
         Some(file) => inputs.with("mask", Data::Labels(Arc::new(read_labels(shell, file)?))),
@@ -129,6 +201,7 @@ fn supervoxels_command() -> Command {
             "A few painted voxels for --method membranes: the lowest class is membrane, the others are not",
         ))
         .arg(mask_option())
+        .arg(resample_option())
         .arg(
             clap::Arg::new("size_voxels")
                 .long("size")
@@ -169,6 +242,7 @@ fn segment_command() -> Command {
         .arg(output_arg("LABELS", "A painted class for every voxel, 0 only outside the mask"))
         .arg(path_option("classes", "FILE", "Names of the classes: lines id,name, or a class table as JSON"))
         .arg(mask_option())
+        .arg(resample_option())
         .arg(halves_option())
         .arg(path_option(
             "probabilities",
@@ -211,7 +285,7 @@ fn segment(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     if let Some((base, _)) = base {
         inputs = inputs.with("classifier", Data::Classifier(Arc::new(base)));
     }
-    let inputs = halves_input(shell, matches, mask_input(shell, matches, inputs)?)?;
+    let inputs = shell.together(op, &halves_input(shell, matches, mask_input(shell, matches, inputs)?)?)?;
     let segmentation = shell.run(|context| {
         context.budget.admit((op.forecast)(&inputs, &op.complete(&params)?)?.bytes)?;
         ops::segment::segmentation(context, &inputs, &params)
@@ -281,6 +355,7 @@ fn predict_command() -> Command {
         .arg(path_option("model", "M", "The classifier that segment --model-out wrote").required(true))
         .arg(output_arg("LABELS", "A class for every voxel"))
         .arg(mask_option())
+        .arg(resample_option())
         .arg(halves_option())
         .arg(path_option("uncertainty", "U", "Also write the uncertainty, 0 to 1"))
 }

@@ -14,8 +14,8 @@ use super::options::UsageError;
 use super::{human, output};
 use crate::base::{MemoryBudget, Progress};
 use crate::gpu::DeviceChoice;
-use crate::io::ReadOptions;
-use crate::ops::{Context, Inputs, Op, OpError, Outcome};
+use crate::io::{ReadAs, ReadOptions};
+use crate::ops::{Context, Inputs, Op, OpError, Outcome, grid};
 
 /// Forecasts shorter than this are not said.
 pub(super) const WORTH_SAYING_SECS: f64 = 5.0;
@@ -38,6 +38,8 @@ pub(super) struct Shell {
     /// What is chosen of the first file that is read, and that file once it is known.
     read: ReadOptions,
     read_of: Mutex<Option<PathBuf>>,
+    /// Whether labels on another grid than the volume are brought onto it.
+    resample: bool,
     /// How much memory the work may take.
     pub(super) budget: MemoryBudget,
     /// Where it may compute.
@@ -71,6 +73,7 @@ impl Shell {
             notes: Mutex::default(),
             read: read_options(matches)?,
             read_of: Mutex::default(),
+            resample: matches!(matches.try_get_one::<bool>("resample"), Ok(Some(true))),
             budget,
             device,
         };
@@ -80,7 +83,7 @@ impl Shell {
         Ok(shell)
     }
 
-    /// What --channel, --time, --entry, --dataset and --axes choose of a file: they are about the first that is read.
+    /// What --channel, --time, --entry, --dataset, --axes and --as choose of a file: they are about the first that is read.
     pub(super) fn read_options(&self, file: &Path) -> ReadOptions {
         let mut first = self.read_of.lock().unwrap_or_else(PoisonError::into_inner);
         if first.get_or_insert_with(|| file.to_owned()) == file {
@@ -161,8 +164,25 @@ impl Shell {
 
     /// Runs an operation of the registry and says what it noted.
     pub(super) fn execute(&self, op: &Op, inputs: &Inputs, params: &Value) -> anyhow::Result<Outcome> {
+        let brought = if self.resample { Some(self.brought(op, inputs)?) } else { None };
+        let inputs = brought.as_ref().unwrap_or(inputs);
         let ((), outcome) = self.run_noted(|context| Ok(((), op.execute(context, inputs, params)?)))?;
         Ok(outcome)
+    }
+
+    /// The inputs of an operation, seen to lie on one grid, with --resample brought onto it; for work that is not run by
+    /// [`Shell::execute`].
+    pub(super) fn together(&self, op: &Op, inputs: &Inputs) -> anyhow::Result<Inputs> {
+        let brought = if self.resample { self.brought(op, inputs)? } else { inputs.clone() };
+        let (inputs, notes) = op.on_one_grid(&brought)?;
+        notes.iter().for_each(|note| self.note(note));
+        Ok(inputs)
+    }
+
+    fn brought(&self, op: &Op, inputs: &Inputs) -> anyhow::Result<Inputs> {
+        let (inputs, notes) = self.run(|context| grid::brought_together(context, op, inputs))?;
+        notes.iter().for_each(|note| self.note(note));
+        Ok(inputs)
     }
 
     /// A sentence for the user, said now, on stderr.
@@ -197,7 +217,7 @@ impl Shell {
         let unread = self.read_of.lock().unwrap_or_else(PoisonError::into_inner).is_none();
         if unread && !self.read.is_empty() {
             self.note(
-                "nothing was read that --channel, --time, --entry, --dataset or --axes could choose from",
+                "nothing was read that --channel, --time, --entry, --dataset, --axes or --as could choose from",
             );
         }
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -222,5 +242,6 @@ fn read_options(matches: &ArgMatches) -> anyhow::Result<ReadOptions> {
         entry: text("entry"),
         dataset: text("dataset"),
         axes: axes.map_err(|problem| UsageError(format!("--axes: {problem}")))?,
+        kind: text("as").map(|kind| if kind == "labels" { ReadAs::Labels } else { ReadAs::Volume }),
     })
 }

@@ -7,11 +7,14 @@ use clap::{ArgMatches, Command};
 use serde_json::{Value, json};
 
 use super::Subcommand;
-use super::files::{array_output, output_arg, path, path_arg, path_option, write_array};
+use super::files::{array_output, output_arg, path, path_arg, path_option};
 use super::options::{command_of, op, params_of};
-use super::segment::{mask_input, mask_option, read_labels, read_volume, write_labels};
+use super::segment::{
+    ids_input, mask_input, mask_option, objects_option, read_ids_argument, read_labels, read_volume,
+    resample_option, write_data, write_labels, write_regions,
+};
 use super::shell::Shell;
-use crate::io::{self, WriteRequest};
+use crate::io;
 use crate::ops::{Data, Inputs, Outcome};
 
 /// The subcommands of this group.
@@ -57,8 +60,8 @@ fn write_outcome(
     outcome: &Outcome,
     slot: &str,
 ) -> anyhow::Result<Value> {
-    let Some(Data::Labels(labels)) = outcome.get(slot) else { anyhow::bail!("no labels were made") };
-    let mut result = write_labels(shell, path(matches, "output")?, labels)?;
+    let Some(labels) = outcome.get(slot) else { anyhow::bail!("no labels were made") };
+    let mut result = write_data(shell, path(matches, "output")?, labels)?;
     if let Value::Object(details) = &outcome.details {
         for (name, value) in details {
             result[name.as_str()] = value.clone();
@@ -73,6 +76,7 @@ fn threshold_command() -> Command {
         .arg(path_arg("volume", "What is labelled"))
         .arg(output_arg("LABELS", "Classes from 1 by ascending value, 0 elsewhere"))
         .arg(mask_option())
+        .arg(resample_option())
         .arg(table_option())
         .after_help(
             "Examples:\n  waterwindow threshold cell.mrc -o lipid.mrc --method range --low 0.5\n  \
@@ -102,8 +106,9 @@ fn labels_input(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<Inputs> {
 
 fn clean_command() -> Command {
     command_of(op("clean"), &[])
-        .arg(path_arg("labels", "What is cleaned"))
+        .arg(path_arg("labels", "What is cleaned: classes or objects"))
         .arg(output_arg("LABELS", "The cleaned labels"))
+        .arg(objects_option())
         .arg(table_option())
         .after_help(
             "Examples:\n  waterwindow clean labels.mrc -o filled.mrc\n  \
@@ -118,7 +123,8 @@ fn clean(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let params = params_of(op, matches)?;
     array_output(matches, "output")?;
     check_table(matches)?;
-    let outcome = shell.execute(op, &labels_input(shell, matches)?, &params)?;
+    let outcome =
+        shell.execute(op, &ids_input(Inputs::default(), read_ids_argument(shell, matches)?), &params)?;
     let mut result = write_outcome(shell, matches, &outcome, "cleaned")?;
     write_table(matches, &outcome, "changes", &mut result)?;
     shell.finish(&result);
@@ -158,6 +164,7 @@ fn watershed_command() -> Command {
         .arg(output_arg("LABELS", "Classes of the markers, or numbers of the regions"))
         .arg(path_option("markers", "FILE", "Where floods begin: 0 nowhere, k is class k"))
         .arg(mask_option())
+        .arg(resample_option())
         .after_help(
             "Examples:\n  waterwindow watershed cell.mrc -o parts.mrc --markers strokes.mrc --scale-nm 50\n  \
              waterwindow watershed cell.mrc -o regions.mrc --depth 0.5 --mask cell_labels.mrc",
@@ -180,8 +187,10 @@ fn watershed(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
 
 fn split_command() -> Command {
     command_of(op("split"), &[])
-        .arg(path_arg("labels", "Classes whose objects touch"))
-        .arg(output_arg("INSTANCES", "Id of the object of each voxel, 0 outside"))
+        .arg(path_arg("labels", "Classes or objects whose parts touch"))
+        .arg(output_arg("INSTANCES", "Id of the object of each voxel, 0 outside, with the class of each"))
+        .arg(objects_option())
+        .arg(resample_option())
         .arg(path_option("volume", "FILE", "Values, for --method intensity"))
         .arg(table_option())
         .after_help(
@@ -195,13 +204,13 @@ fn split(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     let params = params_of(op, matches)?;
     let target = array_output(matches, "output")?;
     check_table(matches)?;
-    let mut inputs = labels_input(shell, matches)?;
+    let mut inputs = ids_input(Inputs::default(), read_ids_argument(shell, matches)?);
     if let Some(file) = matches.get_one::<PathBuf>("volume") {
         inputs = inputs.with("volume", Data::Volume(read_volume(shell, file)?));
     }
     let outcome = shell.execute(op, &inputs, &params)?;
     let Some(Data::Regions(map)) = outcome.get("instances") else { anyhow::bail!("no objects were found") };
-    let mut result = write_array(shell, target, &WriteRequest::volume(map))?;
+    let mut result = write_regions(shell, target, map)?;
     write_table(matches, &outcome, "objects", &mut result)?;
     result["shape_zyx"] = json!(map.shape());
     result["objects"] = outcome.details["objects"].clone();
@@ -217,6 +226,7 @@ fn surface_command() -> Command {
         .arg(path_option("start", "FILE", "Labels that are inside at the start [default: found by value]"))
         .arg(path_option("membranes", "FILE", "A few painted voxels of the membrane that is looked for"))
         .arg(mask_option())
+        .arg(resample_option())
         .after_help(
             "Examples:\n  waterwindow surface cell.mrc -o cell_labels.mrc\n  \
              waterwindow surface cell.mrc -o nucleus.mrc --start rough.mrc --class 3 --reach 8 --membranes painted.mrc",
@@ -248,6 +258,7 @@ fn carve_command() -> Command {
         )
         .arg(output_arg("LABELS", "A painted class for every voxel, 0 only outside the mask"))
         .arg(mask_option())
+        .arg(resample_option())
         .after_help("Example:\n  waterwindow carve cell.mrc --scribbles strokes.mrc -o nucleus.mrc")
 }
 

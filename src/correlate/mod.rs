@@ -7,6 +7,7 @@
 //! where mirrored points would fit clearly better, a warning says so.
 
 pub mod stitch;
+pub mod stitch_labels;
 
 use glam::{DAffine3, DVec3};
 use serde::{Deserialize, Serialize};

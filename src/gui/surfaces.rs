@@ -20,7 +20,7 @@ use crate::project::{Content, Layer, LayerId, Project};
 use crate::render::colormap::ColorMap;
 use crate::render::surfaces::{PartStyle, SurfaceLayer, SurfacePart, SurfaceSet};
 use crate::session::Session;
-use crate::volume::{Class, ClassTable, Labels, Volume};
+use crate::volume::{Class, ClassTable, Labels, RegionMap, Volume};
 
 /// What the colours of surfaces stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -252,7 +252,7 @@ fn source(project: &Project, cx: &Cx<'_>) -> Option<Source> {
 }
 
 /// A map of the objects of a label layer, as the operation of that name makes it.
-fn regions_of<'a>(project: &'a Project, source: &Source) -> Option<(&'a Layer, &'a Arc<Volume<u32>>)> {
+fn regions_of<'a>(project: &'a Project, source: &Source) -> Option<(&'a Layer, &'a Arc<RegionMap>)> {
     let name = project.layer(LayerId(source.key)).map(|layer| layer.name.as_str())?;
     project.from_top().find_map(|layer| match &layer.content {
         Content::Regions(map)
@@ -446,12 +446,16 @@ impl Work {
         let Some(attribute) = self.value_key.attribute else { return Ok(()) };
         let labels = ids.view();
         let field = if attribute == Attribute::Distance {
-            Some(distance_field(progress, &labels, self.value_key.distance_to, self.frame)?)
+            Some({
+                let class = self.value_key.distance_to;
+                distance_field(progress, &labels, |id| id == class, self.frame)?
+            })
         } else {
             None
         };
         let from = TellFrom {
             labels: &labels,
+            objects: None,
             frame: self.frame,
             volume: self.volume.as_ref().map(|volume| (volume.as_ref(), self.value_key.volume_from_mesh)),
             lac_offset_um: self.value_key.offset_nm * 1e-3,

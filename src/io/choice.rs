@@ -34,6 +34,19 @@ pub struct ReadOptions {
     /// What the three axes are as they are read without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub axes: Option<AxisOrder>,
+    /// What the array is, where the file does not say or is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ReadAs>,
+}
+
+/// What an array is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReadAs {
+    /// Ids of classes or objects: never interpolated, in coarse levels the most frequent one.
+    Labels,
+    /// Values.
+    Volume,
 }
 
 impl ReadOptions {

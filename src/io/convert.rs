@@ -4,11 +4,12 @@ use std::path::Path;
 
 use super::array::{Dtype, zeros};
 use super::atomic::write_atomically;
-use super::choice::ReadOptions;
+use super::choice::{ReadAs, ReadOptions};
 use super::error::IoError;
-use super::format::{Loaded, WriteRequest, open, read_all, write_array, writer};
+use super::format::{Loaded, Source, WriteRequest, for_each_slab, open, read_all, write_array, writer};
 use super::sidecar;
 use crate::base::{MemoryBudget, Progress};
+use crate::volume::NotAnId;
 
 /// What was copied.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +39,9 @@ pub fn convert(
     let format = writer(target)?;
     let mut from = open(source, options, budget)?;
     let mut header = from.header().clone();
+    if options.kind == Some(ReadAs::Labels) {
+        check_ids(from.as_mut(), source, progress)?;
+    }
     let of = |shape, dtype, warnings, losses| Converted { shape, dtype, warnings, losses };
     let streams = super::zarr::label_place(target).is_none();
     if let Some(needed) = format.bytes_of_streaming(&header).filter(|_| streams) {
@@ -55,4 +59,16 @@ pub fn convert(
     let loaded = read_all(from.as_mut(), source, progress, budget)?;
     let losses = write_array(target, &WriteRequest::loaded(&loaded), progress)?;
     Ok(of(header.shape, header.dtype, header.warnings, losses))
+}
+
+/// Sees to it that what is said to be labels holds whole numbers only.
+fn check_ids(source: &mut dyn Source, path: &Path, progress: &Progress) -> Result<(), IoError> {
+    if matches!(source.header().dtype, Dtype::U8 | Dtype::U16 | Dtype::U32) {
+        return Ok(());
+    }
+    for_each_slab(source, progress, |at, planes| {
+        planes.check_ids().map(|_ids| ()).map_err(|NotAnId { value, zyx: [z, y, x] }| {
+            IoError::content(path, NotAnId { value, zyx: [z + at, y, x] }.to_string())
+        })
+    })
 }

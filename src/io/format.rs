@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::array::{ArrayRef, Dtype, put_planes, zeros};
 use super::atomic::{check_writable, write_atomically};
-use super::choice::{ReadOptions, Turned};
+use super::choice::{ReadAs, ReadOptions, Turned};
 use super::error::IoError;
 use super::sidecar::{self, Sidecar};
 use crate::base::{MemoryBudget, Progress, Unit};
-use crate::volume::{AnyArray, ClassTable, Scan, Volume};
+use crate::volume::{AnyArray, ClassTable, ObjectTable, RegionMap, Scan, Volume};
 
 /// What a file holds, as far as it can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -57,6 +57,8 @@ pub struct Header {
     pub warnings: Vec<String>,
     /// Classes of a label volume, where the file carries them.
     pub classes: Option<ClassTable>,
+    /// Of which class each object is, where the ids are those of objects and the file says so.
+    pub objects: Option<ObjectTable>,
     /// Tilt angles in degrees found in the file itself; empty where there are none.
     pub angles_deg: Vec<f64>,
     /// Photon energy in eV.
@@ -86,6 +88,7 @@ impl Header {
             metadata: BTreeMap::new(),
             warnings: Vec::new(),
             classes: None,
+            objects: None,
             angles_deg: Vec::new(),
             energy_ev: None,
             n_channels: 1,
@@ -99,6 +102,20 @@ impl Header {
     pub fn n_bytes(&self) -> Option<u64> {
         let value = u64::try_from(self.dtype.n_bytes()).ok()?;
         self.shape.iter().try_fold(value, |n, side| n.checked_mul(u64::try_from(*side).ok()?))
+    }
+
+    /// Says what the array is, whatever the file says: labels, or else values.
+    pub(crate) fn set_kind(&mut self, kind: ReadAs) {
+        let is_label = self.unit == Some(Unit::Label);
+        match kind {
+            ReadAs::Labels => self.set_unit(Unit::Label),
+            ReadAs::Volume if is_label || self.kind == Kind::Labels => {
+                self.unit = None;
+                self.kind = Kind::Volume;
+                (self.classes, self.objects) = (None, None);
+            }
+            ReadAs::Volume => {}
+        }
     }
 
     /// Sets the unit, and with it the kind where the unit tells.
@@ -150,6 +167,8 @@ pub struct WriteRequest<'a> {
     pub metadata: BTreeMap<String, String>,
     /// Classes of a label volume.
     pub classes: Option<&'a ClassTable>,
+    /// Of which class each object of a region map is.
+    pub objects: Option<&'a ObjectTable>,
     /// Tilt angles in degrees of a series of views; empty for a volume.
     pub angles_deg: Vec<f64>,
     /// Photon energy in eV.
@@ -167,6 +186,7 @@ impl<'a> WriteRequest<'a> {
             unit: None,
             metadata: BTreeMap::new(),
             classes: None,
+            objects: None,
             angles_deg: Vec::new(),
             energy_ev: None,
         }
@@ -193,6 +213,11 @@ impl<'a> WriteRequest<'a> {
         Self { voxel_um, origin_um, unit: Some(Unit::Label), classes, ..Self::new(ids) }
     }
 
+    /// Ids of objects with their frame and, where there is one, the table of their classes.
+    pub fn regions(map: &'a RegionMap) -> Self {
+        Self { objects: map.objects.as_ref(), ..Self::volume(&map.volume) }
+    }
+
     /// What was read, to be written again as it is.
     pub fn loaded(loaded: &'a Loaded) -> Self {
         let header = &loaded.header;
@@ -203,6 +228,7 @@ impl<'a> WriteRequest<'a> {
             unit: header.unit,
             metadata: header.metadata.clone(),
             classes: header.classes.as_ref(),
+            objects: header.objects.as_ref(),
             angles_deg: header.angles_deg.clone(),
             energy_ev: header.energy_ev,
             ..Self::new(&loaded.array)
@@ -290,9 +316,9 @@ pub(crate) trait Format: Sync {
     fn writes(&self) -> bool {
         true
     }
-    /// What is written beside the file because the format cannot hold it; nothing by default.
-    fn sidecar(&self, _request: &WriteRequest<'_>) -> Sidecar {
-        Sidecar::default()
+    /// What is written beside the file because the format cannot hold it; by default the table of objects.
+    fn sidecar(&self, request: &WriteRequest<'_>) -> Sidecar {
+        Sidecar::objects_of(request)
     }
     /// Bytes that [`Format::stream`] holds at once; `None` where the format takes an array only whole.
     fn bytes_of_streaming(&self, _header: &Header) -> Option<u64> {
@@ -425,6 +451,9 @@ pub(crate) fn open(
     options.check(path, header)?;
     options.say_first(header);
     say_ratios(path, header);
+    if let Some(kind) = options.kind {
+        header.set_kind(kind);
+    }
     Ok(match options.axes {
         Some(order) => Turned::wrap(source, order, path, budget),
         None => source,
@@ -541,39 +570,6 @@ pub fn read_volume(path: &Path, progress: &Progress, budget: MemoryBudget) -> Re
     Ok(read_array(path, progress, budget)?.into_volume())
 }
 
-/// Class ids as read, with what the file says about them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LoadedLabels {
-    /// The ids, with their frame.
-    pub volume: Volume<u16>,
-    /// The classes, where the file carries them.
-    pub classes: Option<ClassTable>,
-    /// What the reader had to assume or repair; shown to the user.
-    pub warnings: Vec<String>,
-}
-
-/// Reads a label volume as class ids, with its classes where the file carries them.
-///
-/// # Errors
-/// As [`read_array_of`], and where a value is no whole number from 0 to 65 535.
-pub fn read_labels(
-    path: &Path,
-    options: &ReadOptions,
-    progress: &Progress,
-    budget: MemoryBudget,
-) -> Result<LoadedLabels, IoError> {
-    let Loaded { array, header } = read_array_of(path, options, progress, budget)?;
-    let ids: Array3<u16> = match array {
-        AnyArray::U16(ids) => ids,
-        other => other.to_label_ids().ok_or_else(|| {
-            IoError::content(path, "not a label volume: labels are whole numbers from 0 to 65535")
-        })?,
-    };
-    let mut volume = Volume::new(ids, header.voxel_um, Unit::Label);
-    (volume.origin_um, volume.ratios) = (header.origin_um, header.ratios);
-    Ok(LoadedLabels { volume, classes: header.classes, warnings: header.warnings })
-}
-
 /// The format that is written under the extension of a path.
 pub(crate) fn writer(path: &Path) -> Result<&'static dyn Format, IoError> {
     if super::zarr::label_place(path).is_some() {
@@ -630,7 +626,8 @@ pub fn write_array(
             format.name()
         ));
     }
-    let beside = format.sidecar(request);
+    let mut beside = format.sidecar(request);
+    losses.extend(beside.drop_what_is_too_long());
     sidecar::write_beside(path, Some(&beside).filter(|beside| !beside.is_empty()))?;
     Ok(losses)
 }

@@ -48,6 +48,9 @@ pub struct FileInfo {
     pub channel_names: Vec<String>,
     /// Points of time.
     pub n_times: usize,
+    /// Objects whose class the file tells; none where the ids are not those of objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_objects: Option<usize>,
     /// Anything else the file says.
     pub metadata: BTreeMap<String, String>,
     /// What the reader had to assume.
@@ -110,6 +113,7 @@ pub fn info(path: &Path, options: &ReadOptions, progress: &Progress) -> Result<F
         n_channels: header.n_channels,
         channel_names: header.channel_names,
         n_times: header.n_times,
+        n_objects: header.objects.map(|table| table.class_of.len()),
         metadata: header.metadata,
         warnings,
     })

@@ -24,6 +24,7 @@ mod h264;
 mod hdf5;
 mod imod;
 mod info;
+mod labels;
 mod landmarks;
 mod levels;
 mod meshes;
@@ -50,17 +51,18 @@ pub use aretomo::{read_aln, write_aln};
 pub use array::{ArrayRef, Dtype, FileVoxel};
 pub use atomic::{check_writable, write_atomically};
 pub use chart::{Chart, ChartLine, fsc_chart};
-pub use choice::{AxisOrder, ReadOptions};
+pub use choice::{AxisOrder, ReadAs, ReadOptions};
 pub use convert::{Converted, convert};
 pub use error::IoError;
 pub use film::{FilmKind, write_film};
 pub use format::{
-    Header, Kind, Loaded, LoadedLabels, WriteRequest, check_array_output, read_array, read_array_of,
-    read_header, read_header_of, read_labels, read_volume, readable_formats, writable_formats, write_array,
+    Header, Kind, Loaded, WriteRequest, check_array_output, read_array, read_array_of, read_header,
+    read_header_of, read_volume, readable_formats, writable_formats, write_array,
 };
 pub use hdf5::write_scan;
 pub use imod::{read_imod, write_imod};
 pub use info::{FileInfo, info, kind_of};
+pub use labels::{LoadedIds, LoadedLabels, LoadedRegions, read_ids, read_labels};
 pub use landmarks::{read_landmarks, read_transform, write_landmarks, write_transform};
 pub use levels::{Levels, is_beyond, open_levels};
 pub use meshes::{MESH_EXTENSIONS, write_meshes};

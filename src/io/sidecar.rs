@@ -10,7 +10,7 @@ use super::atomic::write_atomically;
 use super::error::IoError;
 use super::format::{Header, WriteRequest};
 use crate::base::Unit;
-use crate::volume::ClassTable;
+use crate::volume::{ClassTable, ObjectTable};
 
 /// What a header says beyond shape and type; also the text that a TIFF carries in its description.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub(crate) struct Sidecar {
     angles_deg: Vec<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     classes: Option<ClassTable>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objects: Option<ObjectTable>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     metadata: BTreeMap<String, String>,
 }
@@ -46,13 +48,36 @@ impl Sidecar {
             energy_ev: request.energy_ev,
             angles_deg: request.angles_deg.clone(),
             classes: request.classes.cloned(),
+            objects: request.objects.cloned(),
             metadata: request.metadata.clone(),
         }
     }
 
-    /// Only the classes: for formats that hold the rest themselves.
+    /// Only classes and objects: for formats that hold the rest themselves.
     pub(crate) fn classes_of(request: &WriteRequest<'_>) -> Self {
-        Self { version: 1, classes: request.classes.cloned(), ..Self::default() }
+        Self { classes: request.classes.cloned(), ..Self::objects_of(request) }
+    }
+
+    /// Only the table of objects: for formats that hold the rest themselves.
+    pub(crate) fn objects_of(request: &WriteRequest<'_>) -> Self {
+        Self { version: 1, objects: request.objects.cloned(), ..Self::default() }
+    }
+
+    /// The same without the table of objects, which is written elsewhere.
+    pub(crate) fn without_objects(self) -> Self {
+        Self { objects: None, ..self }
+    }
+
+    /// Leaves out a table of objects that would not be read again, and says so.
+    pub(crate) fn drop_what_is_too_long(&mut self) -> Option<String> {
+        let n = self.objects.as_ref().map_or(0, |table| table.class_of.len());
+        if n <= MOST_OBJECTS {
+            return None;
+        }
+        self.objects = None;
+        Some(format!(
+            "the classes of {n} objects are not kept, {MOST_OBJECTS} at most are: write them with --table and give that to measure as --objects"
+        ))
     }
 
     /// Whether nothing is said.
@@ -76,6 +101,7 @@ impl Sidecar {
             header.angles_deg = self.angles_deg;
         }
         header.classes = self.classes.or(header.classes.take());
+        header.objects = self.objects.or(header.objects.take());
         header.metadata.extend(self.metadata);
     }
 
@@ -103,7 +129,9 @@ pub(crate) fn sidecar_path(path: &Path) -> PathBuf {
 }
 
 /// Largest sidecar that is read.
-const MAX_BYTES: u64 = 16 << 20;
+const MAX_BYTES: u64 = 64 << 20;
+/// Most objects whose classes are kept: two numbers and two commas each fit into the largest sidecar.
+const MOST_OBJECTS: usize = 2_500_000;
 
 /// The sidecar of a file, if there is one; an unreadable one becomes a warning of the header.
 pub(crate) fn apply_beside(path: &Path, header: &mut Header) {

@@ -153,18 +153,18 @@ pub struct Pass {
 ///
 /// # Panics
 /// If the lengths do not agree or there are 2³² voxels or more: a bug of the caller.
-pub fn basins(
+pub fn basins<G: Copy + PartialEq + Default + Send + Sync>(
     progress: &Progress,
     heights: &[f32],
-    groups: &[u16],
+    groups: &[G],
     shape: [usize; 3],
-    is_shallow: impl Fn(u16, Pass) -> bool,
+    is_shallow: impl Fn(G, Pass) -> bool,
 ) -> Result<Basins, Cancelled> {
     let n: usize = shape.iter().product();
     assert!(heights.len() == n && groups.len() == n, "basins: heights, groups and shape disagree");
     assert!(u32::try_from(n).is_ok(), "basins: too many voxels");
     progress.phase("Watershed", n as u64);
-    let order = by_height(progress, &levels(heights, |i| groups[i] != 0), groups)?;
+    let order = by_height(progress, &levels(heights, |i| groups[i] != G::default()), groups)?;
     let mut ids = vec![0u32; n];
     let mut forest = Forest { parents: vec![0], bottoms: vec![f32::INFINITY] };
     let mut around: Vec<(u32, f32)> = Vec::with_capacity(26);
@@ -238,9 +238,13 @@ impl Forest {
 }
 
 /// Voxels of any group by ascending level, in scan order within one.
-fn by_height(progress: &Progress, levels: &[u16], groups: &[u16]) -> Result<Vec<u32>, Cancelled> {
+fn by_height<G: Copy + PartialEq + Default>(
+    progress: &Progress,
+    levels: &[u16],
+    groups: &[G],
+) -> Result<Vec<u32>, Cancelled> {
     let mut starts = vec![0u32; LEVELS + 1];
-    let inside = || levels.iter().zip(groups).enumerate().filter(|(_, (_, group))| **group != 0);
+    let inside = || levels.iter().zip(groups).enumerate().filter(|(_, (_, group))| **group != G::default());
     for (_, (level, _)) in inside() {
         starts[usize::from(*level) + 1] += 1;
     }
@@ -370,7 +374,7 @@ mod tests {
 
     #[test]
     fn nothing_flat_and_cancelled() {
-        let none = basins(&Progress::new(), &[], &[], [0, 3, 3], |_, _| false).unwrap();
+        let none = basins::<u16>(&Progress::new(), &[], &[], [0, 3, 3], |_, _| false).unwrap();
         assert_eq!(none.n, 0);
         let flat = basins(&Progress::new(), &[1.0; 8], &[1; 8], [2, 2, 2], |_, _| false).unwrap();
         assert_eq!(flat.n, 1);

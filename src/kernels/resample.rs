@@ -4,7 +4,7 @@
 //! and worked in parallel.
 
 use glam::{DAffine3, DVec3};
-use ndarray::Array3;
+use ndarray::{Array3, ArrayView3};
 
 use crate::base::parallel::for_each_chunk;
 use crate::base::{Cancelled, Progress, WorldFromVoxel};
@@ -78,6 +78,65 @@ pub fn resample(
         }
     })?;
     Ok(Volume { origin_um: grid.origin_um, ..Volume::new(data, Some(grid.voxel_um), moving.unit) })
+}
+
+/// Ids of `array`, which lies on `from`, on another grid: each voxel gets the id whose voxel its centre lies in, the
+/// default one outside. On a border between two voxels it is that of the lower index.
+///
+/// # Errors
+/// [`Cancelled`].
+pub fn resample_nearest<T: Copy + Default + Send + Sync>(
+    progress: &Progress,
+    array: &ArrayView3<'_, T>,
+    from: &GridFrame,
+    grid: &GridFrame,
+) -> Result<Array3<T>, Cancelled> {
+    let identity = DAffine3::IDENTITY;
+    match resample_nearest_by(progress, array, from, &identity, grid) {
+        Ok(found) => Ok(found),
+        Err(ResampleError::Cancelled(cancelled)) => Err(cancelled),
+        Err(ResampleError::Singular) => Ok(Array3::default(grid.shape)),
+    }
+}
+
+/// As [`resample_nearest`], where `fixed_from_moving` maps the world (x, y, z in µm) of the ids to that of the grid.
+///
+/// # Errors
+/// [`ResampleError`].
+pub fn resample_nearest_by<T: Copy + Default + Send + Sync>(
+    progress: &Progress,
+    array: &ArrayView3<'_, T>,
+    from: &GridFrame,
+    fixed_from_moving: &DAffine3,
+    grid: &GridFrame,
+) -> Result<Array3<T>, ResampleError> {
+    let index_from_grid =
+        from.world_from_voxel().0.inverse() * fixed_from_moving.inverse() * grid.world_from_voxel().0;
+    if !index_from_grid.is_finite() {
+        return Err(ResampleError::Singular);
+    }
+    let [_, ny, nx] = grid.shape;
+    let mut data = Array3::default(grid.shape);
+    progress.phase("Resampling", grid.shape[0] as u64);
+    let step = index_from_grid.transform_vector3(DVec3::X);
+    // What lies on a border by rounding alone must not flicker between both sides.
+    let nearest = |position: f64| (position - 1e-6).round();
+    for_each_chunk(progress, data.as_slice_mut().unwrap_or(&mut []), ny * nx, |z, slice| {
+        for (y, row) in slice.chunks_exact_mut(nx).enumerate() {
+            let start = index_from_grid.transform_point3(DVec3::new(0.0, y as f64, z as f64));
+            for (x, value) in row.iter_mut().enumerate() {
+                let at = start + step * x as f64;
+                let index = [at.z, at.y, at.x].map(nearest);
+                // What is below 0 as a number is above every size as an index.
+                if index.iter().all(|i| *i >= 0.0)
+                    && let Some(id) = array.get(index.map(|i| i as usize))
+                {
+                    *value = *id;
+                }
+            }
+        }
+    })?;
+    Ok(data)
 }
 
 /// The value at a fractional index (x, y, z); `None` outside.
@@ -182,5 +241,28 @@ mod tests {
         progress.cancel();
         let cancelled = resample(&progress, &moving, &DAffine3::IDENTITY, &grid, 0.0);
         assert_eq!(cancelled, Err(ResampleError::Cancelled(Cancelled)));
+    }
+
+    #[test]
+    fn ids_keep_their_value_and_lie_where_their_voxel_lies() {
+        let ids = Array3::from_shape_fn((4, 5, 6), |(z, y, x)| 70_000 + (z * 30 + y * 6 + x) as u32);
+        let frame = |shape, voxel_um, origin_um| GridFrame { shape, voxel_um, origin_um };
+        let coarse = frame([4, 5, 6], [0.06, 0.04, 0.02], [1.0, 2.0, 3.0]);
+        let progress = Progress::new();
+        let on = |grid: &GridFrame| resample_nearest(&progress, &ids.view(), &coarse, grid).unwrap();
+        assert_eq!(on(&coarse), ids);
+        // Twice as fine: every id eight times, at its place.
+        let fine = frame([8, 10, 12], [0.03, 0.02, 0.01], [0.985, 1.99, 2.995]);
+        let found = on(&fine);
+        assert!(found.indexed_iter().all(|((z, y, x), id)| *id == ids[[z / 2, y / 2, x / 2]]));
+        // One voxel on: what comes in from outside is 0.
+        let found = on(&frame([4, 5, 6], coarse.voxel_um, [1.0, 2.0, 2.98]));
+        assert!(
+            found.indexed_iter().all(|((z, y, x), id)| *id == if x == 0 { 0 } else { ids[[z, y, x - 1]] })
+        );
+        let back = resample_nearest(&progress, &on(&fine).view(), &fine, &coarse).unwrap();
+        assert_eq!(back, ids);
+        progress.cancel();
+        assert_eq!(resample_nearest(&progress, &ids.view(), &coarse, &fine), Err(Cancelled));
     }
 }

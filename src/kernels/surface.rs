@@ -30,7 +30,7 @@ pub struct Surface {
     /// Triangles, counter-clockwise seen from outside (in a right-handed x, y, z).
     pub triangles: Vec<[u32; 3]>,
     /// Per vertex: what the caller's `beyond` says of the voxel on the outer side.
-    pub beyond: Vec<u16>,
+    pub beyond: Vec<u32>,
 }
 
 /// The surface of the voxels of the box `lo..hi` (z, y, x) for which `inside` holds.
@@ -46,7 +46,7 @@ pub fn surface(
     lo: [usize; 3],
     hi: [usize; 3],
     inside: impl Fn([usize; 3]) -> bool + Sync,
-    beyond: impl Fn([isize; 3]) -> u16 + Sync,
+    beyond: impl Fn([isize; 3]) -> u32 + Sync,
     smoothing_voxels: f64,
 ) -> Result<Surface, Cancelled> {
     if (0..3).any(|a| lo[a] >= hi[a]) {
@@ -218,7 +218,7 @@ fn blur_row(out: &mut [f32], row: &[f32], half: &[f32]) {
 /// Part of a mesh. Indices at and above the number of vertices are the first vertices of the next piece.
 struct Piece {
     vertices: Vec<[f32; 3]>,
-    beyond: Vec<u16>,
+    beyond: Vec<u32>,
     triangles: Vec<[u32; 3]>,
 }
 
@@ -229,7 +229,7 @@ struct LayerEdges {
 }
 
 impl Piece {
-    fn new(grid: &Grid, beyond: &impl Fn([isize; 3]) -> u16) -> Self {
+    fn new(grid: &Grid, beyond: &impl Fn([isize; 3]) -> u32) -> Self {
         let mut piece = Self { vertices: Vec::new(), beyond: Vec::new(), triangles: Vec::new() };
         let n = grid.ny * grid.nx;
         let [mut lower, mut upper] = [(); 2].map(|()| LayerEdges { x: vec![0; n], y: vec![0; n] });
@@ -256,7 +256,7 @@ impl Piece {
         grid: &Grid,
         layer: usize,
         edges: &mut LayerEdges,
-        beyond: &impl Fn([isize; 3]) -> u16,
+        beyond: &impl Fn([isize; 3]) -> u32,
     ) {
         self.edges(grid, layer, [0, 0, 1], &mut edges.x, beyond);
         self.edges(grid, layer, [0, 1, 0], &mut edges.y, beyond);
@@ -269,7 +269,7 @@ impl Piece {
         layer: usize,
         step: [usize; 3],
         ids: &mut [u32],
-        beyond: &impl Fn([isize; 3]) -> u16,
+        beyond: &impl Fn([isize; 3]) -> u32,
     ) {
         let nx = grid.nx;
         for y in 0..grid.ny - step[1] {
@@ -449,7 +449,7 @@ impl Surface {
     }
 
     /// Area by what lies beyond it: each vertex takes a third of its triangles.
-    pub fn area_by_beyond(&self, spacing_zyx: [f64; 3]) -> BTreeMap<u16, f64> {
+    pub fn area_by_beyond(&self, spacing_zyx: [f64; 3]) -> BTreeMap<u32, f64> {
         let [z, y, x] = spacing_zyx;
         let mut areas = BTreeMap::new();
         for triangle in &self.triangles {
@@ -593,7 +593,7 @@ mod tests {
         let class = |[z, y, x]: [isize; 3]| {
             let at = [z, y, x].map(|i| i as usize);
             match whole.get(at) {
-                Some(true) if z < 20 => 1u16,
+                Some(true) if z < 20 => 1u32,
                 Some(true) => 2,
                 _ => 0,
             }

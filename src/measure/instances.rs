@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::MeasureError;
 use crate::base::Progress;
 use crate::kernels::components::{Connectivity, components};
+use crate::volume::LabelId;
 
 /// What becomes an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct InstancesParams {
-    /// Only objects of this class, 1 to 65 535; of every class where not given.
-    pub class: Option<u16>,
+    /// Only objects of this class, from 1; of every class where not given.
+    pub class: Option<u32>,
     /// Which neighbours belong together.
     pub connectivity: Connectivity,
     /// Leaves out objects of fewer voxels, 1 to 1 000 000 000.
@@ -35,7 +36,7 @@ pub struct Instance {
     /// Its id in the map.
     pub id: u32,
     /// Its class.
-    pub class: u16,
+    pub class: u32,
     /// Voxels.
     pub voxels: u64,
 }
@@ -51,25 +52,27 @@ pub struct Instances {
     pub n_small: usize,
 }
 
-/// Finds the connected objects of `labels`, shape (z, y, x), 0 unlabelled.
+/// Finds the connected objects of `labels`, shape (z, y, x), 0 unlabelled; `class_of` says for which class an id counts.
 ///
 /// Memory: 4 bytes a voxel and a few bytes a run.
 ///
 /// # Errors
 /// [`MeasureError::Components`] where there are too many pieces to number; cancel.
-pub fn instances(
+pub fn instances<L: LabelId>(
     progress: &Progress,
-    labels: &ArrayView3<'_, u16>,
+    labels: &ArrayView3<'_, L>,
+    class_of: impl Fn(L) -> u32,
     params: &InstancesParams,
 ) -> Result<Instances, MeasureError> {
     let found = components(progress, labels, params.connectivity)?;
-    let of_class = |class: u16| params.class.is_none_or(|wanted| wanted == class);
+    let of_class = |class: u32| params.class.is_none_or(|wanted| wanted == class);
     let mut objects = Vec::new();
     // New id of each component: its own, or 0 where it is left out.
     let mut ids = vec![0u32; found.len() + 1];
     let mut n_small = 0;
-    for ((id, class), voxels) in (1u32..).zip(&found.values).zip(&found.sizes) {
-        if !of_class(*class) {
+    for ((id, value), voxels) in (1u32..).zip(&found.values).zip(&found.sizes) {
+        let class = class_of(*value);
+        if !of_class(class) {
             continue;
         }
         if *voxels < params.min_voxels {
@@ -77,7 +80,7 @@ pub fn instances(
             continue;
         }
         ids[id as usize] = id;
-        objects.push(Instance { id, class: *class, voxels: *voxels });
+        objects.push(Instance { id, class, voxels: *voxels });
     }
     let mut map = found.map;
     if objects.len() + 1 < ids.len() {
@@ -105,7 +108,7 @@ mod tests {
     }
 
     fn run(params: &InstancesParams) -> Instances {
-        instances(&Progress::new(), &labels().view(), params).unwrap()
+        instances(&Progress::new(), &labels().view(), u32::from, params).unwrap()
     }
 
     #[test]
@@ -131,13 +134,27 @@ mod tests {
     }
 
     #[test]
+    fn objects_of_a_region_map_take_the_class_of_its_table() {
+        let map = labels().mapv(|id| u32::from(id) * 70_000);
+        let class_of = |id: u32| if id == 70_000 { 5 } else { 6 };
+        let found = instances(&Progress::new(), &map.view(), class_of, &InstancesParams::default()).unwrap();
+        assert_eq!(
+            found.objects.iter().map(|o| (o.id, o.class)).collect::<Vec<_>>(),
+            [(1, 6), (2, 5), (3, 6)]
+        );
+        let one = InstancesParams { class: Some(6), ..InstancesParams::default() };
+        assert_eq!(instances(&Progress::new(), &map.view(), class_of, &one).unwrap().objects.len(), 2);
+    }
+
+    #[test]
     fn nothing_labelled_gives_no_objects_and_cancel_is_kept() {
-        let empty = Array3::zeros((2, 2, 2));
-        let found = instances(&Progress::new(), &empty.view(), &InstancesParams::default()).unwrap();
+        let empty = Array3::<u16>::zeros((2, 2, 2));
+        let found =
+            instances(&Progress::new(), &empty.view(), u32::from, &InstancesParams::default()).unwrap();
         assert!(found.objects.is_empty() && found.map.iter().all(|id| *id == 0));
         let progress = Progress::new();
         progress.cancel();
-        let cancelled = instances(&progress, &labels().view(), &InstancesParams::default());
+        let cancelled = instances(&progress, &labels().view(), u32::from, &InstancesParams::default());
         assert_eq!(cancelled, Err(MeasureError::Cancelled(Cancelled)));
     }
 }

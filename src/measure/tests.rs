@@ -12,6 +12,7 @@ fn input<'a>(labels: &'a Array3<u16>, classes: &'a ClassTable) -> MeasureInput<'
         origin_um: [0.0; 3],
         volume: None,
         classes,
+        objects: None,
     }
 }
 

@@ -199,13 +199,13 @@ pub struct DistanceField {
 ///
 /// # Errors
 /// Cancel.
-pub fn distance_field(
+pub fn distance_field<L: Copy + Sync>(
     progress: &Progress,
-    labels: &ArrayView3<'_, u16>,
-    class: u16,
+    labels: &ArrayView3<'_, L>,
+    is_class: impl Fn(L) -> bool + Sync,
     frame: Frame,
 ) -> Result<DistanceField, Cancelled> {
-    let to_center = distance_to(progress, labels, |id| id == class, frame.voxel_um)?;
+    let to_center = distance_to(progress, labels, is_class, frame.voxel_um)?;
     let half_um = (0.5 * frame.voxel_um.iter().product::<f64>().cbrt()) as f32;
     Ok(DistanceField { to_center, half_um, frame })
 }
@@ -229,6 +229,8 @@ pub fn distances(progress: &Progress, mesh: &Mesh, field: &DistanceField) -> Res
 pub struct TellFrom<'a> {
     /// Classes, on the grid of `frame`.
     pub labels: &'a ArrayView3<'a, u16>,
+    /// Objects on the same grid, where thickness is to be that of an object; the classes may then be missing.
+    pub objects: Option<&'a ArrayView3<'a, u32>>,
     /// Where the voxels of the labels lie.
     pub frame: Frame,
     /// The volume for LAC, and the map from places of the mesh to its own world.
@@ -251,6 +253,11 @@ impl TellFrom<'_> {
                 .volume
                 .map_or_else(unknown, |(volume, map)| lac(progress, mesh, volume, map, self.lac_offset_um)),
             Attribute::Thickness => {
+                if let (Some(map), Some(id)) = (self.objects, mesh.object) {
+                    let (nz, ny, nx) = map.dim();
+                    let is_inside = |zyx: [usize; 3]| map[zyx] == id;
+                    return thickness(progress, mesh, [nz, ny, nx], is_inside, self.frame);
+                }
                 let (nz, ny, nx) = self.labels.dim();
                 let is_inside = |zyx: [usize; 3]| self.labels[zyx] == mesh.class;
                 thickness(progress, mesh, [nz, ny, nx], is_inside, self.frame)

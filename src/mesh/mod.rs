@@ -24,7 +24,7 @@ use crate::kernels::components::ComponentsError;
 use crate::kernels::surface::{mesh_area, mesh_volume};
 use crate::volume::Class;
 pub use attribute::{Attribute, TellFrom, VertexValues};
-pub use regions::{mesh_classes, mesh_objects, mesh_regions};
+pub use regions::{mesh_classes, mesh_objects, mesh_region_map, mesh_regions};
 pub use shown::{ClassSurface, summary};
 
 /// How a mesh is made.
@@ -97,6 +97,8 @@ pub struct Mesh {
     pub voxel_volume_um3: f64,
     /// What was told at each vertex.
     pub values: Vec<VertexValues>,
+    /// Whether lengths are in voxels, because the voxel size is unknown.
+    pub in_voxels: bool,
 }
 
 impl Mesh {

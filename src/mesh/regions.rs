@@ -10,8 +10,8 @@ use super::{Frame, Mesh, MeshError, MeshParams};
 use crate::base::{Cancelled, Progress};
 use crate::kernels::components::{Connectivity, components};
 use crate::kernels::surface::surface;
-use crate::volume::Class;
 use crate::volume::classes::palette_color;
+use crate::volume::{Class, LabelId, RegionMap};
 
 /// A box `lo..hi` (z, y, x) and the voxels of a region in it.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +30,7 @@ impl Extent {
 }
 
 /// The extents of all ids but the default one, run by run.
-fn extents<T: Copy + Ord + Default + Sync + Send>(
+fn extents<T: LabelId>(
     progress: &Progress,
     map: &ArrayView3<'_, T>,
 ) -> Result<BTreeMap<T, Extent>, Cancelled> {
@@ -181,16 +181,66 @@ pub fn mesh_regions(
             Some((id, extent, classes.iter().find(|known| known.id == class)?))
         })
         .collect();
-    progress.phase("Meshes of objects", found.len() as u64);
-    found
-        .par_iter()
-        .map(|(id, extent, class)| {
-            let inside = |[z, y, x]: [usize; 3]| map[[z, y, x]] == *id;
-            let name = format!("{} {id}", class.name);
-            let mesh = mesh_of(&progress.part(), extent, inside, frame, params, &name)?;
+    let objects = found.into_iter().map(|(id, extent, class)| {
+        let mesh = Mesh {
+            name: format!("{} {id}", class.name),
+            class: class.id,
+            object: Some(id),
+            color: palette_color(id as usize - 1),
+            ..Mesh::default()
+        };
+        (id, extent, mesh)
+    });
+    each(progress, map, objects.collect(), frame, params)
+}
+
+/// The meshes of the objects of a region map by themselves, each of the class that its table gives it; without a table each
+/// id is a class of its own, with its name.
+///
+/// Objects of fewer voxels than `params` allows are left out where there is a table. Each has a colour of its own.
+///
+/// # Errors
+/// [`MeshError`].
+pub fn mesh_region_map(
+    progress: &Progress,
+    map: &RegionMap,
+    frame: Frame,
+    params: &MeshParams,
+) -> Result<Vec<Mesh>, MeshError> {
+    params.check()?;
+    let ids = map.data.view();
+    let objects = extents(progress, &ids)?
+        .into_iter()
+        .filter(|(_, extent)| map.objects.is_none() || extent.n >= params.min_voxels)
+        .map(|(id, extent)| {
+            let class = u16::try_from(map.class(id)).unwrap_or(0);
+            let name = match &map.objects {
+                Some(table) => format!("{} {id}", table.class_name(map.class(id))),
+                None => format!("class {id}"),
+            };
+            let color = palette_color(id as usize - 1);
+            (id, extent, Mesh { name, class, object: Some(id), color, ..Mesh::default() })
+        })
+        .collect();
+    each(progress, &ids, objects, frame, params)
+}
+
+/// The meshes of some objects of a map, each with the name, class and colour given.
+fn each(
+    progress: &Progress,
+    map: &ArrayView3<'_, u32>,
+    objects: Vec<(u32, Extent, Mesh)>,
+    frame: Frame,
+    params: &MeshParams,
+) -> Result<Vec<Mesh>, MeshError> {
+    progress.phase("Meshes of objects", objects.len() as u64);
+    objects
+        .into_par_iter()
+        .map(|(id, extent, named)| {
+            let inside = |[z, y, x]: [usize; 3]| map[[z, y, x]] == id;
+            let mesh = mesh_of(&progress.part(), &extent, inside, frame, params, &named.name)?;
             progress.advance(1);
-            let color = palette_color(*id as usize - 1);
-            Ok(Mesh { class: class.id, object: Some(*id), color, ..mesh })
+            Ok(Mesh { class: named.class, object: named.object, color: named.color, ..mesh })
         })
         .collect()
 }

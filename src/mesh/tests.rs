@@ -178,7 +178,7 @@ fn distances_between_plates_and_balls_are_those_between_their_surfaces() {
         18..20 => 3,
         _ => 0u16,
     });
-    let field = distance_field(&Progress::new(), &labels.view(), 2, frame).unwrap();
+    let field = distance_field(&Progress::new(), &labels.view(), |id| id == 2, frame).unwrap();
     let facing = |id: u16, z: f32| {
         let mesh = make(&labels, id, [voxel; 3], [0.0; 3], &MeshParams::default());
         let found = distances(&Progress::new(), &mesh, &field).unwrap();
@@ -194,7 +194,7 @@ fn distances_between_plates_and_balls_are_those_between_their_surfaces() {
     assert!((apart - 6.0 * voxel).abs() < 0.1 * voxel, "{apart}");
     let (touching, _) = facing(3, 17.5 * voxel as f32);
     assert!(touching < 0.15 * voxel, "{touching}");
-    let nowhere = distance_field(&Progress::new(), &labels.view(), 9, frame).unwrap();
+    let nowhere = distance_field(&Progress::new(), &labels.view(), |id| id == 9, frame).unwrap();
     let mesh = make(&labels, 1, [voxel; 3], [0.0; 3], &MeshParams::default());
     assert!(distances(&Progress::new(), &mesh, &nowhere).unwrap().iter().all(|d| d.is_nan()));
 }

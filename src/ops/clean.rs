@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::data::{Data, Inputs, Kind, LabelData};
+use super::ids::{INSTANCES, Marked, name, ranked};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Choice, Param, ParamKind};
-use crate::segment::{CleanParams, clean};
-use crate::volume::{Cell, Column, Labels, Table};
+use crate::segment::{ClassList, CleanParams, Cleaned, CleanedClass, SegmentError, clean, clean_chosen};
+use crate::volume::{Cell, Column, Labels, RegionMap, Table};
 
 const fn choice(value: &'static str, label: &'static str) -> Choice {
     Choice { value, label }
@@ -34,7 +35,7 @@ voxels unless --overwrite is given; of two classes that gain one voxel the neare
 is taken to go on beyond its faces.
 
 Source: Serra (1982), Image Analysis and Mathematical Morphology.",
-    inputs: &[Input { name: "labels", kind: Kind::Labels, optional: false, doc: "What is cleaned" }],
+    inputs: &[Input { name: "labels", kind: Kind::Labels, optional: false, doc: "What is cleaned" }, INSTANCES],
     outputs: &[
         Output { name: "cleaned", kind: Kind::Labels },
         Output { name: "changes", kind: Kind::Table },
@@ -128,36 +129,72 @@ Source: Serra (1982), Image Analysis and Mathematical Morphology.",
 };
 
 fn forecast(inputs: &Inputs, _params: &Value) -> Result<Forecast, OpError> {
-    let n: u64 = inputs.labels("labels")?.labels.shape().iter().map(|n| *n as u64).product();
+    let marked = Marked::of(inputs)?;
+    let n = marked.n_voxels();
     // Labels before and after, what is nearest, and the masks and distances of a class as large as the volume.
-    Ok(Forecast { bytes: n * (6 + 4 + 10), seconds: None })
+    Ok(Forecast { bytes: n * (6 + 2 * marked.more_bytes() + 4 + 10), seconds: None })
 }
 
 fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {
     let params: CleanParams = typed(params)?;
-    let data = inputs.labels("labels")?;
-    let before = data.labels.to_dense();
-    let found = clean(&context.progress, &before.view(), data.voxel_um, &params).map_err(OpError::method)?;
-    let changed: u64 = found.classes.iter().map(|class| class.lost + class.gained).sum();
-    let notes = if changed == 0 { vec!["Nothing had to be changed".to_owned()] } else { Vec::new() };
-    let rows = found.classes.iter().map(|class| {
-        let numbers = [class.before, class.after, class.gained, class.lost];
-        let mut row = vec![Cell::from(u64::from(class.class)), Cell::Text(data.classes.name(class.class))];
-        row.extend(numbers.map(Cell::from));
-        row
-    });
-    let table = Table {
-        columns: ["class", "name", "before", "after", "gained", "lost"]
-            .map(|name| Column::new(name, ""))
-            .into(),
-        rows: rows.collect(),
-        ..Table::default()
+    let marked = Marked::of(inputs)?;
+    let (cleaned, rows): (Data, Vec<(u32, CleanedClass)>) = match marked {
+        Marked::Labels(data) => {
+            let before = data.labels.to_dense();
+            let found =
+                clean(&context.progress, &before.view(), data.voxel_um, &params).map_err(OpError::method)?;
+            let labels = LabelData { labels: Labels::from_dense(&found.labels), ..(**data).clone() };
+            (
+                Data::Labels(Arc::new(labels)),
+                found.classes.iter().map(|class| (class.class, *class)).collect(),
+            )
+        }
+        Marked::Regions(map) => {
+            let (found, rows) = cleaned_objects(context, map, &params).map_err(OpError::method)?;
+            (Data::Regions(Arc::new(found)), rows)
+        }
     };
-    let details = json!({ "classes": found.classes });
-    let labels = LabelData { labels: Labels::from_dense(&found.labels), ..(**data).clone() };
+    let classes = marked.classes();
+    let is_table = matches!(marked, Marked::Regions(map) if map.objects.is_some());
+    let changed: u64 = rows.iter().map(|(_, class)| class.lost + class.gained).sum();
+    let notes = if changed == 0 { vec!["Nothing had to be changed".to_owned()] } else { Vec::new() };
+    let class_of = |id: u32| match marked {
+        Marked::Labels(_) => id,
+        Marked::Regions(map) => map.class(id),
+    };
+    let line = |(id, counts): &(u32, CleanedClass)| {
+        let class = class_of(*id);
+        let mut row = vec![Cell::from(u64::from(class)), Cell::Text(name(&classes, class))];
+        row.extend(is_table.then(|| Cell::from(u64::from(*id))));
+        row.extend([counts.before, counts.after, counts.gained, counts.lost].map(Cell::from));
+        row
+    };
+    let head = ["class", "name"].into_iter().chain(is_table.then_some("object"));
+    let columns =
+        head.chain(["before", "after", "gained", "lost"]).map(|name| Column::new(name, "")).collect();
+    let table = Table { columns, rows: rows.iter().map(line).collect(), ..Table::default() };
+    let listed: Vec<&CleanedClass> = rows.iter().map(|(_, class)| class).collect();
     Ok(Outcome {
-        data: vec![("cleaned", Data::Labels(Arc::new(labels))), ("changes", Data::Table(Arc::new(table)))],
+        details: json!({ "classes": listed }),
+        data: vec![("cleaned", cleaned), ("changes", Data::Table(Arc::new(table)))],
         notes,
-        details,
     })
+}
+
+/// Objects cleaned each by itself, and what changed of each by its id; those of the classes that the list names.
+fn cleaned_objects(
+    context: &Context,
+    map: &RegionMap,
+    params: &CleanParams,
+) -> Result<(RegionMap, Vec<(u32, CleanedClass)>), SegmentError> {
+    let chosen = ClassList::parse(&params.classes)?;
+    let (ranks, ids) = ranked(&map.data);
+    let id = |rank: u32| ids.get(rank as usize).copied().unwrap_or(0);
+    let is_chosen = |rank: u32| chosen.contains(map.class(id(rank)));
+    let Cleaned { labels, classes } =
+        clean_chosen(&context.progress, &ranks.view(), map.voxel_um, is_chosen, params)?;
+    drop(ranks);
+    let named = |class: &CleanedClass| (id(class.class), CleanedClass { class: id(class.class), ..*class });
+    let rows = classes.iter().map(named).collect();
+    Ok((map.with_volume(map.volume.with_data(labels.mapv(id), map.unit)), rows))
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::data::{Inputs, Kind};
-use super::objects;
+use super::ids::{INSTANCES, Marked};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Choice, Param, ParamKind};
 use crate::measure::{InstancesParams, instances};
@@ -17,7 +17,7 @@ pub(super) static OP: Op = Op {
 Voxels of one class that touch belong to one object. Objects are numbered in scan order over all classes; the id of \
 an object is its number in the table of measure --instances, and stays the same whatever is left out. The table says \
 which class an object belongs to.",
-    inputs: &[Input { name: "labels", kind: Kind::Labels, optional: false, doc: "Classes" }],
+    inputs: &[Input { name: "labels", kind: Kind::Labels, optional: false, doc: "Classes" }, INSTANCES],
     outputs: &[
         Output { name: "instances", kind: Kind::Regions },
         Output { name: "objects", kind: Kind::Table },
@@ -26,7 +26,7 @@ which class an object belongs to.",
         Param::new(
             "class",
             "Class",
-            ParamKind::Int { min: 1, max: 65_535 },
+            ParamKind::Int { min: 1, max: 4_294_967_295 },
             "Only objects of the class with this id; of every class where left empty",
         )
         .optional(),
@@ -56,17 +56,21 @@ which class an object belongs to.",
 };
 
 fn forecast(inputs: &Inputs, _params: &Value) -> Result<Forecast, OpError> {
-    let n: u64 = inputs.labels("labels")?.labels.shape().iter().map(|n| *n as u64).product();
     // Dense classes, ids, and runs, which are few in any label volume.
-    Ok(Forecast { bytes: n * 8, seconds: None })
+    Ok(Forecast { bytes: Marked::of(inputs)?.n_voxels() * 8, seconds: None })
 }
 
 fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {
     let params: InstancesParams = typed(params)?;
-    let data = inputs.labels("labels")?;
-    let ids = data.labels.to_dense();
-    let found = instances(&context.progress, &ids.view(), &params).map_err(OpError::method)?;
-    let mut notes: Vec<_> = objects::missing_class(data, params.class).into_iter().collect();
+    let marked = Marked::of(inputs)?;
+    let found = match marked {
+        Marked::Labels(data) => {
+            instances(&context.progress, &data.labels.to_dense().view(), u32::from, &params)
+        }
+        Marked::Regions(map) => instances(&context.progress, &map.data.view(), |id| map.class(id), &params),
+    }
+    .map_err(OpError::method)?;
+    let mut notes: Vec<_> = marked.missing_class(params.class).into_iter().collect();
     if found.n_small > 0 {
         notes.push(format!(
             "{} objects of fewer than {} voxels are left out",
@@ -74,7 +78,7 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
         ));
     }
     let details = json!({ "objects": found.objects.len(), "left_out": found.n_small });
-    let each = found.objects.iter().map(|object| (object.id, object.class, object.voxels));
-    let data = objects::outputs(data, found.map, each);
+    let each: Vec<_> = found.objects.iter().map(|object| (object.id, object.class, object.voxels)).collect();
+    let data = marked.objects(found.map, &each);
     Ok(Outcome { data, notes, details })
 }

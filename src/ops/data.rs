@@ -7,7 +7,9 @@ use ndarray::Array3;
 use super::op::OpError;
 use crate::mesh::Mesh;
 use crate::segment::Classifier;
-use crate::volume::{Alignment, ClassTable, Labels, Landmark, Scan, Table, TiltSeries, Transform, Volume};
+use crate::volume::{
+    Alignment, ClassTable, Labels, Landmark, RegionMap, Scan, Table, TiltSeries, Transform, Volume,
+};
 
 /// A label volume with its frame and its classes.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +47,7 @@ pub enum Data {
     /// Class ids on a grid.
     Labels(Arc<LabelData>),
     /// Region or instance ids on a grid, 0 outside.
-    Regions(Arc<Volume<u32>>),
+    Regions(Arc<RegionMap>),
     /// A trained classifier.
     Classifier(Arc<Classifier>),
     /// Numbers.
@@ -117,6 +119,8 @@ impl Data {
 #[derive(Debug, Clone, Default)]
 pub struct Inputs {
     slots: Vec<(&'static str, Data)>,
+    /// Whether inputs on different grids are wanted, found by their places in the world.
+    by_place: bool,
 }
 
 macro_rules! getters {
@@ -153,6 +157,17 @@ impl Inputs {
         self
     }
 
+    /// Says whether inputs on different grids are wanted.
+    #[must_use]
+    pub(super) fn going_by_place(self, by_place: bool) -> Self {
+        Self { by_place, ..self }
+    }
+
+    /// Whether inputs on different grids are wanted.
+    pub(super) fn is_by_place(&self) -> bool {
+        self.by_place
+    }
+
     /// All inputs in the order they were added.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Data)> {
         self.slots.iter().map(|(name, data)| (*name, data))
@@ -164,7 +179,7 @@ impl Inputs {
         alignment, find_alignment, Alignment, Alignment;
         volume, find_volume, Volume, Volume<f32>;
         labels, find_labels, Labels, LabelData;
-        regions, find_regions, Regions, Volume<u32>;
+        regions, find_regions, Regions, RegionMap;
         classifier, find_classifier, Classifier, Classifier;
         table, find_table, Table, Table;
         meshes, find_meshes, Meshes, Vec<Mesh>;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::data::{Data, Inputs, Kind, LabelData};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Choice, Param, ParamKind};
-use crate::segment::{InterpolateParams, interpolate};
+use crate::segment::{InterpolateParams, InterpolatedClass, interpolate};
 use crate::volume::Labels;
 
 const fn choice(value: &'static str, label: &'static str) -> Choice {
@@ -22,7 +22,8 @@ pub(super) static OP: Op = Op {
     about: "\
 Painted slices are found by themselves: for each class along the axis with the most slices that lack it, or, where \
 slices of several axes were painted, wherever it lies in sheets one voxel thick. Parts of a class are matched from \
-slice to slice, so branches split and merge and neighbours stay apart; a part without a partner ends. The outline \
+slice to slice, so branches split and merge and neighbours stay apart; a part without a partner ends. The only part of two \
+slices is moved from one to the other however far; where no parts of two slices belong together, that is said. The outline \
 follows the curve through up to four painted slices. Classes that touch in the slices touch in between. Only \
 unlabelled voxels are filled, and the new ones are also given on their own. With --round-ends a class is closed \
 beyond its first and last slice, within one step of painting.
@@ -86,11 +87,19 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     let found = interpolate(&context.progress, &painted.view(), data.voxel_um.or(data.ratios), &params)
         .map_err(OpError::method)?;
     let n: u64 = found.classes.iter().map(|class| class.voxels).sum();
-    let notes = if n == 0 {
-        vec!["No class has a gap between painted slices, so nothing was filled".to_owned()]
-    } else {
-        Vec::new()
-    };
+    let mut notes: Vec<String> = found
+        .classes
+        .iter()
+        .flat_map(|class| open_gaps(&data.classes.name(class.class), class, &params))
+        .collect();
+    if n == 0 && notes.is_empty() {
+        let why = if found.classes.iter().any(|class| class.gaps > 0) {
+            "What lies between the painted slices is labelled already, so nothing was filled"
+        } else {
+            "No class has a gap between painted slices, so nothing was filled"
+        };
+        notes.push(why.to_owned());
+    }
     let whole = found.laid_over(&painted.view());
     let of = |array| {
         let labels = LabelData { labels: Labels::from_dense(array), ..(**data).clone() };
@@ -101,4 +110,20 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
         data: vec![("new voxels", of(&found.new)), ("interpolated", of(&whole))],
         notes,
     })
+}
+
+/// What is said of gaps of a class that stay open.
+fn open_gaps(name: &str, class: &InterpolatedClass, params: &InterpolateParams) -> Vec<String> {
+    let mut said = Vec::new();
+    if class.apart > 0 {
+        let (n, all) = (class.apart, class.gaps);
+        said.push(format!(
+            "{name}: {n} of {all} gaps stay open, for the parts painted on both sides do not overlap and lie too far apart: paint a slice between them"
+        ));
+    }
+    if class.wide > 0 {
+        let (n, most) = (class.wide, params.max_gap);
+        said.push(format!("{name}: {n} gaps of more than {most} slices stay open (--max-gap)"));
+    }
+    said
 }

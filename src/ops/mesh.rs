@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use ndarray::Array3;
 use serde_json::{Value, json};
 
 use super::data::{Data, Inputs, Kind};
+use super::ids::{INSTANCES, Marked};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Param, ParamKind};
 use crate::base::Progress;
 use crate::mesh::{
     Attribute, Frame, Mesh, MeshParams, TellFrom, VertexValues, attribute, mesh_classes, mesh_objects,
-    mesh_regions,
+    mesh_region_map, mesh_regions,
 };
 
 pub(super) static OP: Op = Op {
@@ -34,6 +36,7 @@ Sources: Taubin (1995), doi:10.1145/218380.218473; Rusinkiewicz (2004), doi:10.1
         Input { name: "labels", kind: Kind::Labels, optional: false, doc: "Classes" },
         Input { name: "volume", kind: Kind::Volume, optional: true, doc: "Values for the LAC at the vertices" },
         Input { name: "regions", kind: Kind::Regions, optional: true, doc: "A mesh for each of these instead" },
+        INSTANCES,
     ],
     outputs: &[Output { name: "meshes", kind: Kind::Meshes }],
     params: &[
@@ -96,7 +99,7 @@ Sources: Taubin (1995), doi:10.1145/218380.218473; Rusinkiewicz (2004), doi:10.1
 
 fn forecast(inputs: &Inputs, params: &Value) -> Result<Forecast, OpError> {
     let params: MeshParams = typed(params)?;
-    let n: u64 = inputs.labels("labels")?.labels.shape().iter().map(|n| *n as u64).product();
+    let n = Marked::of(inputs)?.n_voxels();
     // Dense classes, and a class that fills the volume smoothed in f32 with its cells; numbers of objects; distances.
     let more = if params.objects { 4 } else { 0 } + if params.distance_to.is_some() { 4 } else { 0 };
     Ok(Forecast { bytes: n * (14 + more), seconds: None })
@@ -105,44 +108,62 @@ fn forecast(inputs: &Inputs, params: &Value) -> Result<Forecast, OpError> {
 fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {
     let params: MeshParams = typed(params)?;
     let progress = &context.progress;
-    let data = inputs.labels("labels")?;
-    let ids = data.labels.to_dense();
-    let found: Vec<u16> = data.labels.ids().into_iter().filter(|id| *id != 0).collect();
-    if found.is_empty() {
-        return Err(OpError::Method("nothing is labelled, so there is no surface to cut".to_owned()));
-    }
-    let classes = data.classes.clone().with_ids(found.iter().copied()).classes;
-    let frame = Frame { voxel_um: data.voxel_um_or_one(), origin_um: data.origin_um };
-    let regions = inputs.find_regions("regions");
-    let mut meshes = match regions {
-        Some(map) => mesh_regions(progress, &map.data.view(), &ids.view(), &classes, frame, &params),
-        None if params.objects => mesh_objects(progress, &ids.view(), &classes, frame, &params),
-        None => mesh_classes(progress, &ids.view(), &classes, frame, &params),
-    }
-    .map_err(OpError::method)?;
+    let marked = Marked::of(inputs)?;
+    let frame = Frame { voxel_um: marked.voxel_um_or_one(), origin_um: marked.origin_um() };
+    let ids = match marked {
+        Marked::Labels(data) => data.labels.to_dense(),
+        Marked::Regions(_) => Array3::zeros([0; 3]),
+    };
+    let (mut meshes, found) = match marked {
+        Marked::Labels(data) => {
+            let found: Vec<u16> = data.labels.ids().into_iter().filter(|id| *id != 0).collect();
+            if found.is_empty() {
+                return Err(OpError::Method("nothing is labelled, so there is no surface to cut".to_owned()));
+            }
+            let classes = data.classes.clone().with_ids(found.iter().copied()).classes;
+            let meshes = match inputs.find_regions("regions") {
+                Some(map) => mesh_regions(progress, &map.data.view(), &ids.view(), &classes, frame, &params),
+                None if params.objects => mesh_objects(progress, &ids.view(), &classes, frame, &params),
+                None => mesh_classes(progress, &ids.view(), &classes, frame, &params),
+            };
+            (meshes.map_err(OpError::method)?, found)
+        }
+        Marked::Regions(map) => {
+            if map.data.iter().all(|id| *id == 0) {
+                return Err(OpError::Method("nothing is labelled, so there is no surface to cut".to_owned()));
+            }
+            (mesh_region_map(progress, map, frame, &params).map_err(OpError::method)?, Vec::new())
+        }
+    };
     if meshes.is_empty() {
         return Err(OpError::Method(format!(
             "no object has {} voxels or more, so there is no surface to cut",
             params.min_voxels
         )));
     }
-    tell(progress, inputs, &ids.view(), &mut meshes, frame, &params)?;
+    tell(progress, inputs, marked, &ids.view(), &mut meshes, frame, &params)?;
+    let class_of = |mesh: &Mesh| match (marked, mesh.object) {
+        (Marked::Regions(map), Some(id)) => map.class(id),
+        _ => u32::from(mesh.class),
+    };
     let details: Vec<Value> = meshes
         .iter()
         .map(|mesh| {
             json!({
-                "class": mesh.class, "object": mesh.object, "name": mesh.name, "triangles": mesh.triangles.len(),
+                "class": class_of(mesh), "object": mesh.object, "name": mesh.name, "triangles": mesh.triangles.len(),
                 "volume_um3": mesh.volume_um3(), "volume_error": mesh.volume_error(), "area_um2": mesh.area_um2(),
             })
         })
         .collect();
+    meshes.iter_mut().for_each(|mesh| mesh.in_voxels = marked.voxel_um().is_none());
     let mut outcome = Outcome::of("meshes", Data::Meshes(Arc::new(meshes)));
-    if data.voxel_um.is_none() {
+    if marked.voxel_um().is_none() {
         outcome
             .notes
             .push("The voxel size is unknown, so vertices are in voxels (of the shortest edge)".to_owned());
     }
-    if params.distance_to.is_some_and(|class| !found.contains(&class)) {
+    if matches!(marked, Marked::Labels(_)) && params.distance_to.is_some_and(|class| !found.contains(&class))
+    {
         outcome.notes.push("The class of --distance-to does not occur: no distance is known".to_owned());
     }
     outcome.details = json!({ "meshes": details });
@@ -153,19 +174,31 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
 fn tell(
     progress: &Progress,
     inputs: &Inputs,
+    marked: Marked<'_>,
     labels: &ndarray::ArrayView3<'_, u16>,
     meshes: &mut [Mesh],
     frame: Frame,
     params: &MeshParams,
 ) -> Result<(), OpError> {
+    let objects = match marked {
+        Marked::Labels(_) => None,
+        Marked::Regions(map) => Some(map.data.view()),
+    };
     let field = params
         .distance_to
-        .map(|class| attribute::distance_field(progress, labels, class, frame))
+        .map(|class| match marked {
+            Marked::Labels(_) => attribute::distance_field(progress, labels, |id| id == class, frame),
+            Marked::Regions(map) => {
+                let is_class = |id: u32| id != 0 && map.class(id) == u32::from(class);
+                attribute::distance_field(progress, &map.data.view(), is_class, frame)
+            }
+        })
         .transpose()?;
     progress.phase("Values at vertices", meshes.len() as u64);
     let volume = inputs.find_volume("volume");
     let from = TellFrom {
         labels,
+        objects: objects.as_ref(),
         frame,
         volume: volume.map(|volume| (volume.as_ref(), glam::DAffine3::IDENTITY)),
         lac_offset_um: params.lac_offset_um,

@@ -20,17 +20,19 @@ pub mod dose;
 mod dual;
 mod focal;
 mod fsc;
+pub mod grid;
+mod ids;
 mod interpolate;
 mod measure;
 mod mesh;
 mod noise;
 mod normalize;
-mod objects;
 pub mod op;
 pub mod param;
 mod predict;
 pub mod recipe;
 mod reconstruct;
+mod resample;
 mod residual;
 pub mod segment;
 mod split;
@@ -70,6 +72,7 @@ static REGISTRY: &[&Op] = &[
     &clean::OP,
     &split::OP,
     &components::OP,
+    &resample::OP,
     &measure::OP,
     &mesh::OP,
     &correlate::OP,

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::data::{Data, Inputs, Kind};
+use super::grid;
+use super::ids::INSTANCES;
 use super::param::{Param, ParamKind};
 use crate::base::{Cancelled, MemoryBudget, MemoryError, Progress};
 use crate::gpu::DeviceChoice;
@@ -253,13 +255,32 @@ impl Op {
     /// Whatever the operation says, in one sentence.
     pub fn execute(&self, context: &Context, inputs: &Inputs, given: &Value) -> Result<Outcome, OpError> {
         let params = self.complete(given)?;
-        for slot in self.inputs.iter().filter(|slot| !slot.optional) {
-            if !inputs.iter().any(|(name, data)| name == slot.name && data.kind() == slot.kind) {
-                return Err(OpError::MissingInput { slot: slot.name, kind: slot.kind });
-            }
+        if let Some(slot) = self.missing(inputs) {
+            return Err(OpError::MissingInput { slot: slot.name, kind: slot.kind });
         }
-        context.budget.admit((self.forecast)(inputs, &params)?.bytes)?;
-        (self.run)(context, inputs, &params)
+        let (inputs, said) = self.on_one_grid(inputs)?;
+        context.budget.admit((self.forecast)(&inputs, &params)?.bytes)?;
+        let mut outcome = (self.run)(context, &inputs, &params)?;
+        outcome.notes.splice(0..0, said);
+        Ok(outcome)
+    }
+
+    /// The first slot that must be filled and is not. Where objects stand in place of classes, these may be missing.
+    pub fn missing(&self, inputs: &Inputs) -> Option<&'static Input> {
+        let is_filled =
+            |slot: &Input| inputs.iter().any(|(name, data)| name == slot.name && data.kind() == slot.kind);
+        let has_objects = self.inputs.iter().any(|slot| slot.name == INSTANCES.name && is_filled(slot));
+        self.inputs
+            .iter()
+            .find(|slot| !slot.optional && !is_filled(slot) && !(has_objects && slot.name == "labels"))
+    }
+
+    /// The inputs, seen to lie on one grid, and what there is to say of that.
+    ///
+    /// # Errors
+    /// [`OpError::Method`] with both grids where they do not.
+    pub fn on_one_grid(&self, inputs: &Inputs) -> Result<(Inputs, Vec<String>), OpError> {
+        grid::checked(self, inputs)
     }
 
     /// Says where the table of parameters and the struct's defaults disagree.

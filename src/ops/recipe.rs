@@ -9,7 +9,7 @@ use super::op::{Context, Input, Op, OpError, Outcome};
 use super::{Data, Inputs, Kind, find};
 
 /// Optional inputs that restrict or steer the work: labels that happen to be there must not do that.
-const NEVER_BY_CHANCE: [&str; 5] = ["mask", "markers", "start", "membranes", "labels"];
+const NEVER_BY_CHANCE: [&str; 6] = ["mask", "markers", "start", "membranes", "labels", "instances"];
 
 /// Whether a slot restricts or steers the work, so that only a person can fill it.
 fn is_by_name_only(slot: &Input) -> bool {

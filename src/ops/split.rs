@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::data::{Inputs, Kind};
-use super::objects;
+use super::ids::{INSTANCES, Marked};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Choice, Param, ParamKind};
 use crate::segment::{SplitMethod, SplitParams, split};
@@ -29,6 +29,7 @@ doi:10.1007/s00454-002-2885-2.",
     inputs: &[
         Input { name: "labels", kind: Kind::Labels, optional: false, doc: "Classes whose objects touch" },
         Input { name: "volume", kind: Kind::Volume, optional: true, doc: "Values for the intensity method" },
+        INSTANCES,
     ],
     outputs: &[
         Output { name: "instances", kind: Kind::Regions },
@@ -48,7 +49,7 @@ doi:10.1007/s00454-002-2885-2.",
         Param::new(
             "class",
             "Class",
-            ParamKind::Int { min: 1, max: 65_535 },
+            ParamKind::Int { min: 1, max: 4_294_967_295 },
             "Only objects of the class with this id; of every class where left empty",
         )
         .optional(),
@@ -91,27 +92,26 @@ doi:10.1007/s00454-002-2885-2.",
 };
 
 fn forecast(inputs: &Inputs, _params: &Value) -> Result<Forecast, OpError> {
-    let n: u64 = inputs.labels("labels")?.labels.shape().iter().map(|n| *n as u64).product();
+    let marked = Marked::of(inputs)?;
     // Dense classes twice, heights, levels, order and ids.
-    Ok(Forecast { bytes: n * (4 + 4 + 2 + 4 + 4), seconds: None })
+    Ok(Forecast { bytes: marked.n_voxels() * (4 + marked.more_bytes() + 4 + 2 + 4 + 4), seconds: None })
 }
 
 fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {
     let params: SplitParams = typed(params)?;
-    let data = inputs.labels("labels")?;
-    let ids = data.labels.to_dense();
+    let marked = Marked::of(inputs)?;
     let volume = inputs.find_volume("volume").filter(|_| params.method == SplitMethod::Intensity);
-    let found = split(
-        &context.progress,
-        &ids.view(),
-        data.voxel_um.or(data.ratios),
-        volume.map(AsRef::as_ref),
-        &params,
-    )
+    let (progress, um, volume) = (&context.progress, marked.voxel_um().or(marked.ratios()), volume.map(AsRef::as_ref));
+    let found = match marked {
+        Marked::Labels(data) => {
+            split(progress, &data.labels.to_dense().view(), u32::from, um, volume, &params)
+        }
+        Marked::Regions(map) => split(progress, &map.data.view(), |id| map.class(id), um, volume, &params),
+    }
     .map_err(OpError::method)?;
-    let notes: Vec<_> = objects::missing_class(data, params.class).into_iter().collect();
+    let notes: Vec<_> = marked.missing_class(params.class).into_iter().collect();
     let details = json!({ "objects": found.objects.len() });
-    let each = found.objects.iter().map(|object| (object.id, object.class, object.voxels));
-    let data = objects::outputs(data, found.map, each);
+    let each: Vec<_> = found.objects.iter().map(|object| (object.id, object.class, object.voxels)).collect();
+    let data = marked.objects(found.map, &each);
     Ok(Outcome { data, notes, details })
 }

@@ -155,6 +155,6 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     Ok(Outcome {
         notes,
         details: json!({ "regions": n }),
-        ..Outcome::of("regions", Data::Regions(Arc::new(map)))
+        ..Outcome::of("regions", Data::Regions(Arc::new(map.into())))
     })
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::source::SourceFile;
 use crate::ops::{Data, Kind, LabelData, Provenance};
-use crate::volume::{Alignment, ClassTable, Labels, Mark, Pyramid, Scan, TiltSeries, Volume};
+use crate::volume::{Alignment, ClassTable, Labels, Mark, Pyramid, RegionMap, Scan, TiltSeries, Volume};
 
 /// Names a layer; never given twice within a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -66,7 +66,7 @@ pub enum Content {
     /// Class ids on a grid.
     Labels(LabelLayer),
     /// Region or instance ids on a grid, 0 outside.
-    Regions(Arc<Volume<u32>>),
+    Regions(Arc<RegionMap>),
     /// Any other result of an operation: a table, meshes, a classifier.
     Other(Data),
     /// What could not be read when the project was opened.

@@ -210,8 +210,13 @@ impl SourceFile {
                 SourceContent::whole(Content::Volume(Arc::new(volume)), None, warnings)
             }
             Role::Labels => {
-                let io::LoadedLabels { volume, classes, warnings } =
-                    io::read_labels(path, &self.options.read, progress, budget)?;
+                let loaded = match io::read_ids(path, &self.options.read, None, progress, budget)? {
+                    io::LoadedIds::Labels(loaded) => loaded,
+                    io::LoadedIds::Regions(io::LoadedRegions { map, warnings }) => {
+                        return Ok(SourceContent::whole(Content::Regions(Arc::new(map)), None, warnings));
+                    }
+                };
+                let io::LoadedLabels { volume, classes, warnings } = loaded;
                 let labels = Labels::from_dense(&volume.data);
                 let classes = classes.unwrap_or_default().with_ids(labels.ids());
                 let (voxel_um, origin_um) = (volume.voxel_um, volume.origin_um);

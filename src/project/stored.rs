@@ -20,7 +20,9 @@ use crate::ops::{Data, Provenance};
 use crate::segment::Classifier;
 use crate::volume::labels::BrickDelta;
 use crate::volume::table::Table;
-use crate::volume::{Alignment, Class, Labels, Pyramid, Scan, TiltSeries, ViewShift, Volume};
+use crate::volume::{
+    Alignment, Class, Labels, ObjectTable, Pyramid, RegionMap, Scan, TiltSeries, ViewShift, Volume,
+};
 
 /// What a scan says besides its frames.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -76,6 +78,8 @@ pub(super) enum StoredContent {
         ratios: Option<[f64; 3]>,
         origin_um: [f64; 3],
         unit: Unit,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        objects: Option<ObjectTable>,
     },
     Labels {
         shape: [usize; 3],
@@ -279,6 +283,7 @@ fn stored_content(array: String, content: &Content) -> StoredContent {
             ratios: regions.ratios,
             origin_um: regions.origin_um,
             unit: regions.unit,
+            objects: regions.objects.clone(),
         },
         Content::Other(Data::Table(table)) => StoredContent::Table { table: Table::clone(table) },
         Content::Other(Data::Classifier(classifier)) => {
@@ -344,11 +349,12 @@ impl StoredContent {
                 let data = arrays.read(&array, progress)?.array.into_f32();
                 Content::Volume(Arc::new(Volume { origin_um, ratios, ..Volume::new(data, voxel_um, unit) }))
             }
-            Self::Regions { array, voxel_um, ratios, origin_um, unit } => {
+            Self::Regions { array, voxel_um, ratios, origin_um, unit, objects } => {
                 let crate::volume::AnyArray::U32(data) = arrays.read(&array, progress)?.array else {
                     return Err(wrong("region ids must be uint32"));
                 };
-                Content::Regions(Arc::new(Volume { origin_um, ratios, ..Volume::new(data, voxel_um, unit) }))
+                let volume = Volume { origin_um, ratios, ..Volume::new(data, voxel_um, unit) };
+                Content::Regions(Arc::new(RegionMap { volume, objects }))
             }
             Self::Labels { shape, voxel_um, ratios, origin_um, voxels, marks } => {
                 let read = |voxels| {

@@ -20,6 +20,7 @@ use crate::base::{Cancelled, Progress};
 use crate::kernels::components::{Components, Connectivity, components};
 use crate::kernels::distance::distance_to;
 use crate::kernels::smooth::{TRUNCATE, gaussian};
+use crate::volume::LabelId;
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -117,7 +118,7 @@ impl Default for CleanParams {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct CleanedClass {
     /// Its id.
-    pub class: u16,
+    pub class: u32,
     /// Voxels before.
     pub before: u64,
     /// Voxels after.
@@ -130,35 +131,40 @@ pub struct CleanedClass {
 
 /// What [`clean`] gives.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Cleaned {
+pub struct Cleaned<L = u16> {
     /// The labels.
-    pub labels: Array3<u16>,
+    pub labels: Array3<L>,
     /// Every class that was or is there, by id.
     pub classes: Vec<CleanedClass>,
 }
 
-/// Ids that a list such as "2,5-7" names; `None` where it is empty, which means all.
-///
-/// # Errors
-/// [`SegmentError::ClassList`] where it is no such list.
-pub fn class_list(text: &str) -> Result<Option<Vec<u16>>, SegmentError> {
-    let wrong = || SegmentError::ClassList { text: text.to_owned() };
-    if text.trim().is_empty() {
-        return Ok(None);
-    }
-    let mut ids = Vec::new();
-    for part in text.split(',') {
-        let (from, to) = part.split_once('-').unwrap_or((part, part));
-        let id = |text: &str| text.trim().parse::<u16>().ok().filter(|id| *id > 0).ok_or_else(wrong);
-        let (from, to) = (id(from)?, id(to)?);
-        if from > to {
-            return Err(wrong());
+/// Ids that a list such as "2,5-7" names; all where it is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassList(Option<Vec<(u32, u32)>>);
+
+impl ClassList {
+    /// Reads a list.
+    ///
+    /// # Errors
+    /// [`SegmentError::ClassList`] where it is none.
+    pub fn parse(text: &str) -> Result<Self, SegmentError> {
+        let wrong = || SegmentError::ClassList { text: text.to_owned() };
+        if text.trim().is_empty() {
+            return Ok(Self(None));
         }
-        ids.extend(from..=to);
+        let id = |text: &str| text.trim().parse::<u32>().ok().filter(|id| *id > 0).ok_or_else(wrong);
+        let range = |part: &str| {
+            let (from, to) = part.split_once('-').unwrap_or((part, part));
+            let (from, to) = (id(from)?, id(to)?);
+            if from <= to { Ok((from, to)) } else { Err(wrong()) }
+        };
+        text.split(',').map(range).collect::<Result<_, _>>().map(|ranges| Self(Some(ranges)))
     }
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(Some(ids))
+
+    /// Whether the list names an id.
+    pub fn contains(&self, id: u32) -> bool {
+        self.0.as_ref().is_none_or(|ranges| ranges.iter().any(|(from, to)| (*from..=*to).contains(&id)))
+    }
 }
 
 /// Cleans labels of shape (z, y, x), 0 unlabelled; `voxel_um` is the size of a voxel in the same order.
@@ -171,12 +177,26 @@ pub fn clean(
     voxel_um: Option<[f64; 3]>,
     params: &CleanParams,
 ) -> Result<Cleaned, SegmentError> {
-    let chosen = class_list(&params.classes)?;
+    let chosen = ClassList::parse(&params.classes)?;
+    clean_chosen(progress, labels, voxel_um, |id| chosen.contains(u32::from(id)), params)
+}
+
+/// As [`clean`], of the ids for which `is_chosen` holds, whatever the list of classes; ids must lie below 2³¹.
+///
+/// # Errors
+/// As [`clean`].
+pub fn clean_chosen<L: LabelId + TryFrom<u32>>(
+    progress: &Progress,
+    labels: &ArrayView3<'_, L>,
+    voxel_um: Option<[f64; 3]>,
+    is_chosen: impl Fn(L) -> bool,
+    params: &CleanParams,
+) -> Result<Cleaned<L>, SegmentError> {
     let before = labels.as_standard_layout().into_owned();
     let boxes = class_boxes(progress, &before)?;
-    let is_chosen = |id: u16| id != 0 && chosen.as_ref().is_none_or(|ids| ids.binary_search(&id).is_ok());
+    let is_chosen = |id: L| id != L::default() && is_chosen(id);
     let job = Job { progress, labels: &before, params, ball: Ball::new(voxel_um, params)? };
-    let classes: Vec<(u16, ClassBox)> =
+    let classes: Vec<(L, ClassBox)> =
         boxes.iter().filter(|(id, _)| is_chosen(**id)).map(|(id, b)| (*id, *b)).collect();
     let after = match params.operation {
         CleanOperation::RemoveIslands | CleanOperation::KeepLargest | CleanOperation::MergeSmall => {
@@ -196,24 +216,23 @@ pub(super) struct ClassBox {
     pub(super) hi: [usize; 3],
 }
 
-pub(super) fn class_boxes(
+pub(super) fn class_boxes<L: LabelId>(
     progress: &Progress,
-    labels: &Array3<u16>,
-) -> Result<BTreeMap<u16, ClassBox>, Cancelled> {
-    let mut boxes: BTreeMap<u16, ClassBox> = BTreeMap::new();
+    labels: &Array3<L>,
+) -> Result<BTreeMap<L, ClassBox>, Cancelled> {
+    let mut boxes: BTreeMap<L, ClassBox> = BTreeMap::new();
     for (z, slice) in labels.outer_iter().enumerate() {
         progress.check()?;
         for (y, row) in slice.outer_iter().enumerate() {
-            let mut last = 0;
-            for (x, id) in row.iter().enumerate().filter(|(_, id)| **id != 0) {
-                let at = [z, y, x];
-                let own = boxes.entry(*id).or_insert(ClassBox { lo: at, hi: at });
-                own.lo[2] = own.lo[2].min(x);
-                own.hi[2] = own.hi[2].max(x + 1);
-                if *id != last {
-                    own.lo = std::array::from_fn(|a| own.lo[a].min(at[a]));
-                    own.hi = std::array::from_fn(|a| own.hi[a].max(at[a] + 1));
-                    last = *id;
+            let row = row.to_slice().unwrap_or(&[]);
+            let mut x = 0;
+            for run in row.chunk_by(|a, b| a == b) {
+                let (lo, hi) = ([z, y, x], [z + 1, y + 1, x + run.len()]);
+                x += run.len();
+                if run[0] != L::default() {
+                    let own = boxes.entry(run[0]).or_insert(ClassBox { lo, hi });
+                    own.lo = std::array::from_fn(|a| own.lo[a].min(lo[a]));
+                    own.hi = std::array::from_fn(|a| own.hi[a].max(hi[a]));
                 }
             }
         }
@@ -221,19 +240,28 @@ pub(super) fn class_boxes(
     Ok(boxes)
 }
 
-fn counted(before: &Array3<u16>, after: &Array3<u16>) -> Vec<CleanedClass> {
-    let mut classes: BTreeMap<u16, CleanedClass> = BTreeMap::new();
-    for (a, b) in before.iter().zip(after).filter(|(a, b)| **a != 0 || **b != 0) {
-        let mut count = |class: u16, add: fn(&mut CleanedClass)| {
+fn counted<L: LabelId>(before: &Array3<L>, after: &Array3<L>) -> Vec<CleanedClass> {
+    let mut pairs: BTreeMap<(L, L), u64> = BTreeMap::new();
+    let (before, after) = (before.as_slice().unwrap_or(&[]), after.as_slice().unwrap_or(&[]));
+    let mut at = 0;
+    for run in before.chunk_by(|a, b| a == b) {
+        for part in after[at..at + run.len()].chunk_by(|a, b| a == b) {
+            *pairs.entry((run[0], part[0])).or_default() += part.len() as u64;
+        }
+        at += run.len();
+    }
+    let mut classes: BTreeMap<u32, CleanedClass> = BTreeMap::new();
+    for ((a, b), n) in pairs {
+        let mut count = |class: u32, add: &dyn Fn(&mut CleanedClass)| {
             if class != 0 {
                 add(classes.entry(class).or_insert(CleanedClass { class, ..CleanedClass::default() }));
             }
         };
-        count(*a, |c| c.before += 1);
-        count(*b, |c| c.after += 1);
+        count(a.into(), &|c| c.before += n);
+        count(b.into(), &|c| c.after += n);
         if a != b {
-            count(*a, |c| c.lost += 1);
-            count(*b, |c| c.gained += 1);
+            count(a.into(), &|c| c.lost += n);
+            count(b.into(), &|c| c.gained += n);
         }
     }
     classes.into_values().collect()
@@ -279,9 +307,9 @@ impl Ball {
     }
 }
 
-struct Job<'a> {
+struct Job<'a, L> {
     progress: &'a Progress,
-    labels: &'a Array3<u16>,
+    labels: &'a Array3<L>,
     params: &'a CleanParams,
     ball: Ball,
 }
@@ -320,14 +348,14 @@ impl Frame {
     }
 }
 
-impl Job<'_> {
+impl<L: LabelId + TryFrom<u32>> Job<'_, L> {
     fn shape(&self) -> [usize; 3] {
         let (z, y, x) = self.labels.dim();
         [z, y, x]
     }
 
     /// Whether each voxel of a box has the class; outside the volume none has.
-    fn mask(&self, frame: &Frame, class: u16) -> Array3<bool> {
+    fn mask(&self, frame: &Frame, class: L) -> Array3<bool> {
         let shape = self.shape();
         Array3::from_shape_fn(frame.size, |(z, y, x)| {
             frame.place([z, y, x], shape).is_some_and(|at| self.labels[at] == class)
@@ -339,7 +367,7 @@ impl Job<'_> {
     }
 
     /// What each class wants on its own, with how far off it is; settled between them.
-    fn by_classes(&self, classes: &[(u16, ClassBox)]) -> Result<Array3<u16>, SegmentError> {
+    fn by_classes(&self, classes: &[(L, ClassBox)]) -> Result<Array3<L>, SegmentError> {
         let mut out = self.labels.clone();
         let mut nearest = Array3::<f32>::from_elem(out.dim(), f32::INFINITY);
         let limit = self.ball.limit();
@@ -382,11 +410,11 @@ impl Job<'_> {
     /// Writes what a class gives up and gains.
     fn settle(
         &self,
-        class: u16,
+        class: L,
         frame: &Frame,
         mask: &Array3<bool>,
         wanted: &Array3<f32>,
-        (out, nearest): (&mut Array3<u16>, &mut Array3<f32>),
+        (out, nearest): (&mut Array3<L>, &mut Array3<f32>),
     ) {
         let shape = self.shape();
         for (((z, y, x), had), d) in mask.indexed_iter().zip(wanted) {
@@ -396,9 +424,9 @@ impl Job<'_> {
             let Some(at) = frame.place([z, y, x], shape) else { continue };
             if *had {
                 if out[at] == class {
-                    out[at] = 0;
+                    out[at] = L::default();
                 }
-            } else if (self.labels[at] == 0 || self.params.overwrite) && *d < nearest[at] {
+            } else if (self.labels[at] == L::default() || self.params.overwrite) && *d < nearest[at] {
                 out[at] = class;
                 nearest[at] = *d;
             }
@@ -443,30 +471,30 @@ impl Job<'_> {
     /// Removes or reassigns whole objects.
     fn by_objects(
         &self,
-        is_chosen: &impl Fn(u16) -> bool,
+        is_chosen: &impl Fn(L) -> bool,
         voxel_um: Option<[f64; 3]>,
-    ) -> Result<Array3<u16>, SegmentError> {
+    ) -> Result<Array3<L>, SegmentError> {
         let merges = self.params.operation == CleanOperation::MergeSmall;
         let connectivity = self.params.connectivity;
         // For merging, the neighbours must be known as objects too.
         let values = self.sliced(self.labels.dim(), |at| {
             let id = self.labels[at];
-            u32::from(if merges || is_chosen(id) { id } else { 0 })
+            if merges || is_chosen(id) { id.into() } else { 0 }
         });
         let found = numbered(self.progress, &values, connectivity)?;
         drop(values);
-        let class_of = |k: usize| (found.values[k] / 2) as u16;
+        let class_of = |k: usize| L::try_from(found.values[k] / 2).unwrap_or_default();
         let voxel_um3 = voxel_um.map_or(0.0, |[z, y, x]| z * y * x);
         let is_small = |k: usize| {
             let n = found.sizes[k];
             n < self.params.min_voxels || self.params.min_um3.is_some_and(|um3| (n as f64 * voxel_um3) < um3)
         };
         // New class of each object.
-        let mut becomes: Vec<u16> = (0..found.len()).map(class_of).collect();
+        let mut becomes: Vec<L> = (0..found.len()).map(class_of).collect();
         match self.params.operation {
             CleanOperation::KeepLargest => {
                 let slices = self.slice_of(&found);
-                let mut largest: BTreeMap<(u16, usize), usize> = BTreeMap::new();
+                let mut largest: BTreeMap<(L, usize), usize> = BTreeMap::new();
                 for k in 0..found.len() {
                     let best = largest.entry((class_of(k), slices[k])).or_insert(k);
                     if found.sizes[k] > found.sizes[*best] {
@@ -475,7 +503,7 @@ impl Job<'_> {
                 }
                 for k in 0..found.len() {
                     if largest[&(class_of(k), slices[k])] != k {
-                        becomes[k] = 0;
+                        becomes[k] = L::default();
                     }
                 }
             }
@@ -489,7 +517,7 @@ impl Job<'_> {
                     }
                 }
             }
-            _ => (0..found.len()).filter(|k| is_small(*k)).for_each(|k| becomes[k] = 0),
+            _ => (0..found.len()).filter(|k| is_small(*k)).for_each(|k| becomes[k] = L::default()),
         }
         let mut out = self.labels.clone();
         for (id, object) in out.iter_mut().zip(&found.map).filter(|(_, object)| **object != 0) {
@@ -514,10 +542,10 @@ impl Job<'_> {
         &self,
         found: &Components<u32>,
         is_small: impl Fn(usize) -> bool,
-    ) -> Result<BTreeMap<usize, BTreeMap<u16, u64>>, Cancelled> {
+    ) -> Result<BTreeMap<usize, BTreeMap<L, u64>>, Cancelled> {
         let small: Vec<bool> = (0..found.len()).map(is_small).collect();
         let axis = self.params.plane.axis();
-        let mut contacts: BTreeMap<usize, BTreeMap<u16, u64>> = BTreeMap::new();
+        let mut contacts: BTreeMap<usize, BTreeMap<L, u64>> = BTreeMap::new();
         for (z, slice) in found.map.outer_iter().enumerate() {
             self.progress.check()?;
             for ((y, x), id) in slice.indexed_iter().filter(|(_, id)| **id != 0) {
@@ -531,7 +559,7 @@ impl Job<'_> {
                         at[a] = at[a].wrapping_add_signed(step);
                         let other = found.map.get(at).map_or(0, |id| *id as usize);
                         if other != 0 && other - 1 != k && !small[other - 1] {
-                            let class = (found.values[other - 1] / 2) as u16;
+                            let class = L::try_from(found.values[other - 1] / 2).unwrap_or_default();
                             *contacts.entry(k).or_default().entry(class).or_default() += 1;
                         }
                     }
@@ -544,19 +572,20 @@ impl Job<'_> {
     /// The class whose blurred indicator is largest.
     fn smoothed(
         &self,
-        boxes: &BTreeMap<u16, ClassBox>,
-        is_chosen: &impl Fn(u16) -> bool,
-    ) -> Result<Array3<u16>, SegmentError> {
+        boxes: &BTreeMap<L, ClassBox>,
+        is_chosen: &impl Fn(L) -> bool,
+    ) -> Result<Array3<L>, SegmentError> {
+        let none = L::default();
         let axis = self.params.plane.axis();
         let sigma: [f32; 3] = std::array::from_fn(|a| {
             if Some(a) == axis { 0.0 } else { (self.ball.radius / self.ball.spacing[a]) as f32 }
         });
-        let unlabelled = self.labels.mapv(|id| f32::from(u8::from(id == 0)));
+        let unlabelled = self.labels.mapv(|id| f32::from(u8::from(id == none)));
         let mut best = gaussian(self.progress, unlabelled.view(), sigma)?;
         drop(unlabelled);
         let overwrite = self.params.overwrite;
         // A class that is not chosen keeps its voxels, or competes for them where they may be taken.
-        let mut out = self.labels.mapv(|id| if overwrite || is_chosen(id) { 0 } else { id });
+        let mut out = self.labels.mapv(|id| if overwrite || is_chosen(id) { none } else { id });
         let margin = sigma.map(|sd| (TRUNCATE * sd).ceil() as usize + 1);
         for (class, class_box) in boxes.iter().filter(|(id, _)| overwrite || is_chosen(**id)) {
             self.progress.check()?;
@@ -571,7 +600,7 @@ impl Job<'_> {
                 .and(self.labels.slice(window))
                 .and(&share)
                 .for_each(|out, best, was, share| {
-                    let may = *was == *class || is_chosen(*class) && (*was == 0 || overwrite);
+                    let may = *was == *class || is_chosen(*class) && (*was == none || overwrite);
                     // Where it is even, a voxel keeps its class.
                     if may && (*share > *best || *share == *best && *was == *class) {
                         *out = *class;
@@ -581,7 +610,7 @@ impl Job<'_> {
         }
         // A class that is not chosen gives voxels to others, where asked, but to nothing it gives none.
         ndarray::Zip::from(&mut out).and(self.labels).for_each(|out, was| {
-            if *out == 0 && *was != 0 && !is_chosen(*was) {
+            if *out == none && *was != none && !is_chosen(*was) {
                 *out = *was;
             }
         });

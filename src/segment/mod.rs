@@ -54,13 +54,15 @@ pub use cache::{FeatureCache, Recipe};
 pub use calibrate::calibration_error;
 pub use carve::{CarveGraph, CarveParams, carve};
 pub use classify::{Classifier, TrainParams, predict, refine, train};
-pub use clean::{CleanOperation, CleanParams, CleanPlane, clean};
+pub use clean::{
+    ClassList, CleanOperation, CleanParams, CleanPlane, Cleaned, CleanedClass, clean, clean_chosen,
+};
 pub use decide::{DecisionParams, LacPrior, Smoother};
 pub use envelope::{EnvelopeParams, envelope};
 pub use envelope_start::FoundStart;
 pub use features::{FeatureParams, RegionFeatures, region_features};
 pub use forest::{Forest, ForestKind, ForestParams};
-pub use interpolate::{InterpolateParams, PaintedAxis, interpolate};
+pub use interpolate::{InterpolateParams, InterpolatedClass, PaintedAxis, interpolate};
 pub use membranes::Wall;
 pub use pipeline::{Aids, SegmentParams, Segmentation, segment, segment_with};
 pub use prediction::Prediction;
@@ -180,7 +182,7 @@ pub enum SegmentError {
         found: Unit,
     },
     /// A list of classes that is none.
-    #[error("{text:?} is no list of classes: give ids from 1 to 65535 such as 2,5-7")]
+    #[error("{text:?} is no list of classes: give ids from 1 such as 2,5-7")]
     ClassList {
         /// What was given.
         text: String,

@@ -12,7 +12,8 @@
 //! the voxel's edges.
 //! Memory: 14 bytes a voxel.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use ndarray::{Array3, ArrayView3, s};
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,7 @@ use crate::base::{Cancelled, Progress};
 use crate::kernels::distance::distance_to;
 use crate::kernels::flood::{Basins, Pass, basins};
 use crate::kernels::smooth::gaussian;
-use crate::volume::Volume;
+use crate::volume::{LabelId, Volume};
 
 /// What tells objects apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -44,8 +45,8 @@ pub enum SplitMethod {
 pub struct SplitParams {
     /// What tells objects apart.
     pub method: SplitMethod,
-    /// Only objects of this class, 1 to 65 535; of every class where not given.
-    pub class: Option<u16>,
+    /// Only objects of this class, from 1; of every class where not given.
+    pub class: Option<u32>,
     /// Widest neck that is cut, as a share of the smaller object's width (or of its height in value), 0 to 1.
     pub neck: f64,
     /// Standard deviation of the smoothing of the values, 0 to 20 voxels.
@@ -78,7 +79,7 @@ pub struct SplitObject {
     /// Its id in the map.
     pub id: u32,
     /// Its class.
-    pub class: u16,
+    pub class: u32,
     /// Voxels.
     pub voxels: u64,
 }
@@ -97,21 +98,23 @@ const GRID_NOISE: f32 = 0.75;
 /// Neck below which the shape method parts first.
 const ANY_NECK: f64 = 0.95;
 
-/// Parts touching objects of `labels`, shape (z, y, x), 0 unlabelled.
+/// Parts touching objects of `labels`, shape (z, y, x), 0 unlabelled; `class_of` says for which class an id counts. Ids
+/// never mix.
 ///
 /// # Errors
 /// Values that are missing, of another shape or no numbers (for the intensity method); cancel.
-pub fn split(
+pub fn split<L: LabelId>(
     progress: &Progress,
-    labels: &ArrayView3<'_, u16>,
+    labels: &ArrayView3<'_, L>,
+    class_of: impl Fn(L) -> u32,
     voxel_um: Option<[f64; 3]>,
     volume: Option<&Volume<f32>>,
     params: &SplitParams,
 ) -> Result<Split, SegmentError> {
     let (nz, ny, nx) = labels.dim();
     let shape = [nz, ny, nx];
-    let groups: Array3<u16> = match params.class {
-        Some(class) => labels.mapv(|id| if id == class { id } else { 0 }),
+    let groups: Array3<L> = match params.class {
+        Some(class) => labels.mapv(|id| if class_of(id) == class { id } else { L::default() }),
         None => labels.as_standard_layout().into_owned(),
     };
     let um = voxel_um.unwrap_or([1.0; 3]);
@@ -128,7 +131,7 @@ pub fn split(
     let found = if params.method == SplitMethod::Intensity {
         let floors = floors(&groups, &heights);
         // The share of the height over the class's rim that is lost between two summits.
-        let is_shallow = |class: u16, p: Pass| {
+        let is_shallow = |class: L, p: Pass| {
             let floor = floors.get(&class).copied().unwrap_or(p.pass);
             f64::from(p.pass - p.bottom) < (1.0 - neck) * f64::from(floor - p.bottom)
         };
@@ -146,14 +149,14 @@ pub fn split(
         parts.join_convex(params.convexity);
     }
     parts.join_small(params.min_voxels);
-    Ok(parts.finish(found, &groups))
+    Ok(parts.finish(found, &groups, class_of))
 }
 
 /// Minus the depth of each voxel inside its class, in units of the smallest edge.
-fn depth_heights(
+fn depth_heights<L: LabelId>(
     progress: &Progress,
-    groups: &Array3<u16>,
-    boxes: &BTreeMap<u16, ClassBox>,
+    groups: &Array3<L>,
+    boxes: &BTreeMap<L, ClassBox>,
     spacing: [f64; 3],
 ) -> Result<Array3<f32>, Cancelled> {
     let (nz, ny, nx) = groups.dim();
@@ -196,9 +199,11 @@ fn intensity_heights(
 }
 
 /// The height that the rim of each class has: nineteen of twenty of its voxels are lower.
-fn floors(groups: &Array3<u16>, heights: &Array3<f32>) -> BTreeMap<u16, f32> {
-    let mut own: BTreeMap<u16, Vec<f32>> = BTreeMap::new();
-    for (class, height) in groups.iter().zip(heights).filter(|(class, h)| **class != 0 && h.is_finite()) {
+fn floors<L: LabelId>(groups: &Array3<L>, heights: &Array3<f32>) -> BTreeMap<L, f32> {
+    let mut own: BTreeMap<L, Vec<f32>> = BTreeMap::new();
+    for (class, height) in
+        groups.iter().zip(heights).filter(|(class, h)| **class != L::default() && h.is_finite())
+    {
         own.entry(*class).or_default().push(*height);
     }
     own.into_iter()
@@ -256,16 +261,39 @@ struct Parts {
     /// Union-find over basins 1 to n; index 0 is unused.
     parents: Vec<u32>,
     moments: Vec<Moments>,
-    /// Faces that two basins share, lower id first.
-    contacts: BTreeMap<(u32, u32), u64>,
+    /// Of each, whom it touches and how many faces they share.
+    contacts: Vec<BTreeMap<u32, u64>>,
     spacing: [f64; 3],
 }
 
+/// Two neighbours and how well they fill one ellipsoid; the best, of equal ones the first pair, is the greatest.
+#[derive(Debug, PartialEq)]
+struct Scored {
+    score: f64,
+    pair: (u32, u32),
+    /// Voxels of each when it was scored: what grew since must be scored anew.
+    sizes: (f64, f64),
+}
+
+impl Eq for Scored {}
+
+impl Ord for Scored {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.score.total_cmp(&other.score).then(other.pair.cmp(&self.pair))
+    }
+}
+
+impl PartialOrd for Scored {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Parts {
-    fn new(
+    fn new<L: LabelId>(
         progress: &Progress,
         found: &Basins,
-        groups: &[u16],
+        groups: &[L],
         [nz, ny, nx]: [usize; 3],
         spacing: [f64; 3],
     ) -> Result<Self, Cancelled> {
@@ -273,7 +301,7 @@ impl Parts {
         let mut parts = Self {
             parents: (0..n as u32).collect(),
             moments: vec![Moments::default(); n],
-            contacts: BTreeMap::new(),
+            contacts: vec![BTreeMap::new(); n],
             spacing,
         };
         for z in 0..nz {
@@ -291,7 +319,8 @@ impl Parts {
                     for (_, step) in ahead.into_iter().filter(|(inside, _)| *inside) {
                         let other = found.ids[i + step];
                         if other != 0 && other != id && groups[i] == groups[i + step] {
-                            *parts.contacts.entry((id.min(other), id.max(other))).or_default() += 1;
+                            *parts.contacts[id as usize].entry(other).or_default() += 1;
+                            *parts.contacts[other as usize].entry(id).or_default() += 1;
                         }
                     }
                 }
@@ -307,58 +336,71 @@ impl Parts {
         id
     }
 
-    /// Joins two roots; the lower stays.
-    fn unite(&mut self, a: u32, b: u32) {
+    /// Joins two roots; the lower stays and is given back.
+    fn unite(&mut self, a: u32, b: u32) -> u32 {
         let (a, b) = (a.min(b), a.max(b));
         self.parents[b as usize] = a;
         self.moments[a as usize] = self.moments[a as usize].join(&self.moments[b as usize]);
-        let moved: Vec<((u32, u32), u64)> =
-            self.contacts.iter().filter(|((p, q), _)| *p == b || *q == b).map(|(k, n)| (*k, *n)).collect();
-        for ((p, q), n) in moved {
-            self.contacts.remove(&(p, q));
-            let other = if p == b { q } else { p };
-            if other != a {
-                *self.contacts.entry((a.min(other), a.max(other))).or_default() += n;
+        self.contacts[a as usize].remove(&b);
+        for (other, n) in std::mem::take(&mut self.contacts[b as usize]) {
+            if other == a {
+                continue;
             }
+            self.contacts[other as usize].remove(&b);
+            *self.contacts[other as usize].entry(a).or_default() += n;
+            *self.contacts[a as usize].entry(other).or_default() += n;
         }
+        a
+    }
+
+    /// How well two neighbours fill one ellipsoid, over how well each does alone.
+    fn scored(&self, a: u32, b: u32) -> Scored {
+        let (p, q) = (&self.moments[a as usize], &self.moments[b as usize]);
+        let alone = (p.n * p.fill(self.spacing) + q.n * q.fill(self.spacing)) / (p.n + q.n);
+        Scored { score: p.join(q).fill(self.spacing) / alone, pair: (a, b), sizes: (p.n, q.n) }
     }
 
     /// Puts neighbours together, best first, that fill one ellipsoid nearly as well as each alone.
     fn join_convex(&mut self, convexity: f64) {
-        loop {
-            let score = |(a, b): (u32, u32)| {
-                let (a, b) = (&self.moments[a as usize], &self.moments[b as usize]);
-                let alone = (a.n * a.fill(self.spacing) + b.n * b.fill(self.spacing)) / (a.n + b.n);
-                a.join(b).fill(self.spacing) / alone
-            };
-            let scored = self.contacts.keys().map(|pair| (*pair, score(*pair)));
-            let best = scored.reduce(|best, next| if next.1 > best.1 { next } else { best });
-            match best {
-                Some(((a, b), score)) if score >= convexity => self.unite(a, b),
-                _ => return,
+        let all = (1u32..).zip(self.contacts.iter().skip(1));
+        let pairs = all.flat_map(|(a, own)| own.keys().filter(move |b| a < **b).map(move |b| (a, *b)));
+        let mut queue: BinaryHeap<Scored> = pairs.map(|(a, b)| self.scored(a, b)).collect();
+        while let Some(Scored { score, pair: (a, b), sizes }) = queue.pop() {
+            if score < convexity {
+                return;
+            }
+            let is_now = |id: u32, n: f64| self.root(id) == id && self.moments[id as usize].n == n;
+            if is_now(a, sizes.0) && is_now(b, sizes.1) {
+                let root = self.unite(a, b);
+                let others = self.contacts[root as usize].keys();
+                let again: Vec<Scored> =
+                    others.map(|other| self.scored(root.min(*other), root.max(*other))).collect();
+                queue.extend(again);
             }
         }
     }
 
     /// Gives pieces that are too small to the neighbour with the largest contact, smallest pieces first.
     fn join_small(&mut self, min_voxels: u64) {
-        loop {
-            let roots = (1..self.parents.len() as u32).filter(|id| self.parents[*id as usize] == *id);
-            let small = roots.filter(|id| self.moments[*id as usize].n < min_voxels as f64);
-            let mut small: Vec<u32> = small.collect();
-            small.sort_by(|a, b| self.moments[*a as usize].n.total_cmp(&self.moments[*b as usize].n));
-            let touching = |id: u32| {
-                let own = self.contacts.iter().filter(move |((a, b), _)| *a == id || *b == id);
-                own.max_by_key(|((a, b), n)| (**n, std::cmp::Reverse((*a, *b)))).map(|(pair, _)| *pair)
-            };
-            match small.into_iter().find_map(touching) {
-                Some((a, b)) => self.unite(a, b),
-                None => return,
+        let size = |parts: &Self, id: u32| parts.moments[id as usize].n as u64;
+        let roots = (1..self.parents.len() as u32).filter(|id| self.parents[*id as usize] == *id);
+        let mut small: BTreeSet<(u64, u32)> =
+            roots.map(|id| (size(self, id), id)).filter(|(n, _)| *n < min_voxels).collect();
+        while let Some((_, id)) = small.pop_first() {
+            // Of equal contacts the pair with the lowest ids; what touches nothing stays as it is.
+            let key = |other: u32, n: u64| (n, std::cmp::Reverse((id.min(other), id.max(other))));
+            let own = &self.contacts[id as usize];
+            let Some((other, _)) = own.iter().max_by_key(|(other, n)| key(**other, **n)) else { continue };
+            let other = *other;
+            small.remove(&(size(self, other), other));
+            let root = self.unite(id, other);
+            if size(self, root) < min_voxels {
+                small.insert((size(self, root), root));
             }
         }
     }
 
-    fn finish(self, found: Basins, groups: &Array3<u16>) -> Split {
+    fn finish<L: LabelId>(self, found: Basins, groups: &Array3<L>, class_of: impl Fn(L) -> u32) -> Split {
         let mut numbers = vec![0u32; self.parents.len()];
         let mut objects: Vec<SplitObject> = Vec::new();
         let mut ids = found.ids;
@@ -366,7 +408,7 @@ impl Parts {
             let root = self.root(*id) as usize;
             if numbers[root] == 0 {
                 numbers[root] = objects.len() as u32 + 1;
-                objects.push(SplitObject { id: numbers[root], class: *class, voxels: 0 });
+                objects.push(SplitObject { id: numbers[root], class: class_of(*class), voxels: 0 });
             }
             *id = numbers[root];
             objects[numbers[root] as usize - 1].voxels += 1;

@@ -49,7 +49,7 @@ fn drawn(balls: &[Ball], shape: [usize; 3], spacing: [f64; 3]) -> Array3<u16> {
 }
 
 fn run(labels: &Array3<u16>, um: Option<[f64; 3]>, params: &SplitParams) -> Split {
-    split(&Progress::new(), &labels.view(), um, None, params).unwrap()
+    split(&Progress::new(), &labels.view(), u32::from, um, None, params).unwrap()
 }
 
 /// Share of balls that have an object of their own: the one at their middle is at no other's.
@@ -123,17 +123,17 @@ fn granules_are_told_apart_by_their_values_where_the_class_is_one_block() {
         let data = if dark { data.mapv(|v| 1.0 - v) } else { data.clone() };
         let volume = Volume::new(data, None, Unit::PerUm);
         let params = SplitParams { method: SplitMethod::Intensity, dark, ..SplitParams::default() };
-        let found = split(&Progress::new(), &labels.view(), None, Some(&volume), &params).unwrap();
+        let found = split(&Progress::new(), &labels.view(), u32::from, None, Some(&volume), &params).unwrap();
         assert_eq!(found.objects.len(), 3);
         let ids: std::collections::BTreeSet<u32> =
             middles.iter().map(|m| found.map[m.map(|v| v as usize)]).collect();
         assert_eq!(ids.len(), 3);
     }
     let params = SplitParams { method: SplitMethod::Intensity, ..SplitParams::default() };
-    let missing = split(&Progress::new(), &labels.view(), None, None, &params).unwrap_err();
+    let missing = split(&Progress::new(), &labels.view(), u32::from, None, None, &params).unwrap_err();
     assert!(missing.to_string().contains("volume"), "{missing}");
     let other = Volume::new(Array3::zeros((2, 2, 2)), None, Unit::PerUm);
-    assert!(split(&Progress::new(), &labels.view(), None, Some(&other), &params).is_err());
+    assert!(split(&Progress::new(), &labels.view(), u32::from, None, Some(&other), &params).is_err());
 }
 
 #[test]
@@ -167,6 +167,6 @@ fn empty_cancel_and_threads() {
     assert_eq!(run(&Array3::from_elem((1, 6, 6), 4), None, &shape).objects.len(), 1);
     let progress = Progress::new();
     progress.cancel();
-    let cancelled = split(&progress, &labels.view(), None, None, &shape);
+    let cancelled = split(&progress, &labels.view(), u32::from, None, None, &shape);
     assert_eq!(cancelled, Err(SegmentError::Cancelled(Cancelled)));
 }

@@ -377,7 +377,7 @@ fn export_layer(
 ) -> Result<Vec<String>, JobError> {
     let written = match &layer.content {
         Content::Volume(volume) => io::write_array(path, &WriteRequest::volume(volume), progress),
-        Content::Regions(regions) => io::write_array(path, &WriteRequest::volume(regions), progress),
+        Content::Regions(regions) => io::write_array(path, &WriteRequest::regions(regions), progress),
         Content::Labels(labels) => {
             let dense = labels.labels.to_dense();
             let request = WriteRequest::labels(&dense, labels.voxel_um, labels.origin_um, Some(classes));
@@ -409,7 +409,8 @@ fn export_meshes(
     for class in classes.classes.iter().filter(|class| present.contains(&class.id)) {
         let params = crate::mesh::MeshParams::default();
         let made = crate::mesh::mesh_class(progress, &ids.view(), class, voxel_um, labels.origin_um, &params);
-        meshes.push(made.map_err(failed)?);
+        let in_voxels = labels.voxel_um.is_none();
+        meshes.push(crate::mesh::Mesh { in_voxels, ..made.map_err(failed)? });
     }
     if meshes.is_empty() {
         return Err(failed("nothing is labelled, so there is no surface to cut"));

@@ -479,11 +479,7 @@ impl Session {
             let data = data.ok_or(OpError::MissingInput { slot: slot.name, kind: slot.kind })?;
             inputs = inputs.with(slot.name, data);
         }
-        match op
-            .inputs
-            .iter()
-            .find(|slot| !slot.optional && !inputs.iter().any(|(name, _)| name == slot.name))
-        {
+        match op.missing(&inputs) {
             Some(slot) => Err(OpError::MissingInput { slot: slot.name, kind: slot.kind }),
             None => Ok(inputs),
         }

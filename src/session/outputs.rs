@@ -28,7 +28,7 @@ pub fn write_outcome(
         };
         written.push(match data {
             Data::Volume(volume) => array(&WriteRequest::volume(volume))?,
-            Data::Regions(regions) => array(&WriteRequest::volume(regions))?,
+            Data::Regions(regions) => array(&WriteRequest::regions(regions))?,
             Data::Labels(labels) => {
                 let ids = labels.labels.to_dense();
                 array(&WriteRequest::labels(&ids, labels.voxel_um, labels.origin_um, Some(&labels.classes)))?

@@ -136,10 +136,73 @@ impl AnyArray {
             .then(|| array.mapv(|v| v.to_f64() as u16)))
     }
 
+    /// Values as ids of classes, or of objects where one is above 65 535; also how many voxels were −1, which stands for
+    /// "ignore" in label files with a sign and becomes 0.
+    ///
+    /// # Errors
+    /// [`NotAnId`] where a value is no whole number from 0 to 4 294 967 295.
+    pub fn into_ids(self) -> Result<(Ids, u64), NotAnId> {
+        if let Self::U16(array) = self {
+            return Ok((Ids::Classes(array), 0));
+        }
+        let (most, ignored) = self.check_ids()?;
+        // A cast of a value below 0 to one without sign gives 0.
+        Ok(with_array!(self, array => if most <= u32::from(u16::MAX) {
+            (Ids::Classes(array.mapv(|v| v.to_f64() as u16)), ignored)
+        } else {
+            (Ids::Regions(array.mapv(|v| v.to_f64() as u32)), ignored)
+        }))
+    }
+
+    /// Whether all values are ids or −1: the highest, and how many are −1.
+    ///
+    /// # Errors
+    /// [`NotAnId`] for the first that is neither.
+    pub fn check_ids(&self) -> Result<(u32, u64), NotAnId> {
+        with_array!(self, array => check_ids(array))
+    }
+
     /// Range and mean; `None` where no value is finite.
     pub fn stats(&self) -> Option<Stats> {
         with_array!(self, array => stats_of(&array.view()))
     }
+}
+
+/// Ids of classes, or of objects.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ids {
+    /// No id is above 65 535.
+    Classes(Array3<u16>),
+    /// Some are.
+    Regions(Array3<u32>),
+}
+
+/// A value that is no id.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error(
+    "not a label volume: voxel (z, y, x) = ({}, {}, {}) is {value}, labels are whole numbers from 0 to 4294967295 (and -1 for what is to be ignored)",
+    zyx[0], zyx[1], zyx[2]
+)]
+pub struct NotAnId {
+    /// The value.
+    pub value: f64,
+    /// The first voxel that has such a value.
+    pub zyx: [usize; 3],
+}
+
+fn check_ids<T: Voxel>(array: &Array3<T>) -> Result<(u32, u64), NotAnId> {
+    let (mut most, mut ignored) = (0.0f64, 0);
+    for ((z, y, x), value) in array.indexed_iter() {
+        let value = value.to_f64();
+        if value == -1.0 {
+            ignored += 1;
+        } else if value >= 0.0 && value <= f64::from(u32::MAX) && value.fract() == 0.0 {
+            most = most.max(value);
+        } else {
+            return Err(NotAnId { value, zyx: [z, y, x] });
+        }
+    }
+    Ok((most as u32, ignored))
 }
 
 #[cfg(test)]
@@ -152,6 +215,22 @@ mod tests {
         assert_eq!(good.to_label_ids().map(|a| a[[0, 0, 1]]), Some(7));
         assert_eq!(AnyArray::I16(Array3::from_elem((1, 1, 1), -1)).to_label_ids(), None);
         assert_eq!(AnyArray::F32(Array3::from_elem((1, 1, 1), 0.5)).to_label_ids(), None);
+    }
+
+    #[test]
+    fn ids_above_65535_are_regions_and_minus_one_is_ignored() {
+        let of = |values: [f64; 3]| AnyArray::F64(Array3::from_shape_vec((1, 1, 3), values.into()).unwrap());
+        let classes = Array3::from_shape_vec((1, 1, 3), vec![0u16, 3, 65_535]).unwrap();
+        assert_eq!(of([-1.0, 3.0, 65_535.0]).into_ids(), Ok((Ids::Classes(classes), 1)));
+        let regions = Array3::from_shape_vec((1, 1, 3), vec![0u32, 65_536, u32::MAX]).unwrap();
+        assert_eq!(of([-1.0, 65_536.0, 4_294_967_295.0]).into_ids(), Ok((Ids::Regions(regions), 1)));
+        for value in [0.5, -2.0, 4_294_967_296.0, f64::NAN, f64::INFINITY] {
+            let error = of([0.0, value, 1.0]).into_ids().unwrap_err();
+            assert_eq!(error.zyx, [0, 0, 1]);
+            assert!(error.to_string().contains(&format!("{value}")), "{error}");
+        }
+        let signed = AnyArray::I8(Array3::from_elem((1, 1, 2), -1));
+        assert_eq!(signed.into_ids(), Ok((Ids::Classes(Array3::zeros((1, 1, 2))), 2)));
     }
 
     #[test]

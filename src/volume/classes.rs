@@ -3,7 +3,7 @@
 //! The default table follows the ontology that groups of the field use: sample, cell, nucleus,
 //! chromatin and so on. Typical LACs are defaults a user edits, never constants in code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -237,21 +237,19 @@ impl ClassTable {
 
     /// Adds an entry "class N" for every id of `ids` that the table lacks (0 is skipped).
     pub fn with_ids(mut self, ids: impl IntoIterator<Item = u16>) -> Self {
-        for id in ids {
-            if id != 0 && self.get(id).is_none() {
-                let color = palette_color(usize::from(id) - 1);
-                self.insert(Class {
-                    id,
-                    name: format!("class {id}"),
-                    color,
-                    parent: None,
-                    go_id: None,
-                    typical_lac: None,
-                    visible: true,
-                    locked: false,
-                });
-            }
-        }
+        let known: BTreeSet<u16> = self.classes.iter().map(|class| class.id).collect();
+        let new: BTreeSet<u16> = ids.into_iter().filter(|id| *id != 0 && !known.contains(id)).collect();
+        self.classes.extend(new.into_iter().map(|id| Class {
+            id,
+            name: format!("class {id}"),
+            color: palette_color(usize::from(id) - 1),
+            parent: None,
+            go_id: None,
+            typical_lac: None,
+            visible: true,
+            locked: false,
+        }));
+        self.classes.sort_by_key(|class| class.id);
         self
     }
 }

@@ -213,6 +213,7 @@ const WRITERS: &[&str] = &[
     "interpolate {labels} -o {out}.mrc",
     "clean {labels} -o {out}.mrc",
     "components {labels} -o {out}.mrc",
+    "resample {labels} --like {volume} -o {out}.mrc",
     "measure {volume} {labels} -o {out}.csv",
     "mesh {labels} -o {out}.ply",
     "render {volume} -o {out}.png",

@@ -61,7 +61,9 @@ pub(crate) fn show(ui: &mut egui::Ui, stage: Stage, cx: &mut Cx<'_>) {
 
 fn method(ui: &mut egui::Ui, op: &'static Op, cx: &mut Cx<'_>) {
     widgets::hint(ui, op.summary);
-    for slot in op.inputs {
+    // Objects are not painted on: what changes a label layer takes none.
+    let in_place = refines(op) && cx.view.method.in_place;
+    for slot in op.inputs.iter().filter(|slot| !(in_place && slot.kind == Kind::Regions)) {
         input(ui, op, slot, cx);
     }
     let params = operation::form(ui, op, &[], cx);
@@ -70,7 +72,10 @@ fn method(ui: &mut egui::Ui, op: &'static Op, cx: &mut Cx<'_>) {
         let tooltip = "One step that can be undone; otherwise the result is a new layer";
         widgets::switch(ui, &mut cx.view.method.in_place, "Change this layer", tooltip);
     }
-    let inputs = inputs(op, cx);
+    let mut inputs = inputs(op, cx);
+    let is_regions =
+        |name: &str| op.inputs.iter().any(|slot| slot.name == name && slot.kind == Kind::Regions);
+    inputs.retain(|(name, _)| !(in_place && cx.view.method.in_place && is_regions(name)));
     let forecast = cx.session.forecast(op.id, &params, &inputs);
     if !operation::start_button(ui, op.label, &[op.label], Some(&forecast), cx) {
         return;

@@ -67,7 +67,7 @@ fn description(request: &WriteRequest<'_>) -> String {
     if let Some(unit) = request.unit {
         lines.push_str(&format!("value_unit={}\n", unit.ascii()));
     }
-    lines.push_str(&format!("{OWN_LINE}{}\n", Sidecar::of(request).to_ascii_json()));
+    lines.push_str(&format!("{OWN_LINE}{}\n", Sidecar::of(request).without_objects().to_ascii_json()));
     lines
 }
 

@@ -33,6 +33,7 @@ use super::array::with_dtype;
 use super::atomic::is_zarr_folder;
 use super::error::{IoError, guarded};
 use super::format::{Format, Header, Kind, OpenRequest, Probe, Source, WriteRequest};
+use super::sidecar::Sidecar;
 use crate::base::Progress;
 use crate::volume::AnyArray;
 use crate::volume::any::Voxel as _;
@@ -80,6 +81,10 @@ impl Format for Zarr {
         progress: &Progress,
     ) -> Result<Vec<String>, IoError> {
         write::write_image(path, request, progress)
+    }
+
+    fn sidecar(&self, _request: &WriteRequest<'_>) -> Sidecar {
+        Sidecar::default()
     }
 
     fn bytes_of_streaming(&self, header: &Header) -> Option<u64> {

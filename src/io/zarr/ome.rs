@@ -21,6 +21,7 @@ pub(super) fn describe(attributes: &Map<String, Value>, header: &mut Header) {
         if let Some(unit) = own.get("unit").and_then(Value::as_str).and_then(Unit::from_ascii) {
             header.set_unit(unit);
         }
+        header.objects = own.get("objects").and_then(|table| serde_json::from_value(table.clone()).ok());
         for (key, value) in own.get("metadata").and_then(Value::as_object).into_iter().flatten() {
             if let Some(text) = value.as_str() {
                 header.metadata.insert(key.clone(), text.to_owned());
@@ -92,6 +93,9 @@ pub(super) fn attributes(
     }
     if !request.metadata.is_empty() {
         own["metadata"] = json!(request.metadata);
+    }
+    if let Some(objects) = request.objects {
+        own["objects"] = json!(objects);
     }
     [("ome".to_owned(), ome), ("waterwindow".to_owned(), own)].into_iter().collect()
 }

@@ -3,7 +3,7 @@
 //! Painted slices are found by themselves: along an axis a class has gaps, slices without it between
 //! slices with it; or, where several axes were painted, it lies in sheets one voxel thick. Between two
 //! painted slices the parts of a class are matched: parts that overlap belong together, a part that
-//! overlaps none goes to the nearest within reach, and one without a partner ends there. So branches split
+//! overlaps none goes to the nearest within reach, or to the only one there is, and one without a partner ends there. So branches split
 //! and merge and neighbours do not run into each other.
 //!
 //! Between matched parts goes not the signed distance s itself, as in Raya and Udupa (1990,
@@ -25,7 +25,7 @@ use ndarray::{Array2, Array3, ArrayView3, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::SegmentError;
-use super::clean::class_list;
+use super::clean::ClassList;
 use crate::base::{Cancelled, Progress};
 use gap::{Gap, Slices};
 
@@ -73,8 +73,12 @@ pub struct InterpolatedClass {
     pub class: u16,
     /// Axes across which slices were painted, as "z", "y", "x".
     pub axes: String,
-    /// Gaps that were filled.
+    /// Gaps that were looked at.
     pub gaps: usize,
+    /// Of these, gaps on whose two sides no parts belong together: they do not overlap and lie too far apart.
+    pub apart: usize,
+    /// Gaps of more slices than are filled.
+    pub wide: usize,
     /// Voxels that are new.
     pub voxels: u64,
 }
@@ -108,14 +112,12 @@ pub fn interpolate(
     voxel_um: Option<[f64; 3]>,
     params: &InterpolateParams,
 ) -> Result<Interpolated, SegmentError> {
-    let chosen = class_list(&params.classes)?;
+    let chosen = ClassList::parse(&params.classes)?;
     let labels = labels.as_standard_layout();
     let labels = labels.view();
     let profiles = profiles(progress, &labels)?;
-    let mut profiles: Vec<(u16, Profile)> = profiles
-        .into_iter()
-        .filter(|(id, _)| chosen.as_ref().is_none_or(|ids| ids.binary_search(id).is_ok()))
-        .collect();
+    let mut profiles: Vec<(u16, Profile)> =
+        profiles.into_iter().filter(|(id, _)| chosen.contains(u32::from(*id))).collect();
     // Lengths in units of the smallest edge.
     let um = voxel_um.unwrap_or([1.0; 3]);
     let smallest = um.iter().copied().fold(f64::INFINITY, f64::min);
@@ -125,12 +127,14 @@ pub fn interpolate(
     let gaps: Vec<Vec<Gap>> = profiles.iter().map(|(_, profile)| profile.gaps(params)).collect();
     let n_gaps: usize = gaps.iter().map(Vec::len).sum();
     progress.phase("Interpolating", n_gaps as u64);
-    for ((class, profile), gaps) in profiles.iter_mut().zip(&gaps) {
+    let mut apart = vec![0; profiles.len()];
+    for (((class, profile), gaps), apart) in profiles.iter_mut().zip(&gaps).zip(&mut apart) {
         for gap in gaps {
             profile.lo[gap.axis] = profile.lo[gap.axis].min(gap.fill.0);
             profile.hi[gap.axis] = profile.hi[gap.axis].max(gap.fill.1);
         }
-        let votes = class_votes(progress, &labels, spacing, *class, profile, gaps)?;
+        let (votes, unmatched) = class_votes(progress, &labels, spacing, *class, profile, gaps)?;
+        *apart = unmatched;
         for ((z, y, x), depth) in votes.indexed_iter() {
             let at = [z + profile.lo[0], y + profile.lo[1], x + profile.lo[2]];
             if *depth < best[at] && labels[at] == 0 {
@@ -142,12 +146,18 @@ pub fn interpolate(
     fill_slivers(progress, &labels, spacing, (&profiles, &gaps), &mut new)?;
     let mut counts: BTreeMap<u16, u64> = BTreeMap::new();
     new.iter().filter(|id| **id != 0).for_each(|id| *counts.entry(*id).or_default() += 1);
-    let classes = profiles.iter().zip(&gaps).map(|((class, _), gaps)| InterpolatedClass {
-        class: *class,
-        axes: (0..3).filter(|a| gaps.iter().any(|gap| gap.axis == *a)).map(|a| ['z', 'y', 'x'][a]).collect(),
-        gaps: gaps.len(),
-        voxels: counts.get(class).copied().unwrap_or(0),
-    });
+    let classes =
+        profiles.iter().zip(&gaps).zip(apart).map(|(((class, profile), gaps), apart)| InterpolatedClass {
+            class: *class,
+            axes: (0..3)
+                .filter(|a| gaps.iter().any(|gap| gap.axis == *a))
+                .map(|a| ['z', 'y', 'x'][a])
+                .collect(),
+            gaps: gaps.len(),
+            apart,
+            wide: profile.wide_gaps(params),
+            voxels: counts.get(class).copied().unwrap_or(0),
+        });
     Ok(Interpolated { new, classes: classes.collect() })
 }
 
@@ -211,6 +221,12 @@ impl Profile {
         (self.lo[axis]..self.hi[axis]).filter(|k| is_painted(*k)).collect()
     }
 
+    /// Gaps that would be filled if they were not wider than the parameters allow.
+    fn wide_gaps(&self, params: &InterpolateParams) -> usize {
+        let all = InterpolateParams { max_gap: u32::MAX, round_ends: false, ..params.clone() };
+        self.gaps(&all).iter().filter(|gap| gap.to - gap.from > params.max_gap as usize + 1).count()
+    }
+
     /// Gaps to fill across the axes that the parameters ask for.
     fn gaps(&self, params: &InterpolateParams) -> Vec<Gap> {
         let of = |axis: usize, sheets: bool| {
@@ -246,7 +262,8 @@ impl Profile {
     }
 }
 
-/// For every voxel of a class's box how deep inside the class it is to be: negative inside.
+/// For every voxel of a class's box how deep inside the class it is to be: negative inside; and gaps without parts that
+/// belong together.
 fn class_votes(
     progress: &Progress,
     labels: &ArrayView3<'_, u16>,
@@ -254,13 +271,15 @@ fn class_votes(
     class: u16,
     profile: &Profile,
     gaps: &[Gap],
-) -> Result<Array3<f32>, SegmentError> {
+) -> Result<(Array3<f32>, usize), SegmentError> {
     let size = if gaps.is_empty() { [0; 3] } else { profile.size() };
     let mut sum = Array3::<f32>::zeros(size);
     let mut weights = Array3::<f32>::zeros(size);
+    let mut unmatched = 0;
     for gap in gaps {
         let slices = Slices::new(labels, gap, spacing, (profile.lo, profile.hi));
         let filled = slices.fill(progress, |id| id == class)?;
+        unmatched += usize::from(filled.iter().flatten().all(|depth| depth.is_infinite()));
         for (k, depth) in (gap.fill.0..gap.fill.1).zip(&filled) {
             let weight = 1.0 / k.abs_diff(gap.from).min(k.abs_diff(gap.to)) as f32;
             let at = k - profile.lo[gap.axis];
@@ -274,7 +293,7 @@ fn class_votes(
         progress.advance(1);
     }
     ndarray::Zip::from(&mut sum).and(&weights).for_each(|s, w| *s = if *w > 0.0 { *s / w } else { FAR });
-    Ok(sum)
+    Ok((sum, unmatched))
 }
 
 /// Where several classes share a gap, what is inside all of them together but in none goes to the nearest.

@@ -80,7 +80,8 @@ pub(super) fn parts(mask: &Array2<bool>, steps: [f64; 2]) -> Vec<Part> {
 
 /// Groups of parts of two slices that belong together: `(parts here, parts there)`, both never empty.
 ///
-/// Parts that overlap do; of the rest, two that are each other's nearest and within `reach` of touching.
+/// Parts that overlap do; of the rest, two that are each other's nearest and within `reach` of touching, or that are
+/// the only ones of their slices: then nothing else can be meant.
 pub(super) fn groups(here: &[Part], there: &[Part], reach: f64) -> Vec<(Vec<usize>, Vec<usize>)> {
     let n = here.len();
     let mut roots: Vec<usize> = (0..n + there.len()).collect();
@@ -99,7 +100,8 @@ pub(super) fn groups(here: &[Part], there: &[Part], reach: f64) -> Vec<(Vec<usiz
     for (i, a) in here.iter().enumerate().filter(|(i, _)| alone[*i]) {
         let Some((j, d)) = nearest(a, there, n) else { continue };
         let back = nearest(&there[j], here, 0).map(|(k, _)| k);
-        if back == Some(i) && d <= a.radius + there[j].radius + reach {
+        let is_only = n == 1 && there.len() == 1;
+        if back == Some(i) && (is_only || d <= a.radius + there[j].radius + reach) {
             pairs.push((i, n + j));
         }
     }

@@ -156,6 +156,38 @@ fn a_thin_slanted_tube_that_never_overlaps_itself_is_followed_and_an_end_ends() 
 }
 
 #[test]
+fn the_only_part_of_two_slices_is_moved_however_far_and_what_stays_open_is_counted() {
+    // A square that moves by twice its edge between two slices.
+    let mut labels = Array3::<u16>::zeros((11, 60, 60));
+    labels.slice_mut(ndarray::s![0, 10..20, 10..20]).fill(1);
+    labels.slice_mut(ndarray::s![10, 30..40, 30..40]).fill(1);
+    let found = filled(&labels, &InterpolateParams::default());
+    for z in 1..10 {
+        let at: Vec<(usize, usize)> = found
+            .index_axis(Axis(0), z)
+            .indexed_iter()
+            .filter(|(_, id)| **id == 1)
+            .map(|(at, _)| at)
+            .collect();
+        let middle = |pick: fn(&(usize, usize)) -> usize| {
+            at.iter().map(|at| pick(at) as f64).sum::<f64>() / at.len() as f64
+        };
+        let expected = 14.5 + 2.0 * z as f64;
+        assert!((70..=110).contains(&at.len()), "slice {z}: {} voxels", at.len());
+        assert!((middle(|at| at.0) - expected).abs() < 0.5 && (middle(|at| at.1) - expected).abs() < 0.5);
+    }
+    // Two parts here and none near there: nothing can be told, and it is said.
+    labels.slice_mut(ndarray::s![0, 50..56, 0..6]).fill(1);
+    let params = InterpolateParams::default();
+    let found = interpolate(&Progress::new(), &labels.view(), None, &params).unwrap();
+    let class = &found.classes[0];
+    assert_eq!((class.gaps, class.apart, class.wide, class.voxels), (1, 1, 0, 0));
+    let narrow = InterpolateParams { max_gap: 3, ..params };
+    let found = interpolate(&Progress::new(), &labels.view(), None, &narrow).unwrap();
+    assert_eq!((found.classes[0].gaps, found.classes[0].wide), (0, 1));
+}
+
+#[test]
 fn slices_of_several_axes_work_together() {
     let truth = sphere(65, 28.0);
     let by = [painted(&truth, 0, 4, 14), painted(&truth, 2, 4, 14)];
