@@ -3,7 +3,8 @@
 //! PLY after G. Turk's description (1994), binary, little endian, with the colour of the class in every vertex,
 //! and what was told there as further properties; STL binary: 80 bytes of header, a count, 50 bytes a triangle. OBJ with one object a class and the colour
 //! behind each vertex, as most programs read it. GLB is glTF 2.0 in one file (Khronos, ISO/IEC 12113): a node, a mesh
-//! and a material a class; its numbers are µm too, though the format speaks of metres.
+//! and a material a class; its numbers are µm too, though the format speaks of metres: every mesh and the scene say so in
+//! `extras.units`, where readers look for it. Where the voxel size is unknown, all say voxels instead.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -17,6 +18,11 @@ use crate::mesh::Mesh;
 
 /// Extensions that meshes can be written under.
 pub const MESH_EXTENSIONS: [&str; 4] = ["ply", "stl", "obj", "glb"];
+
+/// The unit of the vertices as comments say it, and as readers of glTF know it.
+fn unit(meshes: &[Mesh]) -> (&'static str, &'static str) {
+    if meshes.iter().any(|mesh| mesh.in_voxels) { ("voxel", "voxels") } else { ("um", "microns") }
+}
 
 /// Writes meshes as one file; the extension says which format. Several meshes are put together.
 ///
@@ -56,8 +62,9 @@ fn ply(path: &Path, meshes: &[Mesh]) -> Result<Vec<u8>, IoError> {
     told.dedup();
     let properties =
         told.iter().fold(String::new(), |text, what| text + "property float " + what.key() + "\n");
+    let (unit, _) = unit(meshes);
     let mut bytes = format!(
-        "ply\nformat binary_little_endian 1.0\ncomment unit um\nelement vertex {n_vertices}\n\
+        "ply\nformat binary_little_endian 1.0\ncomment unit {unit}\nelement vertex {n_vertices}\n\
          property float x\nproperty float y\nproperty float z\n\
          property uchar red\nproperty uchar green\nproperty uchar blue\n{properties}\
          element face {n_faces}\nproperty list uchar uint vertex_indices\nend_header\n"
@@ -91,8 +98,8 @@ fn ply(path: &Path, meshes: &[Mesh]) -> Result<Vec<u8>, IoError> {
 fn stl(path: &Path, meshes: &[Mesh]) -> Result<Vec<u8>, IoError> {
     let n_faces = count(path, meshes.iter().map(|mesh| mesh.triangles.len()).sum())?;
     let mut bytes = vec![b' '; 80];
-    let title = b"Waterwindow mesh, unit um";
-    bytes[..title.len()].copy_from_slice(title);
+    let title = format!("Waterwindow mesh, unit {}", unit(meshes).0);
+    bytes[..title.len()].copy_from_slice(title.as_bytes());
     bytes.extend(n_faces.to_le_bytes());
     for mesh in meshes {
         for triangle in &mesh.triangles {
@@ -112,7 +119,7 @@ fn stl(path: &Path, meshes: &[Mesh]) -> Result<Vec<u8>, IoError> {
 }
 
 fn obj(meshes: &[Mesh]) -> Vec<u8> {
-    let mut text = String::from("# Waterwindow mesh, unit um\n");
+    let mut text = format!("# Waterwindow mesh, unit {}\n", unit(meshes).0);
     // Indices count from 1 and go on from object to object.
     let mut first = 1;
     for mesh in meshes {
@@ -143,6 +150,7 @@ fn linear(channel: u8) -> f64 {
 }
 
 fn glb(path: &Path, meshes: &[Mesh]) -> Result<Vec<u8>, IoError> {
+    let (unit, units) = unit(meshes);
     let mut binary: Vec<u8> = Vec::new();
     let [mut views, mut accessors, mut parts, mut nodes, mut materials] = [const { Vec::<Value>::new() }; 5];
     let mut view = |binary: &mut Vec<u8>, start: usize, target: u32| {
@@ -178,6 +186,7 @@ fn glb(path: &Path, meshes: &[Mesh]) -> Result<Vec<u8>, IoError> {
         }));
         parts.push(json!({
             "name": mesh.name,
+            "extras": { "units": units },
             "primitives": [{ "attributes": { "POSITION": at }, "indices": at + 1, "material": n }],
         }));
         nodes.push(json!({ "name": mesh.name, "mesh": n }));
@@ -187,9 +196,9 @@ fn glb(path: &Path, meshes: &[Mesh]) -> Result<Vec<u8>, IoError> {
     }
     let generator = concat!("Waterwindow ", env!("CARGO_PKG_VERSION"));
     let scene = json!({
-        "asset": { "version": "2.0", "generator": generator, "extras": { "unit": "um" } },
+        "asset": { "version": "2.0", "generator": generator, "extras": { "unit": unit } },
         "scene": 0,
-        "scenes": [{ "nodes": (0..nodes.len()).collect::<Vec<_>>() }],
+        "scenes": [{ "nodes": (0..nodes.len()).collect::<Vec<_>>(), "extras": { "units": units } }],
         "nodes": nodes, "meshes": parts, "materials": materials, "accessors": accessors, "bufferViews": views,
         "buffers": [{ "byteLength": binary.len() }],
     });
@@ -270,6 +279,24 @@ mod tests {
     }
 
     #[test]
+    fn every_format_says_voxels_where_the_voxel_size_is_unknown() {
+        let folder = tempfile::tempdir().unwrap();
+        for (extension, um, voxels) in [
+            ("ply", "comment unit um\n", "comment unit voxel\n"),
+            ("stl", "unit um ", "unit voxel "),
+            ("obj", "unit um\n", "unit voxel\n"),
+            ("glb", r#""units":"microns""#, r#""units":"voxels""#),
+        ] {
+            for (in_voxels, said) in [(false, um), (true, voxels)] {
+                let path = folder.path().join(format!("m.{extension}"));
+                write_meshes(&path, &[Mesh { in_voxels, ..tetrahedron() }]).unwrap();
+                let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+                assert!(text.contains(said), "{extension} {in_voxels}");
+            }
+        }
+    }
+
+    #[test]
     fn glb_chunks_hold_what_the_scene_says() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.glb");
@@ -291,6 +318,9 @@ mod tests {
             .collect();
         assert_eq!(last, tetrahedron().triangles.concat());
         assert_eq!(scene["accessors"][0]["max"], json!([1.0, 1.0, 1.0]));
+        let said =
+            |scene: &Value| [&scene["meshes"][1]["extras"], &scene["scenes"][0]["extras"]].map(Clone::clone);
+        assert_eq!(said(&scene), [json!({ "units": "microns" }), json!({ "units": "microns" })]);
         assert!(write_meshes(&folder.path().join("none.glb"), &[]).is_err());
     }
 }
