@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::Subcommand;
 use super::files::{
-    array_output, output_arg, path, path_option, read_scan, read_scan_of, scan_args, scan_options, write_array,
+    array_output, output_arg, path, path_option, read_scan, read_scan_of, scan_args, scan_options,
+    write_array,
 };
 use super::options::{command_of, op, params_of};
 use super::scan::normalize_args;

@@ -378,7 +378,7 @@ struct Work {
     labels: Labels,
     frame: Frame,
     classes: ClassTable,
-    regions: Option<Arc<Volume<u32>>>,
+    regions: Option<Arc<RegionMap>>,
     volume: Option<Arc<Volume<f32>>>,
 }
 

@@ -271,7 +271,13 @@ mod tests {
     fn labels(shape: [usize; 3], voxel_um: Option<[f64; 3]>, origin_um: [f64; 3]) -> Data {
         let ids = Array3::from_shape_fn(shape, |(z, y, x)| 1 + u16::from(x + y + z > 9));
         let classes = ClassTable::default().with_ids([1, 2]);
-        Data::Labels(Arc::new(LabelData { labels: Labels::from_dense(&ids), voxel_um, ratios: None, origin_um, classes }))
+        Data::Labels(Arc::new(LabelData {
+            labels: Labels::from_dense(&ids),
+            voxel_um,
+            ratios: None,
+            origin_um,
+            classes,
+        }))
     }
 
     fn measured(volume: Data, labels: Data, resample: bool) -> Result<(Vec<f64>, Vec<String>), OpError> {

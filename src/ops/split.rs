@@ -101,7 +101,8 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     let params: SplitParams = typed(params)?;
     let marked = Marked::of(inputs)?;
     let volume = inputs.find_volume("volume").filter(|_| params.method == SplitMethod::Intensity);
-    let (progress, um, volume) = (&context.progress, marked.voxel_um().or(marked.ratios()), volume.map(AsRef::as_ref));
+    let (progress, um, volume) =
+        (&context.progress, marked.voxel_um().or(marked.ratios()), volume.map(AsRef::as_ref));
     let found = match marked {
         Marked::Labels(data) => {
             split(progress, &data.labels.to_dense().view(), u32::from, um, volume, &params)

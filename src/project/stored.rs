@@ -347,13 +347,13 @@ impl StoredContent {
             Self::Classifier { classifier } => Content::Other(Data::Classifier(Arc::from(classifier))),
             Self::Volume { array, voxel_um, ratios, origin_um, unit } => {
                 let data = arrays.read(&array, progress)?.array.into_f32();
-                Content::Volume(Arc::new(Volume { origin_um, ratios, ..Volume::new(data, voxel_um, unit) }))
+                Content::Volume(Arc::new(Volume { ratios, origin_um, ..Volume::new(data, voxel_um, unit) }))
             }
             Self::Regions { array, voxel_um, ratios, origin_um, unit, objects } => {
                 let crate::volume::AnyArray::U32(data) = arrays.read(&array, progress)?.array else {
                     return Err(wrong("region ids must be uint32"));
                 };
-                let volume = Volume { origin_um, ratios, ..Volume::new(data, voxel_um, unit) };
+                let volume = Volume { ratios, origin_um, ..Volume::new(data, voxel_um, unit) };
                 Content::Regions(Arc::new(RegionMap { volume, objects }))
             }
             Self::Labels { shape, voxel_um, ratios, origin_um, voxels, marks } => {

@@ -27,7 +27,8 @@ pub(super) fn read(ole: &mut Ole, counts: Counts) -> Vec<Axis> {
     let slots = |ole: &mut Ole, path: &str, n: usize, usual: usize| -> Vec<String> {
         let raw = bytes(ole, path).unwrap_or_default();
         // 25 and 15 bytes in all files seen; a whole share of the stream where another writer took more.
-        let width = if n > 0 && raw.len() % n == 0 && raw.len() / n > 0 { raw.len() / n } else { usual };
+        let width =
+            if n > 0 && raw.len().is_multiple_of(n) && raw.len() / n > 0 { raw.len() / n } else { usual };
         raw.chunks(width).take(n).map(latin).collect()
     };
     let n = count(ole, "PositionInfo/TotalAxis").unwrap_or(0).min(MOST_AXES);
@@ -47,7 +48,7 @@ pub(super) fn read(ole: &mut Ole, counts: Counts) -> Vec<Axis> {
         .collect()
 }
 
-fn named<'a>(axes: &'a [Axis], n: usize, is: impl Fn(&str) -> bool) -> Option<&'a Axis> {
+fn named(axes: &[Axis], n: usize, is: impl Fn(&str) -> bool) -> Option<&Axis> {
     axes.iter().find(|axis| axis.values.len() == n && is(&axis.name.to_lowercase()))
 }
 

@@ -127,8 +127,10 @@ fn shown(values: &[f64]) -> String {
 pub(super) fn dates(ole: &mut Ole, counts: Counts) -> Vec<String> {
     let raw = bytes(ole, "ImageInfo/Date").unwrap_or_default();
     // 40 bytes an image in all files seen; a whole share where another writer took others.
-    let share = |n: usize| (n > 0 && raw.len() % n == 0).then(|| raw.len() / n).filter(|width| *width >= 17);
-    let usual = Some(40).filter(|width| raw.len() % width == 0 && raw.len() / width >= counts.there);
+    let share =
+        |n: usize| (n > 0 && raw.len().is_multiple_of(n)).then(|| raw.len() / n).filter(|width| *width >= 17);
+    let usual =
+        Some(40).filter(|width| raw.len().is_multiple_of(*width) && raw.len() / width >= counts.there);
     let Some(width) = usual.or_else(|| share(counts.there)).or_else(|| share(counts.planned)) else {
         return Vec::new();
     };

@@ -190,7 +190,7 @@ fn frames_in(code: Option<i32>, n_pixels: u64, n_bytes: u64) -> u64 {
     });
     let frame = said.map_or(0, |width| n_pixels.saturating_mul(width));
     match n_bytes.checked_div(frame) {
-        Some(n) if n > 0 && n_bytes % frame == 0 => n,
+        Some(n) if n > 0 && n_bytes.is_multiple_of(frame) => n,
         _ => 1,
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn classes(label: &Value) -> ClassTable {
 /// The id of a class; some writers give whole numbers as 3.0.
 fn id_of(value: &Value) -> Option<u16> {
     let whole = value.as_f64().filter(|v| v.fract() == 0.0 && (0.0..=65535.0).contains(v))?;
-    Some(whole as u16)
+    Some(<u16 as crate::io::FileVoxel>::from_f64(whole))
 }
 
 /// `image-label` of a label image, with the image that it belongs to.

@@ -2,6 +2,14 @@
 //! written.
 //!
 //! Both flatten a chunk in the order of its memory. Reference: numcodecs.readthedocs.io.
+#![cfg_attr(
+    not(test),
+    expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole numbers wrap and floats are cut, as in NumPy; widths are 1 to 8 bytes"
+    )
+)]
 
 use std::borrow::Cow;
 use std::num::NonZeroU64;

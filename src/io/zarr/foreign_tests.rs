@@ -298,8 +298,8 @@ fn a_zipped_hierarchy_reads_like_the_folder() {
         // The content tells, not the name.
         let file = folder.path().join(if n == 0 { "a.ozx".to_owned() } else { format!("{n}.zip") });
         zipped(&path, &file, base, method);
-        let (read, header) = first(&file);
-        assert!(read == array, "{n}");
+        let (found, header) = first(&file);
+        assert!(found == array, "{n}");
         assert_eq!((header.voxel_um, header.format), (Some([0.3, 0.2, 0.1]), "OME-Zarr"));
         let bytes = fs::read(&file).unwrap();
         for cut in [10, bytes.len() / 2, bytes.len() - 30] {

@@ -106,12 +106,8 @@ fn open(
 fn by_shape(finest: [usize; 3], shape: [usize; 3]) -> ([f64; 3], [f64; 3]) {
     let factor = |at: usize| {
         let ratio = finest[at] as f64 / shape[at].max(1) as f64;
-        let whole = ratio.round().max(1.0);
-        if finest[at].div_ceil(whole as usize) == shape[at] || finest[at] / whole as usize == shape[at] {
-            whole
-        } else {
-            ratio
-        }
+        let n = (finest[at] + shape[at] / 2).checked_div(shape[at]).unwrap_or(1).max(1);
+        if finest[at].div_ceil(n) == shape[at] || finest[at] / n == shape[at] { n as f64 } else { ratio }
     };
     let scale: [f64; 3] = std::array::from_fn(factor);
     (scale, scale.map(|factor| (factor - 1.0) / 2.0))

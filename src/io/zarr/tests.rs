@@ -1,5 +1,7 @@
 //! Tests of io::zarr.
 
+use std::sync::Arc;
+
 use ndarray::{Array3, s};
 
 use super::*;

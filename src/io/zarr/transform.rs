@@ -42,7 +42,7 @@ fn numbers(value: Option<&Value>) -> Option<Vec<f64>> {
 }
 
 fn indices(value: Option<&Value>, below: usize) -> Option<Vec<usize>> {
-    let index = |v: f64| (v >= 0.0 && v.fract() == 0.0 && (v as usize) < below).then_some(v as usize);
+    let index = |v: f64| (0..below).find(|index| *index as f64 == v);
     numbers(value)?.into_iter().map(index).collect()
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufReader, Read, Seek as _, SeekFrom};
+use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -165,8 +165,10 @@ impl ReadableStorageTraits for ZipStore {
         let pieces = byte_ranges.map(|range| {
             let (start, length) = within(range, entry.size)?;
             match &whole {
-                // Within memory: both fit a usize.
-                Some(bytes) => Ok(bytes.slice(start as usize..(start + length) as usize)),
+                Some(bytes) => {
+                    let at = |n: u64| usize::try_from(n).unwrap_or(usize::MAX).min(bytes.len());
+                    Ok(bytes.slice(at(start)..at(start + length)))
+                }
                 None => self.raw(entry.start + start, length).map(Bytes::from),
             }
         });
