@@ -382,10 +382,7 @@ fn number(x: f64, digits: usize) -> String {
 
 /// Without zeros at the end of its decimals.
 fn trimmed(text: &str) -> &str {
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.'),
-        false => text,
-    }
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }
 
 /// An exponent as it is written above.

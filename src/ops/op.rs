@@ -272,7 +272,7 @@ impl Op {
         let has_objects = self.inputs.iter().any(|slot| slot.name == INSTANCES.name && is_filled(slot));
         self.inputs
             .iter()
-            .find(|slot| !slot.optional && !is_filled(slot) && !(has_objects && slot.name == "labels"))
+            .find(|slot| !(slot.optional || is_filled(slot) || has_objects && slot.name == "labels"))
     }
 
     /// The inputs, seen to lie on one grid, and what there is to say of that.

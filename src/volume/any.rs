@@ -147,7 +147,7 @@ impl AnyArray {
         }
         let (most, ignored) = self.check_ids()?;
         // A cast of a value below 0 to one without sign gives 0.
-        Ok(with_array!(self, array => if most <= u32::from(u16::MAX) {
+        Ok(with_array!(self, array => if u16::try_from(most).is_ok() {
             (Ids::Classes(array.mapv(|v| v.to_f64() as u16)), ignored)
         } else {
             (Ids::Regions(array.mapv(|v| v.to_f64() as u32)), ignored)

@@ -129,7 +129,7 @@ impl Body {
             head.extend(value.to_le_bytes());
         }
         head.extend([0; 6]);
-        let n_directory = if version == 3 { 0 } else { 1 };
+        let n_directory = u32::from(version != 3);
         let n = |n: usize| u32::try_from(n).unwrap();
         let lists = if n_lists == 0 { END } else { first_list };
         for value in

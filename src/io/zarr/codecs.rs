@@ -230,10 +230,10 @@ mod tests {
             match packing {
                 Packing::Zstd => out = zstd::bulk::compress(&zeros, 3).unwrap(),
                 Packing::Gzip => {
-                    drop(flate2::read::GzEncoder::new(zeros.as_slice(), level).read_to_end(&mut out))
+                    drop(flate2::read::GzEncoder::new(zeros.as_slice(), level).read_to_end(&mut out));
                 }
                 Packing::Zlib => {
-                    drop(flate2::read::ZlibEncoder::new(zeros.as_slice(), level).read_to_end(&mut out))
+                    drop(flate2::read::ZlibEncoder::new(zeros.as_slice(), level).read_to_end(&mut out));
                 }
                 Packing::Bz2 => drop(
                     bzip2::read::BzEncoder::new(zeros.as_slice(), bzip2::Compression::best())

@@ -216,7 +216,7 @@ fn a_folder_that_gets_one_xrm_a_view_is_followed_in_the_order_of_time() {
     let scan = demo_scan();
     // From the middle outwards, so that later views come between those that are there.
     let order: Vec<usize> =
-        (0..9).map(|i: usize| if i % 2 == 0 { 20 + i / 2 } else { 20 - i.div_ceil(2) }).collect();
+        (0..9).map(|i: usize| if i.is_multiple_of(2) { 20 + i / 2 } else { 20 - i.div_ceil(2) }).collect();
     let write = |inside: &Path, range: std::ops::Range<usize>| {
         for at in range {
             let mut streams = xradia(&scan, &order[at..=at], 1);
