@@ -185,8 +185,9 @@ fn levels(gpu: &Gpu, path: &std::path::Path) {
     waterwindow::volume::BlockCache::of_process().set_budget(budget.bytes / 4);
     let began = Instant::now();
     let header = io::read_header(path).expect("a volume");
-    let levels =
-        io::open_levels(path, &header, None, budget).expect("a Zarr folder").expect("several levels");
+    let levels = io::open_levels(path, &io::ReadOptions::default(), &header, None, budget)
+        .expect("a Zarr folder")
+        .expect("several levels");
     let at = levels.pyramid.working();
     let working = levels.read(path, at, None, &Progress::new(), budget).expect("its working level");
     let opened = began.elapsed();
