@@ -344,11 +344,12 @@ pub(crate) trait Format: Sync {
 }
 
 /// Every format, in the order in which they are asked.
-pub(crate) fn formats() -> [&'static dyn Format; 9] {
+pub(crate) fn formats() -> [&'static dyn Format; 10] {
     use super::pictures::{PictureFolder, Png};
     [
         &super::zarr::Zarr,
         &super::hdf5::Hdf5,
+        &super::tiff::OmeTiff,
         &super::tiff::Tiff,
         &super::npy::Npy,
         &Png,
@@ -403,11 +404,14 @@ impl Probe {
     }
 }
 
-/// Whether the name ends in one of `extensions`, whatever the case.
+/// Whether the name ends in one of `extensions`, such as `tif` or `ome.tif`, whatever the case.
 pub(crate) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
-    path.extension()
-        .and_then(|e| e.to_str())
-        .is_some_and(|found| extensions.iter().any(|e| e.eq_ignore_ascii_case(found)))
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    // A name that is nothing but an extension is a hidden file without one.
+    let stem = |extension: &str| name.strip_suffix(extension)?.strip_suffix('.');
+    extensions
+        .iter()
+        .any(|extension| stem(&extension.to_ascii_lowercase()).is_some_and(|stem| !stem.is_empty()))
 }
 
 /// The format of an existing file: by content, then by extension.

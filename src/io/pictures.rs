@@ -173,11 +173,12 @@ fn name_of(file: Option<&PathBuf>) -> String {
 }
 
 fn open_picture(path: &Path, channel: usize, budget: MemoryBudget) -> Result<Box<dyn Source>, IoError> {
-    if has_extension(path, &TIFF_EXTENSIONS) {
-        return Ok(Box::new(tiff::open(path, channel, budget)?));
-    }
     let options = ReadOptions { channel: Some(channel), ..ReadOptions::default() };
-    Png.open(&OpenRequest { path, options: &options, budget })
+    let request = OpenRequest { path, options: &options, budget };
+    if has_extension(path, &TIFF_EXTENSIONS) {
+        return Ok(Box::new(tiff::open(&request)?));
+    }
+    Png.open(&request)
 }
 
 /// The TIFFs of a folder in natural order, or its PNGs where it has no TIFFs.

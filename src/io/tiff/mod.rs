@@ -1,35 +1,56 @@
-//! TIFF (.tif .tiff): stacks of pages, tiled or striped, of 8 to 64 bits, BigTIFF included.
+//! TIFF (.tif .tiff): stacks of pages, tiled or striped, of 1 to 64 bits, BigTIFF included.
 //!
-//! Voxel size and order of the pages come from ImageJ's description or OME-XML. ImageJ files over
-//! 4 GiB, which list one directory for all planes, are read too. Written so that ImageJ opens
-//! them with spacing and unit; a line of JSON in the description carries the rest, so that
-//! nothing is lost. BigTIFF is written where the data pass 3.9 GiB.
+//! Order of the pages and voxel size come from OME-XML, ImageJ's description, tifffile's line of
+//! JSON, or the tags of a microscope. Planes without a directory of their own, as ImageJ and
+//! MetaMorph write them, are read too. Values are those stored: nothing is inverted, stretched or
+//! coloured. Written so that ImageJ opens them with spacing and unit, or as OME-TIFF (.ome.tif); a
+//! line of JSON carries the rest, so that nothing is lost.
+//!
+//! The container is read here and not by a crate, so that values stay as stored where 0 is white,
+//! planes outside of directories are found, and strips are unpacked by all threads at once, straight into the
+//! array.
 
+mod chain;
+mod codec;
+mod container;
 mod describe;
+mod image_j;
+mod lengths;
+mod ome;
+mod page;
+mod planes;
+mod said;
+mod samples;
+mod shaped;
+mod stack;
 #[cfg(test)]
 mod tests;
+mod vendor;
 mod write;
 
-use std::fs::File;
-use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
+use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array3;
-use tiff::ColorType;
-use tiff::decoder::ifd::Value;
-use tiff::decoder::{Decoder, DecodingResult, Limits};
-use tiff::tags::{ByteOrder, Tag};
 
-use self::describe::{Description, Pages};
-use super::array::{Dtype, array_from_bytes, put_planes, zeros};
+use self::page::{Page, Stored};
+use self::stack::Stack;
+use super::array::{Dtype, FileVoxel, with_dtype};
 use super::error::{IoError, guarded};
 use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest};
-use crate::base::{MemoryBudget, Progress};
+use crate::base::Progress;
 use crate::volume::AnyArray;
+use crate::volume::any::Voxel as _;
+
+/// Largest description beside the files of a set.
+const MAX_COMPANION: u64 = 128 << 20;
 
 /// The format.
 pub(crate) struct Tiff;
+
+/// The same, described by OME-XML; a choice of the writer by the extension.
+pub(crate) struct OmeTiff;
 
 impl Format for Tiff {
     fn name(&self) -> &'static str {
@@ -41,13 +62,33 @@ impl Format for Tiff {
     }
 
     fn sniff(&self, probe: &Probe) -> bool {
-        [b"II\x2a\0", b"MM\0\x2a", b"II\x2b\0", b"MM\0\x2b"]
+        let is_tiff = [b"II\x2a\0", b"MM\0\x2a", b"II\x2b\0", b"MM\0\x2b"]
             .iter()
-            .any(|magic| probe.head.starts_with(*magic))
+            .any(|magic| probe.head.starts_with(*magic));
+        is_tiff || is_companion(&probe.head)
     }
 
     fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
-        Ok(Box::new(open(request.path, request.channel(), request.budget)?))
+        Ok(Box::new(open(request)?))
+    }
+
+    fn has_tree(&self) -> bool {
+        // OME-TIFF holds any number of images, of which --dataset chooses.
+        true
+    }
+
+    fn bytes_of_streaming(&self, header: &Header) -> Option<u64> {
+        bytes_of_streaming(header)
+    }
+
+    fn stream(
+        &self,
+        path: &Path,
+        source: &mut dyn Source,
+        request: &WriteRequest<'_>,
+        progress: &Progress,
+    ) -> Result<(), IoError> {
+        write::stream(path, source, request, false, progress)
     }
 
     fn write(
@@ -56,236 +97,185 @@ impl Format for Tiff {
         request: &WriteRequest<'_>,
         progress: &Progress,
     ) -> Result<Vec<String>, IoError> {
-        write::write(path, request, progress)
+        write::write(path, request, false, progress)
     }
 }
 
-/// Where the values of a plane are.
-enum Layout {
-    /// Directory of each page; pages to channels and planes; sample of a pixel.
-    Pages { directories: Vec<usize>, pages: Pages, sample: usize, n_samples: usize },
-    /// ImageJ's single directory: planes one after the other from an offset.
-    Raw { offset: u64, pages: Pages, big_endian: bool },
+impl Format for OmeTiff {
+    fn name(&self) -> &'static str {
+        "OME-TIFF"
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["ome.tif", "ome.tiff", "ome.btf", "ome.tf8"]
+    }
+
+    fn sniff(&self, _probe: &Probe) -> bool {
+        // Read as every TIFF.
+        false
+    }
+
+    fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
+        Tiff.open(request)
+    }
+
+    fn bytes_of_streaming(&self, header: &Header) -> Option<u64> {
+        bytes_of_streaming(header)
+    }
+
+    fn stream(
+        &self,
+        path: &Path,
+        source: &mut dyn Source,
+        request: &WriteRequest<'_>,
+        progress: &Progress,
+    ) -> Result<(), IoError> {
+        write::stream(path, source, request, true, progress)
+    }
+
+    fn write(
+        &self,
+        path: &Path,
+        request: &WriteRequest<'_>,
+        progress: &Progress,
+    ) -> Result<Vec<String>, IoError> {
+        write::write(path, request, true, progress)
+    }
+}
+
+/// Planes that are held at once while one is read and another written; what the file cannot hold goes the other way,
+/// where it is written beside or said.
+fn bytes_of_streaming(header: &Header) -> Option<u64> {
+    if header.objects.is_some() || header.ratios.is_some() {
+        return None;
+    }
+    let plane = header.n_bytes().unwrap_or(u64::MAX) / header.shape[0].max(1) as u64;
+    Some(plane.saturating_mul(header.slab as u64).saturating_add(32 << 20))
+}
+
+/// Whether a file begins as OME-XML does.
+fn is_companion(head: &[u8]) -> bool {
+    let text = container::text_of(&head[..head.len().min(1024)]);
+    let text = text.trim_start_matches(['\u{feff}', 'ï', '»', '¿']).trim_start();
+    (text.starts_with("<?xml") || text.starts_with('<')) && text.contains("<OME")
 }
 
 pub(super) struct TiffSource {
     path: PathBuf,
-    decoder: Decoder<BufReader<File>>,
-    /// The directory that the decoder stands at.
-    at: usize,
-    channel: usize,
-    layout: Layout,
+    stack: Stack,
     header: Header,
 }
 
-fn text(error: impl std::fmt::Display) -> String {
-    format!("TIFF: {error}")
+/// Opens a file and walks through its directories.
+pub(super) fn open(request: &OpenRequest<'_>) -> Result<TiffSource, IoError> {
+    let path = request.path;
+    guarded(path, "TIFF", || {
+        if let Some(entry) = &request.options.entry {
+            return Err(format!(
+                "--entry {entry} chooses in NeXus files; --dataset chooses an image of an OME-TIFF"
+            ));
+        }
+        let stack = match companion(path)? {
+            Some(text) => stack::open_companion(path, &text, request.options)?,
+            None => stack::open(path, request.options)?,
+        };
+        let needed = stack.page.piece_bytes().and_then(|n| u64::try_from(n).ok()).unwrap_or(u64::MAX);
+        if stack.page.is_tiled && needed > request.budget.bytes {
+            return Err(format!(
+                "a tile of {needed} bytes, more than the {} that may be used",
+                request.budget.bytes
+            ));
+        }
+        let header = header(&stack);
+        Ok(TiffSource { path: path.to_owned(), stack, header })
+    })
 }
 
-/// The type of one sample of a page and how many a pixel has.
-fn sample_type(decoder: &mut Decoder<BufReader<File>>) -> Result<(Dtype, usize), String> {
-    let color = decoder.colortype().map_err(text)?;
-    let n_samples = match color {
-        ColorType::Gray(_) | ColorType::Palette(_) => 1,
-        ColorType::GrayA(_) => 2,
-        ColorType::RGB(_) => 3,
-        ColorType::RGBA(_) => 4,
-        ColorType::Multiband { num_samples, .. } => usize::from(num_samples),
-        other => return Err(format!("TIFF colours of kind {other:?} are not read; save it as grey values")),
-    };
-    let format = decoder
-        .find_tag(Tag::SampleFormat)
-        .map_err(text)?
-        .and_then(|value| value.into_u16_vec().ok()?.first().copied())
-        .unwrap_or(1);
-    if n_samples > 1 && decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration).map_err(text)? == Some(2) {
-        return Err(
-            "a TIFF with its channels in separate planes of one page is not read; save it as a stack"
+/// The text of a description beside the files of a set, where `path` is one.
+fn companion(path: &Path) -> Result<Option<String>, String> {
+    let mut head = [0; 4];
+    let length = fs::metadata(path).map_err(|e| e.to_string())?.len();
+    let file = fs::File::open(path).map_err(|e| e.to_string())?;
+    container::read_at(&file, &mut head, 0).map_err(|e| e.to_string())?;
+    if head.starts_with(b"II") || head.starts_with(b"MM") {
+        return Ok(None);
+    }
+    if length > MAX_COMPANION {
+        return Err(format!("OME-XML of {} MB", length >> 20));
+    }
+    let bytes = fs::read(path).map_err(|e| e.to_string())?;
+    Ok(Some(container::text_of(&bytes)))
+}
+
+/// What the file says, and what had to be assumed.
+fn header(stack: &Stack) -> Header {
+    let page = &stack.page;
+    let stored = page.form.stored;
+    let said = stack.said.clone();
+    let dtype = if said.is_signed_16 { Dtype::I16 } else { stored.dtype() };
+    let [_, rows, cols] = page.form.shape;
+    let mut header = Header::new("TIFF", [stack.spots.len(), rows, cols], dtype);
+    header.n_channels = stack.axes.n_channels * stack.n_samples;
+    header.n_times = stack.axes.n_times;
+    header.slab = page.piece[0];
+    header.channel_names = said.channel_names.iter().take(stack.axes.n_channels).cloned().collect();
+    if stack.n_samples > 1 {
+        header.channel_names = sample_names(page, stack.axes.n_channels, &header.channel_names);
+    }
+    header.warnings.extend(value_notes(page, said.is_signed_16));
+    said.apply(&mut header, stack.resolution);
+    header
+}
+
+/// What is to be known about the values of a page.
+fn value_notes(page: &Page, is_signed_16: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    if matches!(page.form.stored, Stored::Unsigned(33..) | Stored::Signed(33..)) {
+        notes.push("64-bit whole numbers are read as float64, exact up to 2^53".to_owned());
+    }
+    if is_signed_16 {
+        notes.push(
+            "ImageJ's signed 16 bits: 32768 was taken off every stored value, as ImageJ shows them"
                 .to_owned(),
         );
     }
-    let dtype = match (format, color.bit_depth()) {
-        (1 | 4, 8) => Dtype::U8,
-        (1 | 4, 16) => Dtype::U16,
-        (1 | 4, 32) => Dtype::U32,
-        (2, 8) => Dtype::I8,
-        (2, 16) => Dtype::I16,
-        (2, 32) => Dtype::I32,
-        (3, 16 | 32) => Dtype::F32,
-        (1..=3, 64) => Dtype::F64,
-        (format, bits) => {
-            return Err(format!("TIFF values of {bits} bits and sample format {format} are not read"));
+    let of_colours = match page.photometric {
+        0 => "0 is drawn white in this file (MinIsWhite); the stored values were read, not inverted",
+        3 => "a palette of colours is left out; the numbers of the colours were read",
+        5 => "colours are stored as cyan, magenta, yellow and black, and were read as such",
+        6 if !page.codec.is_jpeg() => {
+            "colours are stored as brightness and two differences, and were read as such"
         }
+        8..=10 => "colours are stored as Lab, and were read as such",
+        32803 => "the mosaic of a colour sensor, read as grey values",
+        _ => "",
     };
-    Ok((dtype, n_samples))
+    if !of_colours.is_empty() {
+        notes.push(of_colours.to_owned());
+    }
+    if page.codec.is_jpeg() {
+        notes.push("values were compressed with JPEG, which changes them a little".to_owned());
+    }
+    notes
 }
 
-/// Opens a file; walks through its directories.
-pub(super) fn open(path: &Path, channel: usize, budget: MemoryBudget) -> Result<TiffSource, IoError> {
-    let file = File::open(path).map_err(|e| IoError::system("read", path, e))?;
-    let length = file.metadata().map_err(|e| IoError::system("read", path, e))?.len();
-    guarded(path, "TIFF", || open_file(path, file, length, channel, budget))
-}
-
-/// Most directories that are walked through.
-const MAX_PAGES: usize = 1 << 20;
-
-fn open_file(
-    path: &Path,
-    file: File,
-    length: u64,
-    channel: usize,
-    budget: MemoryBudget,
-) -> Result<TiffSource, String> {
-    let bytes = usize::try_from(budget.bytes).unwrap_or(usize::MAX);
-    let mut limits = Limits::default();
-    (limits.decoding_buffer_size, limits.intermediate_buffer_size) = (bytes, bytes);
-    limits.ifd_value_size = bytes.min(256 << 20);
-    let mut decoder = Decoder::new(BufReader::new(file)).map_err(text)?.with_limits(limits);
-    let (width, height) = decoder.dimensions().map_err(text)?;
-    let (dtype, n_samples) = sample_type(&mut decoder)?;
-    let description = decoder
-        .find_tag(Tag::ImageDescription)
-        .ok()
-        .flatten()
-        .and_then(|value| value.into_string().ok())
-        .map(|text| describe::parse(&text))
-        .unwrap_or_default();
-    let ratio = |decoder: &mut Decoder<BufReader<File>>, tag| {
-        let value = match decoder.find_tag(tag).ok().flatten()? {
-            Value::Rational(n, d) => f64::from(n) / f64::from(d),
-            Value::Float(v) => f64::from(v),
-            Value::Double(v) => v,
-            _ => return None,
-        };
-        Some(value).filter(|v| v.is_finite() && *v > 0.0)
+/// Names of the samples of a pixel, for each channel that the pages have.
+fn sample_names(page: &Page, n_channels: usize, names: &[String]) -> Vec<String> {
+    let colours: &[&str] = match page.photometric {
+        2 => &["red", "green", "blue", "alpha"],
+        6 if page.codec.is_jpeg() => &["red", "green", "blue"],
+        5 => &["cyan", "magenta", "yellow", "black"],
+        0 | 1 if page.form.n_samples == 2 => &["grey", "alpha"],
+        _ => &[],
     };
-    let per_unit = [ratio(&mut decoder, Tag::XResolution), ratio(&mut decoder, Tag::YResolution)];
-    let um_per_tag = match decoder.find_tag_unsigned::<u16>(Tag::ResolutionUnit) {
-        Ok(Some(3)) => Some(1e4),
-        _ => None,
-    };
-    let side = |n: u32| usize::try_from(n).map_err(|_e| format!("a side of {n} pixels"));
-    let (rows, cols) = (side(height)?, side(width)?);
-    let mut warnings = Vec::new();
-    let raw = raw_layout(&mut decoder, &description, [rows, cols], dtype, n_samples, length)?;
-    let layout = match raw {
-        Some(layout) => layout,
-        None => {
-            let same = (width, height, dtype, n_samples);
-            let directories = walk(&mut decoder, same, &mut warnings)?;
-            let pages = page_order(&description, directories.len(), &mut warnings);
-            Layout::Pages { directories, pages, sample: 0, n_samples }
-        }
-    };
-    let (pages, n_samples) = match &layout {
-        Layout::Pages { pages, n_samples, .. } => (*pages, *n_samples),
-        Layout::Raw { pages, .. } => (*pages, 1),
-    };
-    let mut header = Header::new("TIFF", [pages.n_planes, rows, cols], dtype);
-    header.n_channels = pages.n_channels * n_samples;
-    header.warnings = warnings;
-    if um_per_tag.is_some() && description.um_per_unit.is_none() && !is_microscopic(per_unit[0]) {
-        // 300 dots per inch say something about paper, not about a sample.
-        description.apply(&mut header, [None, None], None);
-    } else {
-        description.apply(&mut header, per_unit, um_per_tag);
+    if n_channels > 1 {
+        return Vec::new();
     }
-    Ok(TiffSource { path: path.to_owned(), decoder, at: usize::MAX, channel, layout, header })
-}
-
-/// Whether pixels per cm are those of a microscope: below 10 µm each.
-fn is_microscopic(per_cm: Option<f64>) -> bool {
-    per_cm.is_some_and(|n| 1e4 / n < 10.0)
-}
-
-/// Collects the directories of the same size and type as the first; thumbnails and masks are passed over.
-fn walk(
-    decoder: &mut Decoder<BufReader<File>>,
-    (width, height, dtype, n_samples): (u32, u32, Dtype, usize),
-    warnings: &mut Vec<String>,
-) -> Result<Vec<usize>, String> {
-    let mut directories = vec![0];
-    let (mut at, mut n_other) = (0, 0);
-    while decoder.more_images() && at < MAX_PAGES {
-        decoder
-            .next_image()
-            .map_err(|e| format!("truncated or damaged TIFF after {} pages, copy it again: {e}", at + 1))?;
-        at += 1;
-        let reduced =
-            decoder.find_tag_unsigned::<u32>(Tag::NewSubfileType).ok().flatten().unwrap_or(0) & 5 != 0;
-        let same = decoder.dimensions().map_err(text)? == (width, height)
-            && sample_type(decoder).is_ok_and(|found| found == (dtype, n_samples));
-        if same && !reduced {
-            directories.push(at);
-        } else {
-            n_other += 1;
-        }
+    // A microscope names each sample, where they are channels and no colours.
+    if names.len() == page.form.n_samples {
+        return names.to_vec();
     }
-    if n_other > 0 {
-        warnings.push(format!("{n_other} pages of another size or type are left out"));
-    }
-    Ok(directories)
-}
-
-fn page_order(description: &Description, n: usize, warnings: &mut Vec<String>) -> Pages {
-    let plain = Pages { n_channels: 1, n_planes: n, channel_step: 1, plane_step: 1 };
-    let Some(pages) = description.pages else { return plain };
-    let last = (pages.n_planes - 1)
-        .checked_mul(pages.plane_step)
-        .zip((pages.n_channels - 1).checked_mul(pages.channel_step))
-        .and_then(|(z, c)| z.checked_add(c));
-    match last {
-        Some(last) if last < n => {
-            if pages.n_planes * pages.n_channels < n {
-                warnings.push(format!("{n} pages, of which the first time point was read"));
-            }
-            pages
-        }
-        _ => {
-            warnings.push(format!(
-                "the description promises {} planes of {} channels, the file has {n} pages",
-                pages.n_planes, pages.n_channels
-            ));
-            plain
-        }
-    }
-}
-
-/// ImageJ's layout for large stacks: one directory, planes one after the other behind its first strip.
-fn raw_layout(
-    decoder: &mut Decoder<BufReader<File>>,
-    description: &Description,
-    [rows, cols]: [usize; 2],
-    dtype: Dtype,
-    n_samples: usize,
-    length: u64,
-) -> Result<Option<Layout>, String> {
-    let Some(n_images) = description.n_images.filter(|n| *n > 1) else { return Ok(None) };
-    let compression = decoder.find_tag_unsigned::<u16>(Tag::Compression).map_err(text)?.unwrap_or(1);
-    if decoder.more_images() || n_samples != 1 || compression != 1 {
-        return Ok(None);
-    }
-    let Some(offsets) = decoder.find_tag_unsigned_vec::<u64>(Tag::StripOffsets).map_err(text)? else {
-        return Ok(None);
-    };
-    let offset = offsets.first().copied().ok_or("a TIFF without data")?;
-    // ImageJ writes the directory first; data before it are those of an ordinary file.
-    if decoder.ifd_pointer().is_none_or(|directory| directory.0 > offset) {
-        return Ok(None);
-    }
-    let needed = [n_images, rows, cols]
-        .iter()
-        .try_fold(dtype.n_bytes() as u64, |n, side| n.checked_mul(*side as u64))
-        .and_then(|n| n.checked_add(offset));
-    if needed.is_none_or(|needed| needed > length) {
-        return Err(format!(
-            "truncated: ImageJ's description promises {n_images} planes, the file has {length} bytes"
-        ));
-    }
-    let mut unheard = Vec::new();
-    let pages = page_order(description, n_images, &mut unheard);
-    Ok(Some(Layout::Raw { offset, pages, big_endian: decoder.byte_order() == ByteOrder::BigEndian }))
+    colours.iter().take(page.form.n_samples).map(|name| (*name).to_owned()).collect()
 }
 
 impl Source for TiffSource {
@@ -298,88 +288,35 @@ impl Source for TiffSource {
     }
 
     fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError> {
-        let path = self.path.clone();
-        guarded(&path, "TIFF", || {
-            let [_, rows, cols] = self.header.shape;
-            let mut whole = zeros(self.header.dtype, [planes.len(), rows, cols]);
-            for (at, plane) in planes.enumerate() {
-                let page = self.read_page(plane)?;
-                if !put_planes(&mut whole, at, &page) {
-                    return Err(format!("page {plane} has another size or type"));
-                }
-            }
-            Ok(whole)
-        })
+        guarded(
+            &self.path,
+            "TIFF",
+            || with_dtype!(self.header.dtype, T => self.planes_of::<T>(planes).map(T::wrap)),
+        )
     }
 }
 
 impl TiffSource {
-    fn read_page(&mut self, plane: usize) -> Result<AnyArray, String> {
+    fn planes_of<T: FileVoxel>(&self, planes: Range<usize>) -> Result<Array3<T>, String> {
         let [_, rows, cols] = self.header.shape;
-        let dtype = self.header.dtype;
-        match &self.layout {
-            Layout::Raw { offset, pages, big_endian } => {
-                let page = plane * pages.plane_step + self.channel * pages.channel_step;
-                let plane_bytes = rows * cols * dtype.n_bytes();
-                let mut bytes = vec![0; plane_bytes];
-                let start = offset + page as u64 * plane_bytes as u64;
-                let reader = self.decoder.inner();
-                reader
-                    .seek(SeekFrom::Start(start))
-                    .and_then(|_| reader.read_exact(&mut bytes))
-                    .map_err(text)?;
-                array_from_bytes(dtype, [1, rows, cols], &bytes, *big_endian)
-                    .ok_or_else(|| "truncated".to_owned())
-            }
-            Layout::Pages { directories, pages, sample, n_samples } => {
-                let (n_samples, first) = (*n_samples, *sample);
-                let (page_channel, sample) = (self.channel / n_samples, first + self.channel % n_samples);
-                let page = plane * pages.plane_step + page_channel * pages.channel_step;
-                let directory = *directories.get(page).ok_or_else(|| format!("no page {page}"))?;
-                if self.at != directory {
-                    if self.at.checked_add(1) == Some(directory) && self.decoder.more_images() {
-                        self.decoder.next_image().map_err(text)?;
-                    } else {
-                        self.decoder.seek_to_image(directory).map_err(text)?;
-                    }
-                    self.at = directory;
-                }
-                let decoded = self.decoder.read_image().map_err(|e| format!("page {page}: {e}"))?;
-                one_sample(decoded, [rows, cols], sample, n_samples)
-                    .ok_or_else(|| format!("page {page} does not hold {rows} × {cols} pixels"))
-            }
-        }
+        let shape = (planes.len(), rows, cols);
+        let mut values = bytemuck::zeroed_vec(planes.len() * rows * cols);
+        self.read(planes, &mut values)?;
+        Array3::from_shape_vec(shape, values).map_err(|e| e.to_string())
     }
-}
 
-/// One sample of each pixel as a plane.
-fn one_sample(
-    decoded: DecodingResult,
-    [rows, cols]: [usize; 2],
-    sample: usize,
-    n: usize,
-) -> Option<AnyArray> {
-    macro_rules! plane {
-        ($values:expr, $wrap:path, $convert:expr) => {{
-            let values: Vec<_> = if n == 1 {
-                $values.into_iter().map($convert).collect()
-            } else {
-                $values.into_iter().skip(sample).step_by(n).map($convert).collect()
-            };
-            Array3::from_shape_vec((1, rows, cols), values).ok().map($wrap)
-        }};
-    }
-    match decoded {
-        DecodingResult::U8(v) => plane!(v, AnyArray::U8, |v| v),
-        DecodingResult::I8(v) => plane!(v, AnyArray::I8, |v| v),
-        DecodingResult::U16(v) => plane!(v, AnyArray::U16, |v| v),
-        DecodingResult::I16(v) => plane!(v, AnyArray::I16, |v| v),
-        DecodingResult::U32(v) => plane!(v, AnyArray::U32, |v| v),
-        DecodingResult::I32(v) => plane!(v, AnyArray::I32, |v| v),
-        DecodingResult::F32(v) => plane!(v, AnyArray::F32, |v| v),
-        DecodingResult::F64(v) => plane!(v, AnyArray::F64, |v| v),
-        DecodingResult::F16(v) => plane!(v, AnyArray::F32, half::f16::to_f32),
-        DecodingResult::U64(v) => plane!(v, AnyArray::F64, |v| v as f64),
-        DecodingResult::I64(v) => plane!(v, AnyArray::F64, |v| v as f64),
+    /// Fills `out` with planes.
+    fn read<T: FileVoxel>(&self, planes: Range<usize>, out: &mut [T]) -> Result<(), String> {
+        let from = planes.start;
+        let spots = self.stack.spots.get(planes).ok_or_else(|| format!("no plane {from}"))?;
+        let problem = |e: String| format!("planes from {from} on: {e}");
+        if !self.stack.said.is_signed_16 {
+            return self.stack.planes.read(spots, out).map_err(problem);
+        }
+        let mut stored = vec![0u16; out.len()];
+        self.stack.planes.read(spots, &mut stored).map_err(problem)?;
+        let values = stored.iter().map(|stored| f64::from(*stored) - 32768.0);
+        out.iter_mut().zip(values).for_each(|(out, value)| *out = T::from_f64(value));
+        Ok(())
     }
 }

@@ -1,0 +1,260 @@
+//! Planes from their strips and tiles, straight into the final array, with all threads.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::container::{Container, read_at};
+use super::page::Page;
+use super::samples::{is_direct, pick, to_native};
+use crate::io::array::FileVoxel;
+
+/// Bytes that one thread reads at once.
+const RUN_BYTES: usize = 4 << 20;
+
+/// Where the values of one plane are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spot {
+    /// Which file of a set.
+    pub(super) file: usize,
+    /// The directory.
+    pub(super) directory: u64,
+    /// Bytes from where the directory says, for planes that lie behind the one that it describes.
+    pub(super) shift: u64,
+    /// Plane within the page.
+    pub(super) plane: usize,
+    /// Sample of a pixel.
+    pub(super) sample: usize,
+}
+
+/// A plane to be filled.
+struct Plane {
+    spot: Spot,
+    page: Arc<Page>,
+    file: Arc<File>,
+    big_endian: bool,
+    length: u64,
+}
+
+/// The files of a stack; planes are read from them.
+pub(super) struct Planes {
+    pub(super) files: Vec<Container>,
+    /// Rows and columns.
+    pub(super) size: [usize; 2],
+}
+
+impl Planes {
+    /// Fills `out` with the planes at `spots`, one after the other.
+    pub(super) fn read<T: FileVoxel>(&self, spots: &[Spot], out: &mut [T]) -> Result<(), String> {
+        let planes = self.planes(spots)?;
+        if planes.iter().all(|plane| plane.page.codec.is_plain() && is_direct::<T>(&plane.page)) {
+            return self.read_plain(&planes, out);
+        }
+        let n = self.size[0] * self.size[1];
+        let mut groups: Vec<(&[Plane], &mut [T])> = Vec::new();
+        let mut rest = out;
+        for group in planes.chunk_by(|a, b| a.is_in_piece_with(b)) {
+            let (values, behind) = rest.split_at_mut(n * group.len());
+            groups.push((group, values));
+            rest = behind;
+        }
+        groups.into_par_iter().try_for_each(|(group, values)| self.read_group(group, values))
+    }
+
+    /// How many of the planes at `spots` the files hold, up to the last whole one.
+    pub(super) fn n_whole(&self, spots: &[Spot]) -> Result<usize, String> {
+        let mut n = spots.len();
+        while n > 0 {
+            let plane = &self.planes(&spots[n - 1..n])?[0];
+            let end = plane.page.end().saturating_add(plane.spot.shift);
+            if end <= plane.length {
+                break;
+            }
+            n -= 1;
+        }
+        Ok(n)
+    }
+
+    fn planes(&self, spots: &[Spot]) -> Result<Vec<Plane>, String> {
+        let mut files: BTreeMap<usize, Arc<File>> = BTreeMap::new();
+        let mut last: Option<(usize, u64, Arc<Page>)> = None;
+        let mut planes = Vec::with_capacity(spots.len());
+        for spot in spots {
+            let container = self.files.get(spot.file).ok_or("a file of the set is missing")?;
+            let file = match files.get(&spot.file) {
+                Some(file) => Arc::clone(file),
+                None => Arc::clone(files.entry(spot.file).or_insert(container.file()?)),
+            };
+            let page = match &last {
+                Some((of, at, page)) if (*of, *at) == (spot.file, spot.directory) => Arc::clone(page),
+                _ => Arc::new(Page::of(container, &file, &container.directory(&file, spot.directory)?)?),
+            };
+            if page.form.shape[1..] != self.size || spot.plane >= page.form.shape[0] {
+                return Err("a page of another size".to_owned());
+            }
+            last = Some((spot.file, spot.directory, Arc::clone(&page)));
+            let (big_endian, length) = (container.big_endian, container.length);
+            planes.push(Plane { spot: *spot, page, file, big_endian, length });
+        }
+        Ok(planes)
+    }
+
+    /// Uncompressed strips: what lies in a row in the file is read in a row.
+    fn read_plain<T: FileVoxel>(&self, planes: &[Plane], out: &mut [T]) -> Result<(), String> {
+        let mut runs: Vec<(&Plane, u64, usize)> = Vec::new();
+        for plane in planes {
+            for row in 0..plane.page.grid()[1] {
+                let n = plane.piece_bytes(row);
+                let (at, _) = plane.place([plane.spot.plane, row, 0])?;
+                match runs.last_mut() {
+                    Some((of, from, length))
+                        if of.spot.file == plane.spot.file
+                            && *from + *length as u64 == at
+                            && *length < RUN_BYTES =>
+                    {
+                        *length += n;
+                    }
+                    _ => runs.push((plane, at, n)),
+                }
+            }
+        }
+        let mut rest: &mut [u8] = bytemuck::cast_slice_mut(&mut *out);
+        let mut jobs = Vec::with_capacity(runs.len());
+        for (plane, at, n) in runs {
+            let (bytes, behind) = rest.split_at_mut(n);
+            jobs.push((plane, at, bytes));
+            rest = behind;
+        }
+        jobs.into_par_iter().try_for_each(|(plane, at, bytes)| {
+            bytes.par_chunks_mut(RUN_BYTES).enumerate().try_for_each(|(i, bytes)| {
+                read_at(&plane.file, bytes, at + (i * RUN_BYTES) as u64).map_err(|e| e.to_string())
+            })
+        })?;
+        let n = self.size[0] * self.size[1];
+        let is_done =
+            |plane: &Plane| plane.page.predictor == 1 && (size_of::<T>() == 1 || !plane.is_swapped());
+        if planes.iter().all(is_done) {
+            return Ok(());
+        }
+        planes.par_iter().zip(out.par_chunks_mut(n)).try_for_each(|(plane, values)| {
+            to_native(bytemuck::cast_slice_mut(values), &plane.page, plane.big_endian)
+        })
+    }
+
+    fn read_group<T: FileVoxel>(&self, group: &[Plane], out: &mut [T]) -> Result<(), String> {
+        let Some(first) = group.first() else { return Ok(()) };
+        let page = &first.page;
+        let band = page.piece[1].saturating_mul(self.size[1]);
+        if let [plane] = group {
+            let rows = out.par_chunks_mut(band).enumerate();
+            return rows.try_for_each(|(row, values)| {
+                if is_direct::<T>(page) {
+                    return plane.read_strip(row, bytemuck::cast_slice_mut(values));
+                }
+                let planes = [plane.spot.plane];
+                self.read_pieces(plane, &planes, row, &mut [values])
+            });
+        }
+        let planes: Vec<usize> = group.iter().map(|plane| plane.spot.plane).collect();
+        let mut bands: Vec<_> =
+            out.chunks_mut(self.size[0] * self.size[1]).map(|plane| plane.chunks_mut(band)).collect();
+        for row in 0..page.grid()[1] {
+            let mut values: Vec<&mut [T]> = bands.iter_mut().filter_map(Iterator::next).collect();
+            self.read_pieces(first, &planes, row, &mut values)?;
+        }
+        Ok(())
+    }
+
+    /// One row of pieces; `planes` of the page lie in them, `values` are their rows.
+    fn read_pieces<T: FileVoxel>(
+        &self,
+        plane: &Plane,
+        planes: &[usize],
+        row: usize,
+        values: &mut [&mut [T]],
+    ) -> Result<(), String> {
+        let page = &plane.page;
+        let [depth, height, width] = page.piece;
+        let row_bytes = page.row_bytes().unwrap_or(0).max(1);
+        let n_rows = page.rows_in_piece(row);
+        for col in 0..page.grid()[2] {
+            let at = [planes.first().copied().unwrap_or(0) / depth, row, col];
+            let mut words = vec![0u64; (row_bytes * n_rows * depth).div_ceil(8)];
+            let bytes: &mut [u8] = &mut bytemuck::cast_slice_mut(&mut words)[..row_bytes * n_rows * depth];
+            plane.unpack(at, bytes)?;
+            to_native(bytes, page, plane.big_endian)?;
+            let cols = col * width..((col + 1) * width).min(self.size[1]);
+            for (in_page, values) in planes.iter().zip(values.iter_mut()) {
+                let from = (in_page % depth) * height.min(n_rows);
+                let rows = bytes.chunks_exact(row_bytes).skip(from);
+                for (row, values) in rows.zip(values.chunks_exact_mut(self.size[1])) {
+                    pick(row, page, plane.spot.sample, plane.big_endian, &mut values[cols.clone()]);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Plane {
+    /// Whether both planes come out of the same pieces.
+    fn is_in_piece_with(&self, other: &Self) -> bool {
+        let depth = self.page.piece[0];
+        let same = Spot { plane: other.spot.plane, ..self.spot } == other.spot;
+        depth > 1 && same && self.spot.plane / depth == other.spot.plane / depth
+    }
+
+    fn is_swapped(&self) -> bool {
+        self.big_endian != cfg!(target_endian = "big")
+    }
+
+    /// Bytes of a piece in row `row` of the grid, unpacked.
+    fn piece_bytes(&self, row: usize) -> usize {
+        self.page.row_bytes().unwrap_or(0) * self.page.rows_in_piece(row) * self.page.piece[0]
+    }
+
+    /// Where a piece lies and how many bytes it has.
+    fn place(&self, at: [usize; 3]) -> Result<(u64, u64), String> {
+        let index = self.page.piece_index(self.spot.sample, at);
+        let place = self.page.offsets.get(index).zip(self.page.counts.get(index));
+        let (offset, n) = place.ok_or("damaged TIFF: a strip is missing; copy it again")?;
+        let offset = offset.checked_add(self.spot.shift).ok_or("damaged TIFF: an offset beyond 64 bits")?;
+        let n = if self.page.codec.is_plain() {
+            let needed = self.piece_bytes(at[1]) as u64;
+            if *n < needed {
+                return Err(format!("damaged TIFF: a strip of {n} bytes that needs {needed}; copy it again"));
+            }
+            needed
+        } else {
+            *n
+        };
+        if offset.checked_add(n).is_none_or(|end| end > self.length) {
+            return Err(format!(
+                "the file ends before its data do: {n} bytes at {offset} of {}; copy it again",
+                self.length
+            ));
+        }
+        Ok((offset, n))
+    }
+
+    /// The bytes of a piece, unpacked.
+    fn unpack(&self, at: [usize; 3], out: &mut [u8]) -> Result<(), String> {
+        let (offset, n) = self.place(at)?;
+        if self.page.codec.is_plain() {
+            let n = out.len().min(usize::try_from(n).unwrap_or(usize::MAX));
+            return read_at(&self.file, &mut out[..n], offset).map_err(|e| e.to_string());
+        }
+        let mut packed = vec![0; usize::try_from(n).map_err(|_e| format!("a strip of {n} bytes"))?];
+        read_at(&self.file, &mut packed, offset).map_err(|e| e.to_string())?;
+        let width = self.page.piece[2];
+        self.page.codec.unpack(packed, out, width).map_err(|e| format!("a strip or tile at {offset}: {e}"))
+    }
+
+    /// A strip whose rows are those of the plane.
+    fn read_strip(&self, row: usize, out: &mut [u8]) -> Result<(), String> {
+        self.unpack([self.spot.plane, row, 0], out)?;
+        to_native(out, &self.page, self.big_endian)
+    }
+}
