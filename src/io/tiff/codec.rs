@@ -64,7 +64,9 @@ impl Codec {
     ) -> Result<Self, String> {
         let kind = match container.count(file, from, tag::COMPRESSION)?.unwrap_or(1) {
             0 | 1 => Kind::Plain,
-            3 if container.count(file, from, tag::FAX_OPTIONS)?.unwrap_or(0) & 3 == 0 => Kind::Fax3,
+            3 if container.count(file, from, tag::FAX_OPTIONS)?.unwrap_or(0).trailing_zeros() >= 2 => {
+                Kind::Fax3
+            }
             4 => Kind::Fax4,
             5 => Kind::Lzw,
             7 => Kind::Jpeg,

@@ -55,7 +55,7 @@ impl Planes {
         let n = self.size[0] * self.size[1];
         let mut groups: Vec<(&[Plane], &mut [T])> = Vec::new();
         let mut rest = out;
-        for group in planes.chunk_by(|a, b| a.is_in_piece_with(b)) {
+        for group in planes.chunk_by(Plane::is_in_piece_with) {
             let (values, behind) = rest.split_at_mut(n * group.len());
             groups.push((group, values));
             rest = behind;

@@ -232,31 +232,21 @@ fn frames_behind(
 fn series(said: &Said, text: &str, book: &Book, n: usize, warnings: &mut Vec<String>) -> Axes {
     let of_first =
         shaped::n_frames(text, book.form, book.page.is_planar).filter(|first| *first > 0 && *first < n);
-    let plain = Axes::planes(n);
-    match (said.axes, of_first) {
+    let axes = match said.axes {
         // Pictures appended one by one are a stack.
-        (_, Some(1)) => plain,
-        (Some(axes), Some(first)) => {
-            warnings.push(format!(
-                "the first series of {first} pictures was read, {} further ones are left out",
-                n - first
-            ));
-            axes
-        }
-        (Some(axes), None) => {
-            match axes.n_frames() {
-                Some(needed) if needed < n => {
-                    let more = n - needed;
-                    warnings.push(format!(
-                        "the description counts {needed} pictures; {more} further ones are left out"
-                    ));
-                }
-                _ => {}
-            }
-            axes
-        }
-        (None, _) => plain,
+        Some(axes) if of_first != Some(1) => axes,
+        _ => return Axes::planes(n),
+    };
+    let needed = axes.n_frames().filter(|needed| *needed < n);
+    if let Some(first) = of_first {
+        let more = n - first;
+        warnings
+            .push(format!("the first series of {first} pictures was read, {more} further ones are left out"));
+    } else if let Some(needed) = needed {
+        let more = n - needed;
+        warnings.push(format!("the description counts {needed} pictures; {more} further ones are left out"));
     }
+    axes
 }
 
 fn channel_names(container: &Container, file: &File, from: &Directory, axes: Axes, n: usize) -> Vec<String> {

@@ -201,7 +201,7 @@ impl Directories {
         let mut writer = Self { layout: Layout::Classic, common, text, plane_bytes };
         let needed = writer.n_bytes(n_planes as u64).ok_or("a stack beyond 64 bits")?;
         if needed > u64::from(u32::MAX) {
-            let fits = plane_bytes <= u64::from(u32::MAX);
+            let fits = u32::try_from(plane_bytes).is_ok();
             writer.layout =
                 if dialect == Dialect::ImageJ && fits { Layout::OneDirectory } else { Layout::Big };
         }
