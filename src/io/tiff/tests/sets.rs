@@ -43,11 +43,9 @@ fn every_order_of_the_axes_is_followed() {
 #[test]
 fn tiff_data_says_where_each_plane_is() {
     let pixels = r#"DimensionOrder="XYZCT" SizeC="1" SizeZ="5" SizeT="1""#;
-    let data: String = [3, 0, 4, 1, 2]
-        .iter()
-        .enumerate()
-        .map(|(ifd, plane)| format!(r#"<TiffData FirstZ="{plane}" IFD="{ifd}" PlaneCount="1"/>"#))
-        .collect();
+    let data = [3, 0, 4, 1, 2].iter().enumerate().fold(String::new(), |all, (ifd, plane)| {
+        all + &format!(r#"<TiffData FirstZ="{plane}" IFD="{ifd}" PlaneCount="1"/>"#)
+    });
     let loaded = ome(5, pixels, &data, &ReadOptions::default()).unwrap();
     assert_eq!(firsts(&loaded), [1.0, 3.0, 4.0, 0.0, 2.0]);
     assert!(loaded.header.warnings.is_empty(), "{:?}", loaded.header.warnings);
