@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::options::UsageError;
 use super::shell::Shell;
-use crate::io::{self, AngleSource, ScanInput, ScanOptions, TiltAxis, WriteRequest};
+use crate::io::{self, AngleSource, ScanInput, ScanOptions, TiltAxis, ViewOrder, WriteRequest};
 use crate::volume::Scan;
 
 /// A required path argument.
@@ -63,7 +63,7 @@ pub(super) fn check_folder(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// SCAN and the options that every command with a scan accepts.
-pub(super) fn scan_args() -> [Arg; 7] {
+pub(super) fn scan_args() -> [Arg; 8] {
     [
         path_arg(
             "scan",
@@ -90,6 +90,11 @@ pub(super) fn scan_args() -> [Arg; 7] {
             .value_parser(["vertical", "horizontal"])
             .default_value("vertical")
             .help("How the tilt axis lies in the pictures; horizontal turns each a quarter on reading"),
+        Arg::new("view-order")
+            .long("view-order")
+            .value_parser(["stored", "date", "angle"])
+            .default_value("stored")
+            .help("Order of the views: as stored, by the dates of the .mdoc beside, or by tilt"),
     ]
 }
 
@@ -119,6 +124,11 @@ pub(super) fn scan_options(matches: &ArgMatches) -> anyhow::Result<ScanOptions> 
         tilt_axis: match matches.get_one::<String>("tilt-axis").map(String::as_str) {
             Some("horizontal") => TiltAxis::Horizontal,
             _ => TiltAxis::Vertical,
+        },
+        order: match matches.get_one::<String>("view-order").map(String::as_str) {
+            Some("date") => ViewOrder::Date,
+            Some("angle") => ViewOrder::Angle,
+            _ => ViewOrder::Stored,
         },
         read: io::ReadOptions::default(),
     })

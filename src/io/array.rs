@@ -1,6 +1,10 @@
 //! Typed views and bytes: arrays go to and come from files in their own type.
 
-use ndarray::{Array3, ArrayView3, Axis, Slice};
+use std::io::{self, Write};
+use std::ops::Range;
+
+use ndarray::{Array3, ArrayView2, ArrayView3, Axis, Slice};
+use rayon::prelude::*;
 
 use crate::volume::AnyArray;
 use crate::volume::any::{Stats, Voxel};
@@ -197,18 +201,42 @@ impl ArrayRef<'_> {
 
     /// Range and mean of the finite values; `None` where there is none.
     pub(crate) fn stats(&self) -> Option<Stats> {
-        with_view!(self, view => {
-            let mut running = RunningStats::default();
-            view.axis_iter(Axis(0)).for_each(|plane| plane.iter().for_each(|v| running.add(v.to_f64())));
-            running.finish()
-        })
+        let mut spread = Spread::default();
+        spread.add(self);
+        spread.stats()
     }
 
-    /// The values of planes `from..to` (along z), x fastest, as little-endian bytes.
-    pub(crate) fn plane_bytes(&self, from: usize, to: usize) -> Vec<u8> {
-        let slice = Slice::from(from..to);
-        with_view!(self, view => le_bytes(&view.slice_axis(Axis(0), slice)))
+    /// Planes along z, without a copy.
+    pub(crate) fn planes(&self, planes: Range<usize>) -> ArrayRef<'_> {
+        with_view!(self, view => FileVoxel::wrap_view(view.slice_axis(Axis(0), Slice::from(planes))))
     }
+
+    /// Planes that are written between two looks at the cancel flag.
+    pub(crate) fn planes_a_slab(&self) -> usize {
+        let [_, rows, cols] = self.shape();
+        (SLAB_BYTES / (rows * cols * self.dtype().n_bytes()).max(1)).max(1)
+    }
+}
+
+/// About how many bytes are written at once: they stay in the cache of a core.
+const SLAB_BYTES: usize = 4 << 20;
+
+/// Writes the values of a view, x fastest, as little-endian bytes; without a copy where they lie so in memory.
+pub(crate) fn write_values(planes: &ArrayRef<'_>, out: &mut impl Write) -> io::Result<()> {
+    with_view!(planes, view => match view.as_slice() {
+        Some(values) if cfg!(target_endian = "little") => out.write_all(bytemuck::cast_slice(values)),
+        _ => out.write_all(&le_bytes(view)),
+    })
+}
+
+/// The memory of some planes of an array; `None` where they do not lie one after the other.
+pub(crate) fn bytes_mut(array: &mut AnyArray, planes: Range<usize>) -> Option<&mut [u8]> {
+    with_array!(array, array => {
+        let (_, rows, cols) = array.dim();
+        let plane = rows.checked_mul(cols)?;
+        let values = array.as_slice_mut()?.get_mut(planes.start.checked_mul(plane)?..planes.end.checked_mul(plane)?)?;
+        Some(bytemuck::cast_slice_mut(values))
+    })
 }
 
 /// The values of a view, x fastest, as little-endian bytes.
@@ -272,42 +300,194 @@ pub(crate) fn put_planes(whole: &mut AnyArray, at: usize, planes: &AnyArray) -> 
     }
 }
 
-/// Range and mean of values that pass by.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RunningStats {
+/// Range, mean and deviation of values that pass by in planes; non-finite ones are counted and left out.
+///
+/// Planes are looked at in parallel and put together in their order, so that the numbers do not depend on the threads.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Spread {
     min: f64,
     max: f64,
-    sum: f64,
+    mean: f64,
+    /// Sum of the squared distances from the mean.
+    squares: f64,
     n: u64,
     n_non_finite: u64,
 }
 
-impl Default for RunningStats {
+impl Default for Spread {
     fn default() -> Self {
-        Self { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, n: 0, n_non_finite: 0 }
+        Self { min: f64::INFINITY, max: f64::NEG_INFINITY, mean: 0.0, squares: 0.0, n: 0, n_non_finite: 0 }
     }
 }
 
-impl RunningStats {
-    /// Counts one value in.
-    pub(crate) fn add(&mut self, value: f64) {
-        if value.is_finite() {
-            self.min = self.min.min(value);
-            self.max = self.max.max(value);
-            self.sum += value;
-            self.n += 1;
-        } else {
-            self.n_non_finite += 1;
-        }
+impl Spread {
+    /// Counts planes in.
+    pub(crate) fn add(&mut self, planes: &ArrayRef<'_>) {
+        let parts: Vec<Self> = with_view!(planes, view => {
+            (0..view.dim().0).into_par_iter().map(|z| Self::of_plane(&view.index_axis(Axis(0), z))).collect()
+        });
+        parts.iter().for_each(|part| self.join(part));
     }
 
     /// What was seen; `None` where no value was finite.
-    pub(crate) fn finish(self) -> Option<Stats> {
-        (self.n > 0).then(|| Stats {
+    pub(crate) fn stats(&self) -> Option<Stats> {
+        (self.n > 0).then_some(Stats {
             min: self.min,
             max: self.max,
-            mean: self.sum / self.n as f64,
+            mean: self.mean,
             n_non_finite: self.n_non_finite,
         })
+    }
+
+    /// Smallest, largest, mean value and deviation from the mean as MRC has them: where a value is not finite they count
+    /// as not determined, which a maximum below the minimum says.
+    pub(crate) fn statistics(&self) -> [f64; 4] {
+        if self.n == 0 || self.n_non_finite > 0 {
+            return [0.0, -1.0, -2.0, -1.0];
+        }
+        [self.min, self.max, self.mean, (self.squares / self.n as f64).sqrt()]
+    }
+
+    fn of_plane<T: Voxel>(plane: &ArrayView2<'_, T>) -> Self {
+        let mut lanes = Lanes::default();
+        each_row(plane, |row| lanes.add(row));
+        let mut part = lanes.finish();
+        let mut squares = [0.0; LANES];
+        each_row(plane, |row| add_squares(&mut squares, row, part.mean));
+        part.squares = squares.iter().sum();
+        part
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.n_non_finite += other.n_non_finite;
+        if other.n == 0 {
+            return;
+        }
+        let n = self.n + other.n;
+        let (share, apart) = (other.n as f64 / n as f64, other.mean - self.mean);
+        self.squares += other.squares + apart * apart * share * self.n as f64;
+        self.mean += apart * share;
+        (self.min, self.max, self.n) = (self.min.min(other.min), self.max.max(other.max), n);
+    }
+}
+
+/// Values that are added up side by side.
+const LANES: usize = 8;
+
+/// Range and sum, side by side.
+#[derive(Default)]
+struct Lanes {
+    min: [f64; LANES],
+    max: [f64; LANES],
+    sum: [f64; LANES],
+    n: u64,
+    n_non_finite: u64,
+}
+
+impl Lanes {
+    fn add<T: Voxel>(&mut self, row: &[T]) {
+        if self.n + self.n_non_finite == 0 {
+            (self.min, self.max) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+        }
+        let mut n_non_finite = [0u64; LANES];
+        let mut lane = |k: usize, value: T| {
+            let value = value.to_f64();
+            let fine = value.is_finite();
+            self.min[k] = self.min[k].min(if fine { value } else { f64::INFINITY });
+            self.max[k] = self.max[k].max(if fine { value } else { f64::NEG_INFINITY });
+            self.sum[k] += if fine { value } else { 0.0 };
+            n_non_finite[k] += u64::from(!fine);
+        };
+        let chunks = row.chunks_exact(LANES);
+        chunks.remainder().iter().enumerate().for_each(|(k, value)| lane(k, *value));
+        for chunk in chunks {
+            for (k, value) in chunk.iter().enumerate() {
+                lane(k, *value);
+            }
+        }
+        let odd: u64 = n_non_finite.iter().sum();
+        self.n_non_finite += odd;
+        self.n += row.len() as u64 - odd;
+    }
+
+    fn finish(self) -> Spread {
+        if self.n == 0 {
+            return Spread { n_non_finite: self.n_non_finite, ..Spread::default() };
+        }
+        Spread {
+            min: self.min.into_iter().fold(f64::INFINITY, f64::min),
+            max: self.max.into_iter().fold(f64::NEG_INFINITY, f64::max),
+            mean: self.sum.iter().sum::<f64>() / self.n as f64,
+            squares: 0.0,
+            n: self.n,
+            n_non_finite: self.n_non_finite,
+        }
+    }
+}
+
+fn add_squares<T: Voxel>(squares: &mut [f64; LANES], row: &[T], mean: f64) {
+    let mut lane = |k: usize, value: T| {
+        let value = value.to_f64();
+        let apart = if value.is_finite() { value - mean } else { 0.0 };
+        squares[k] += apart * apart;
+    };
+    let chunks = row.chunks_exact(LANES);
+    chunks.remainder().iter().enumerate().for_each(|(k, value)| lane(k, *value));
+    for chunk in chunks {
+        for (k, value) in chunk.iter().enumerate() {
+            lane(k, *value);
+        }
+    }
+}
+
+/// Visits the rows of a plane, all at once where they lie one after the other.
+fn each_row<T: Voxel>(plane: &ArrayView2<'_, T>, mut visit: impl FnMut(&[T])) {
+    if let Some(values) = plane.as_slice() {
+        return visit(values);
+    }
+    for row in plane.rows() {
+        match row.as_slice() {
+            Some(values) => visit(values),
+            None => visit(&row.to_vec()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spread_of_planes_is_that_of_all_values() {
+        let array = Array3::from_shape_fn((3, 5, 7), |(z, y, x)| (1000 + 31 * z + 7 * y + x) as f32);
+        let mut spread = Spread::default();
+        let whole = ArrayRef::from(&array);
+        spread.add(&whole.planes(0..2));
+        spread.add(&whole.planes(2..3));
+        let values: Vec<f64> = array.iter().map(|v| f64::from(*v)).collect();
+        let mean = values.iter().sum::<f64>() / 105.0;
+        let rms = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 105.0).sqrt();
+        let [min, max, found_mean, found_rms] = spread.statistics();
+        assert_eq!((min, max), (1000.0, 1096.0));
+        assert!(
+            (found_mean - mean).abs() < 1e-9 && (found_rms - rms).abs() < 1e-9,
+            "{found_mean} {found_rms}"
+        );
+        // A view whose rows do not lie one after the other has the same numbers.
+        let turned = array.view().permuted_axes([2, 1, 0]);
+        let mut again = Spread::default();
+        again.add(&f32::wrap_view(turned));
+        assert!((again.statistics()[3] - rms).abs() < 1e-9);
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_counted_and_leave_the_range_undetermined() {
+        let array = Array3::from_shape_vec((1, 1, 4), vec![1.0f32, f32::NAN, 3.0, f32::INFINITY]).unwrap();
+        let mut spread = Spread::default();
+        spread.add(&ArrayRef::from(&array));
+        let stats = spread.stats().unwrap();
+        assert_eq!((stats.min, stats.max, stats.mean, stats.n_non_finite), (1.0, 3.0, 2.0, 2));
+        assert_eq!(spread.statistics(), [0.0, -1.0, -2.0, -1.0]);
+        assert_eq!(Spread::default().stats(), None);
     }
 }

@@ -6,7 +6,9 @@ use super::array::{Dtype, zeros};
 use super::atomic::write_atomically;
 use super::choice::{ReadAs, ReadOptions};
 use super::error::IoError;
-use super::format::{Loaded, Source, WriteRequest, for_each_slab, open, read_all, write_array, writer};
+use super::format::{
+    Format, Loaded, Source, WriteRequest, for_each_slab, open, ratio_loss, read_all, write_array, writer,
+};
 use super::sidecar;
 use crate::base::{MemoryBudget, Progress};
 use crate::volume::NotAnId;
@@ -24,11 +26,11 @@ pub struct Converted {
     pub losses: Vec<String>,
 }
 
-/// Copies an array. Into OME-Zarr it goes layer by layer, so that neither the array nor its pyramid has to fit into
-/// memory; other formats take it whole.
+/// Copies an array. Where the format takes it plane by plane (OME-Zarr, MRC, .npy), neither the array nor its pyramid has
+/// to fit into memory; other formats take it whole.
 ///
 /// # Errors
-/// As [`super::read_array`] and [`write_array`]; what is over the budget is refused before anything is read.
+/// As [`super::read_array`] and [`super::write_array`]; what is over the budget is refused before anything is read.
 pub fn convert(
     source: &Path,
     target: &Path,
@@ -38,27 +40,40 @@ pub fn convert(
 ) -> Result<Converted, IoError> {
     let format = writer(target)?;
     let mut from = open(source, options, budget)?;
-    let mut header = from.header().clone();
     if options.kind == Some(ReadAs::Labels) {
         check_ids(from.as_mut(), source, progress)?;
     }
-    let of = |shape, dtype, warnings, losses| Converted { shape, dtype, warnings, losses };
+    let header = from.header().clone();
     let streams = super::zarr::label_place(target).is_none();
-    if let Some(needed) = format.bytes_of_streaming(&header).filter(|_| streams) {
+    let (shape, dtype) = (header.shape, header.dtype);
+    let losses = if let Some(needed) = format.bytes_of_streaming(&header).filter(|_| streams) {
         let over = |error| IoError::Memory { path: source.to_owned(), source: error };
         budget.admit(needed).map_err(over)?;
-        let (shape, dtype) = (header.shape, header.dtype);
-        let warnings = std::mem::take(&mut header.warnings);
         // The values come by planes: what is asked for says all but them.
         let said = Loaded { array: zeros(dtype, [0; 3]), header };
-        let request = WriteRequest::loaded(&said);
-        write_atomically(target, |temporary| format.stream(temporary, from.as_mut(), &request, progress))?;
-        sidecar::write_beside(target, None)?;
-        return Ok(of(shape, dtype, warnings, Vec::new()));
-    }
-    let loaded = read_all(from.as_mut(), source, progress, budget)?;
-    let losses = write_array(target, &WriteRequest::loaded(&loaded), progress)?;
-    Ok(of(header.shape, header.dtype, header.warnings, losses))
+        stream_array(format, target, from.as_mut(), &WriteRequest::loaded(&said), progress)?
+    } else {
+        let loaded = read_all(from.as_mut(), source, progress, budget)?;
+        write_array(target, &WriteRequest::loaded(&loaded), progress)?
+    };
+    Ok(Converted { shape, dtype, warnings: from.header().warnings.clone(), losses })
+}
+
+/// As [`write_array`], of an array whose planes come from a source.
+fn stream_array(
+    format: &dyn Format,
+    target: &Path,
+    source: &mut dyn Source,
+    request: &WriteRequest<'_>,
+    progress: &Progress,
+) -> Result<Vec<String>, IoError> {
+    let mut losses =
+        write_atomically(target, |temporary| format.stream(temporary, source, request, progress))?;
+    losses.extend(ratio_loss(format, request));
+    let mut beside = format.sidecar(request);
+    losses.extend(beside.drop_what_is_too_long());
+    sidecar::write_beside(target, Some(&beside).filter(|beside| !beside.is_empty()))?;
+    Ok(losses)
 }
 
 /// Sees to it that what is said to be labels holds whole numbers only.

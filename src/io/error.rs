@@ -86,6 +86,19 @@ impl IoError {
         Self::Scan { problem: problem.into() }
     }
 
+    /// The same error about another file: the packed one that it was unpacked from.
+    pub(crate) fn about(self, other: &Path) -> Self {
+        let path = other.to_owned();
+        match self {
+            Self::Missing { .. } => Self::Missing { path },
+            Self::System { action, source, .. } => Self::System { action, path, source },
+            Self::Unrecognised { readable, .. } => Self::Unrecognised { path, readable },
+            Self::Content { problem, .. } => Self::Content { path, problem },
+            Self::Memory { source, .. } => Self::Memory { path, source },
+            other => other,
+        }
+    }
+
     /// The system's error for an action on a path; names missing files and read-only folders as such.
     pub(crate) fn system(action: &'static str, path: &Path, source: io::Error) -> Self {
         match source.kind() {

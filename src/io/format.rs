@@ -9,10 +9,13 @@ use std::path::{Path, PathBuf};
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
-use super::array::{ArrayRef, Dtype, put_planes, zeros};
+use super::array::{ArrayRef, Dtype, bytes_mut, put_planes, zeros};
 use super::atomic::{check_writable, write_atomically};
+use super::beside;
 use super::choice::{ReadAs, ReadOptions, Turned};
+use super::compressed::{Unpacked, archive_sentence};
 use super::error::IoError;
+use super::mdoc;
 use super::sidecar::{self, Sidecar};
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::volume::{AnyArray, ClassTable, ObjectTable, RegionMap, Scan, Volume};
@@ -71,6 +74,8 @@ pub struct Header {
     pub n_times: usize,
     /// Planes along z that are cheapest to read at once.
     pub(crate) slab: usize,
+    /// Planes that the file promises after those that it has: it was cut short, or is still being written.
+    pub(crate) missing_planes: usize,
 }
 
 impl Header {
@@ -95,6 +100,7 @@ impl Header {
             channel_names: Vec::new(),
             n_times: 1,
             slab: 1,
+            missing_planes: 0,
         }
     }
 
@@ -116,6 +122,13 @@ impl Header {
             }
             ReadAs::Volume => {}
         }
+    }
+
+    /// Planes that are read between two looks at the cancel flag.
+    fn planes_a_slab(&self) -> usize {
+        let slab = self.slab.max(1);
+        let plane_bytes = self.shape[1].saturating_mul(self.shape[2]).saturating_mul(self.dtype.n_bytes());
+        (SLAB_BYTES / plane_bytes.max(1) / slab).max(1) * slab
     }
 
     /// Sets the unit, and with it the kind where the unit tells.
@@ -256,15 +269,26 @@ pub(crate) trait Source: Send {
     }
     /// Rows `rows` of the planes `planes`, with all columns.
     fn read_rows(&mut self, planes: Range<usize>, rows: Range<usize>) -> Result<AnyArray, IoError> {
-        let whole = self.read_planes(planes)?;
-        if rows.len() == whole.shape()[1] {
-            return Ok(whole);
-        }
-        let rows = ndarray::Slice::from(rows);
-        Ok(
-            crate::with_array!(whole, array => crate::volume::any::Voxel::wrap(array.slice_axis(ndarray::Axis(1), rows).to_owned())),
-        )
+        Ok(rows_of(self.read_planes(planes)?, rows))
     }
+    /// As [`Source::read_planes`], into the memory of an array of that type (values in this machine's byte order);
+    /// `false` where this source only gives arrays.
+    fn read_into(&mut self, _planes: Range<usize>, _into: &mut [u8]) -> Result<bool, IoError> {
+        Ok(false)
+    }
+    /// The file, standing at the first value, where all values of the array follow in it as they are, little-endian.
+    fn at_plain_values(&mut self) -> Result<Option<&mut File>, IoError> {
+        Ok(None)
+    }
+}
+
+/// Some rows of planes.
+pub(crate) fn rows_of(planes: AnyArray, rows: Range<usize>) -> AnyArray {
+    if rows.len() == planes.shape()[1] {
+        return planes;
+    }
+    let rows = ndarray::Slice::from(rows);
+    crate::with_array!(planes, array => crate::volume::any::Voxel::wrap(array.slice_axis(ndarray::Axis(1), rows).to_owned()))
 }
 
 /// What a format is given to open a file.
@@ -324,14 +348,15 @@ pub(crate) trait Format: Sync {
     fn bytes_of_streaming(&self, _header: &Header) -> Option<u64> {
         None
     }
-    /// Writes an array whose planes are read one after the other; `request` says everything but the values.
+    /// Writes an array whose planes are read one after the other; `request` says everything but the values. Returns what
+    /// the format could not carry.
     fn stream(
         &self,
         path: &Path,
         _source: &mut dyn Source,
         _request: &WriteRequest<'_>,
         _progress: &Progress,
-    ) -> Result<(), IoError> {
+    ) -> Result<Vec<String>, IoError> {
         Err(IoError::content(path, "this format takes an array only whole"))
     }
     /// Writes an array under `path`, a temporary name; returns what the format could not carry, one sentence each.
@@ -344,15 +369,17 @@ pub(crate) trait Format: Sync {
 }
 
 /// Every format, in the order in which they are asked.
-pub(crate) fn formats() -> [&'static dyn Format; 10] {
-    use super::pictures::{PictureFolder, Png};
+pub(crate) fn formats() -> [&'static dyn Format; 12] {
+    use super::pictures::{Photo, PictureFolder, Png};
     [
         &super::zarr::Zarr,
         &super::hdf5::Hdf5,
         &super::tiff::OmeTiff,
         &super::tiff::Tiff,
         &super::npy::Npy,
+        &super::npy::Npz,
         &Png,
+        &Photo,
         &super::txrm::Txrm,
         &super::mrc::Mrc,
         &super::txrm::XrmFolder,
@@ -423,6 +450,9 @@ pub(crate) fn find_format(path: &Path) -> Result<&'static dyn Format, IoError> {
             (!probe.is_folder || has_extension(path, &["zarr"])) && has_extension(path, format.extensions())
         })
     };
+    if let (None, Some(problem)) = (by_content, archive_sentence(&probe.head)) {
+        return Err(IoError::content(path, problem));
+    }
     by_content
         .or_else(by_name)
         .ok_or_else(|| IoError::Unrecognised { path: path.to_owned(), readable: readable_formats() })
@@ -443,11 +473,35 @@ pub(crate) fn open(
     options: &ReadOptions,
     budget: MemoryBudget,
 ) -> Result<Box<dyn Source>, IoError> {
-    let format = find_format(path)?;
-    check_tree(format, path, options)?;
-    let mut source = format.open(&OpenRequest { path, options, budget })?;
-    sidecar::apply_beside(path, source.header_mut());
+    open_unpacked(path, Unpacked::of(path, budget)?, options, budget)
+}
+
+/// As [`open`], of a file whose content may have been unpacked; its companions lie beside `path`.
+pub(crate) fn open_unpacked(
+    path: &Path,
+    unpacked: Option<Unpacked>,
+    options: &ReadOptions,
+    budget: MemoryBudget,
+) -> Result<Box<dyn Source>, IoError> {
+    let content = unpacked.as_ref().map_or(path, Unpacked::path);
+    let mut source = find_format(content)
+        .and_then(|format| {
+            check_tree(format, path, options)?;
+            format.open(&OpenRequest { path: content, options, budget })
+        })
+        .map_err(|error| error.about(path))?;
+    if let Some(unpacked) = unpacked {
+        source = unpacked.hold(source);
+    }
     let header = source.header_mut();
+    if ["MRC", "TIFF"].contains(&header.format) {
+        match mdoc::beside(path) {
+            Some(Ok(mdoc)) => mdoc.apply(header),
+            Some(Err(problem)) => header.warnings.push(problem),
+            None => {}
+        }
+    }
+    beside::names(path).iter().for_each(|name| sidecar::apply_beside(name, header));
     if header.shape.contains(&0) {
         let [z, y, x] = header.shape;
         return Err(IoError::content(path, format!("the array is empty: {z} × {y} × {x}")));
@@ -486,18 +540,48 @@ pub(crate) fn for_each_slab(
     progress: &Progress,
     mut visit: impl FnMut(usize, AnyArray) -> Result<(), IoError>,
 ) -> Result<(), IoError> {
-    let header = source.header();
-    let (n_planes, slab) = (header.shape[0], header.slab.max(1));
-    let plane_bytes = header.shape[1].saturating_mul(header.shape[2]).saturating_mul(header.dtype.n_bytes());
-    let step = (SLAB_BYTES / plane_bytes.max(1) / slab).max(1) * slab;
+    let (n_planes, step) = (source.header().shape[0], source.header().planes_a_slab());
     progress.phase("Reading", u64::try_from(n_planes).unwrap_or(0));
-    let mut at = 0;
-    while at < n_planes {
+    for at in (0..n_planes).step_by(step) {
         progress.check()?;
         let end = n_planes.min(at + step);
         visit(at, source.read_planes(at..end)?)?;
         progress.advance(u64::try_from(end - at).unwrap_or(0));
-        at = end;
+    }
+    Ok(())
+}
+
+/// About how many bytes are looked at at once where they are not kept: they stay in the cache of a core.
+const VIEW_BYTES: usize = 4 << 20;
+/// Most that is held for that; single planes may be larger.
+const MOST_VIEW_BYTES: usize = 256 << 20;
+
+/// Visits all planes of a source in slabs whose memory is used again and again.
+pub(crate) fn for_each_view(
+    source: &mut dyn Source,
+    progress: &Progress,
+    mut visit: impl FnMut(usize, ArrayRef<'_>) -> Result<(), IoError>,
+) -> Result<(), IoError> {
+    let header = source.header();
+    let ([n_planes, rows, cols], slab) = (header.shape, header.slab.max(1));
+    let plane_bytes = rows.saturating_mul(cols).saturating_mul(header.dtype.n_bytes());
+    let step = ((VIEW_BYTES / plane_bytes.max(1) / slab).max(1) * slab).min(n_planes);
+    let held = if step.saturating_mul(plane_bytes) <= MOST_VIEW_BYTES { step } else { 0 };
+    let mut kept = zeros(header.dtype, [held, rows, if held > 0 { cols } else { 0 }]);
+    progress.phase("Reading", u64::try_from(n_planes).unwrap_or(0));
+    for at in (0..n_planes).step_by(step.max(1)) {
+        progress.check()?;
+        let n = step.min(n_planes - at);
+        let is_read = match bytes_mut(&mut kept, 0..n) {
+            Some(bytes) if held > 0 => source.read_into(at..at + n, bytes)?,
+            _ => false,
+        };
+        if is_read {
+            visit(at, ArrayRef::from(&kept).planes(0..n))?;
+        } else {
+            visit(at, ArrayRef::from(&source.read_planes(at..at + n)?))?;
+        }
+        progress.advance(u64::try_from(n).unwrap_or(0));
     }
     Ok(())
 }
@@ -513,19 +597,30 @@ pub(crate) fn read_all(
     let needed = header.n_bytes().unwrap_or(u64::MAX);
     budget.admit(needed).map_err(|source| IoError::Memory { path: path.to_owned(), source })?;
     let mut array = zeros(header.dtype, header.shape);
-    for_each_slab(source, progress, |at, planes| {
-        if put_planes(&mut array, at, &planes) {
-            return Ok(());
+    let n_planes = header.shape[0];
+    let step = header.planes_a_slab();
+    progress.phase("Reading", u64::try_from(n_planes).unwrap_or(0));
+    for at in (0..n_planes).step_by(step) {
+        progress.check()?;
+        let end = n_planes.min(at + step);
+        let is_read = match bytes_mut(&mut array, at..end) {
+            Some(bytes) => source.read_into(at..end, bytes)?,
+            None => false,
+        };
+        if !is_read {
+            let planes = source.read_planes(at..end)?;
+            if !put_planes(&mut array, at, &planes) {
+                let (found, dtype) = (planes.shape(), planes.dtype());
+                let problem = format!(
+                    "planes from {at} on are {found:?} {dtype}, expected rows and columns of {:?} {}",
+                    header.shape,
+                    header.dtype.name()
+                );
+                return Err(IoError::content(path, problem));
+            }
         }
-        let problem = format!(
-            "planes from {at} on are {:?} {}, expected rows and columns of {:?} {}",
-            planes.shape(),
-            planes.dtype(),
-            header.shape,
-            header.dtype.name()
-        );
-        Err(IoError::content(path, problem))
-    })?;
+        progress.advance(u64::try_from(end - at).unwrap_or(0));
+    }
     Ok(Loaded { array, header: source.header().clone() })
 }
 
@@ -623,15 +718,19 @@ pub fn write_array(
         return Ok(Vec::new());
     }
     let mut losses = write_atomically(path, |temporary| format.write(temporary, request, progress))?;
-    let ratios = request.ratios.filter(|ratios| request.voxel_um.is_none() && *ratios != [1.0; 3]);
-    if let Some([z, y, x]) = ratios.filter(|_| format.name() != "OME-Zarr") {
-        losses.push(format!(
-            "{} holds no edges without a unit: {z} : {y} : {x} (z : y : x) was not written",
-            format.name()
-        ));
-    }
+    losses.extend(ratio_loss(format, request));
     let mut beside = format.sidecar(request);
     losses.extend(beside.drop_what_is_too_long());
     sidecar::write_beside(path, Some(&beside).filter(|beside| !beside.is_empty()))?;
     Ok(losses)
+}
+
+/// The sentence about edges without a unit, where the format holds none.
+pub(crate) fn ratio_loss(format: &dyn Format, request: &WriteRequest<'_>) -> Option<String> {
+    let ratios = request.ratios.filter(|ratios| request.voxel_um.is_none() && *ratios != [1.0; 3]);
+    let [z, y, x] = ratios.filter(|_| format.name() != "OME-Zarr")?;
+    Some(format!(
+        "{} holds no edges without a unit: {z} : {y} : {x} (z : y : x) was not written",
+        format.name()
+    ))
 }

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::array::{ArrayRef, RunningStats, with_view};
+use super::array::Spread;
 use super::choice::ReadOptions;
 use super::error::IoError;
-use super::format::{Kind, for_each_slab, open, read_header};
-use super::scan::angles_beside;
+use super::format::{Kind, for_each_view, open, read_header};
+use super::tilts::{self, Stack};
 use crate::base::{MemoryBudget, Progress, Unit};
-use crate::volume::any::Voxel as _;
 
 /// A file described: the fields of `info --json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -63,8 +62,9 @@ pub struct FileInfo {
 /// [`IoError`] for a missing, foreign or damaged file.
 pub fn kind_of(path: &Path) -> Result<Kind, IoError> {
     let header = read_header(path)?;
-    let has_angles =
-        || !header.angles_deg.is_empty() || matches!(angles_beside(path, header.shape[0]), Ok(Some(_)));
+    let (n_views, n_missing) = (header.shape[0], header.missing_planes);
+    let stack = Stack { path, n_views, n_missing, own_deg: &header.angles_deg };
+    let has_angles = || matches!(tilts::choose(&stack, &mut Vec::new()), Ok(Some(_)));
     Ok(if header.kind == Kind::Volume && has_angles() { Kind::Scan } else { header.kind })
 }
 
@@ -74,20 +74,22 @@ pub fn kind_of(path: &Path) -> Result<Kind, IoError> {
 /// [`IoError`] for a missing, foreign or damaged file.
 pub fn info(path: &Path, options: &ReadOptions, progress: &Progress) -> Result<FileInfo, IoError> {
     let mut source = open(path, options, MemoryBudget::from_system())?;
-    let mut running = RunningStats::default();
-    for_each_slab(source.as_mut(), progress, |_, planes| {
-        with_view!(ArrayRef::from(&planes), view => view.iter().for_each(|v| running.add(v.to_f64())));
+    let mut spread = Spread::default();
+    for_each_view(source.as_mut(), progress, |_, planes| {
+        spread.add(&planes);
         Ok(())
     })?;
-    let stats = running.finish();
+    let stats = spread.stats();
     let header = source.header().clone();
     let mut warnings = header.warnings;
     if let Some(stats) = stats.filter(|stats| stats.n_non_finite > 0) {
         warnings.push(format!("{} values are NaN or infinite", stats.n_non_finite));
     }
     let (mut angles_deg, mut kind) = (header.angles_deg, header.kind);
-    if angles_deg.is_empty() && matches!(kind, Kind::Volume | Kind::Scan) {
-        match angles_beside(path, header.shape[0]) {
+    if matches!(kind, Kind::Volume | Kind::Scan) {
+        let (n_views, n_missing) = (header.shape[0], header.missing_planes);
+        let stack = Stack { path, n_views, n_missing, own_deg: &angles_deg };
+        match tilts::choose(&stack, &mut warnings) {
             Ok(Some(found)) => angles_deg = found,
             Ok(None) => {}
             Err(error) => warnings.push(error.to_string()),

@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::angles::AngleSource;
 use super::choice::ReadOptions;
+use super::compressed::Unpacked;
 use super::error::IoError;
-use super::format::{Loaded, OpenRequest, check_tree, find_format, read_array_of};
+use super::format::{Loaded, OpenRequest, check_tree, find_format, open_unpacked, read_all};
+use super::mdoc;
+use super::tilts::{self, Stack};
 use super::txrm;
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::volume::any::Voxel;
@@ -64,34 +67,37 @@ pub struct ScanOptions {
     pub input: Option<ScanInput>,
     /// How the tilt axis lies in the pictures.
     pub tilt_axis: TiltAxis,
+    /// In which order the views are kept.
+    pub order: ViewOrder,
     /// Which part of the file is read, where it holds several.
     pub read: ReadOptions,
+}
+
+/// In which order the views of a scan are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ViewOrder {
+    /// As they lie in the file.
+    #[default]
+    Stored,
+    /// As they were taken, by the dates of the .mdoc.
+    Date,
+    /// By their tilt, the lowest first.
+    Angle,
 }
 
 /// Extensions that a stack, and `flat.*` and `dark.*` beside it, may have.
 const STACK_EXTENSIONS: [&str; 12] =
     ["mrc", "st", "mrcs", "tif", "tiff", "npy", "h5", "hdf5", "zarr", "rec", "txrm", "xrm"];
 
-/// Extensions of angle files, the nominal angles first: a .tlt belongs to an aligned stack.
-const ANGLE_EXTENSIONS: [&str; 2] = ["rawtlt", "tlt"];
-
-/// The angle file beside a stack, if there is one: NAME.rawtlt, then NAME.tlt.
-pub(crate) fn angle_file_beside(path: &Path) -> Option<PathBuf> {
-    ANGLE_EXTENSIONS.iter().map(|e| path.with_extension(e)).find(|candidate| candidate.is_file())
-}
-
-/// The angles in the file beside a stack, if there is one and their number is right.
-pub(crate) fn angles_beside(path: &Path, n_views: usize) -> Result<Option<Vec<f64>>, IoError> {
-    let Some(file) = angle_file_beside(path) else { return Ok(None) };
-    AngleSource::File(file).angles(n_views).map(Some)
-}
-
 /// `flat.*` or `dark.*` in the folder of a stack.
 fn frames_beside(path: &Path, stem: &str) -> Option<PathBuf> {
     let folder = path.parent()?;
-    STACK_EXTENSIONS
+    ["", ".gz", ".bz2"]
         .iter()
-        .map(|extension| folder.join(format!("{stem}.{extension}")))
+        .flat_map(|packed| {
+            STACK_EXTENSIONS.map(|extension| folder.join(format!("{stem}.{extension}{packed}")))
+        })
         .find(|candidate| candidate.exists() && candidate != path)
 }
 
@@ -109,17 +115,20 @@ pub fn read_scan(
     progress: &Progress,
     budget: MemoryBudget,
 ) -> Result<Scan, IoError> {
-    let format = find_format(path)?;
+    let unpacked = Unpacked::of(path, budget)?;
+    let content = unpacked.as_ref().map_or(path, Unpacked::path);
+    let format = find_format(content).map_err(|error| error.about(path))?;
     check_tree(format, path, &options.read)?;
-    let request = OpenRequest { path, options: &options.read, budget };
+    let request = OpenRequest { path: content, options: &options.read, budget };
     // What is turned or taken out by its path is read as a stack.
     let has_layout = options.read.axes.is_none() && options.read.dataset.is_none();
-    let mut scan = match has_layout.then(|| format.read_scan(&request, progress)).flatten() {
-        Some(scan) => scan?,
-        None => scan_of_stack(path, &options.read, progress, budget)?,
+    let (mut scan, n_missing) = match has_layout.then(|| format.read_scan(&request, progress)).flatten() {
+        Some(scan) => (scan.map_err(|error| error.about(path))?, 0),
+        None => scan_of_stack(path, unpacked, &options.read, progress, budget)?,
     };
-    apply_options(&mut scan, path, options, progress, budget)?;
+    apply_options(&mut scan, path, n_missing, options, progress, budget)?;
     check(&scan, path)?;
+    put_in_order(&mut scan, path, options.order)?;
     if options.tilt_axis == TiltAxis::Horizontal {
         scan.projections = quarter_turned(&scan.projections);
         scan.flats = scan.flats.as_ref().map(quarter_turned);
@@ -140,27 +149,71 @@ fn quarter_turned(frames: &AnyArray) -> AnyArray {
     with_array!(frames, frames => turned(frames))
 }
 
-/// A scan of a plain stack: what the file itself and its neighbours say. The unit is arbitrary where nobody said.
+/// A scan of a plain stack, and how many views it promises beyond those that it has: what the file itself and its
+/// neighbours say. The unit is arbitrary where nobody said.
 fn scan_of_stack(
     path: &Path,
+    unpacked: Option<Unpacked>,
     options: &ReadOptions,
     progress: &Progress,
     budget: MemoryBudget,
-) -> Result<Scan, IoError> {
-    let Loaded { array, header } = read_array_of(path, options, progress, budget)?;
+) -> Result<(Scan, usize), IoError> {
+    let mut source = open_unpacked(path, unpacked, options, budget)?;
+    let Loaded { array, header } = read_all(source.as_mut(), path, progress, budget)?;
     let mut scan = Scan::new(array, header.unit.unwrap_or_default());
     scan.angles_deg = header.angles_deg;
     scan.pixel_um = header.voxel_um.map(|voxel| voxel[2]);
     scan.energy_ev = header.energy_ev;
     scan.metadata = header.metadata;
     scan.warnings = header.warnings;
-    Ok(scan)
+    Ok((scan, header.missing_planes))
+}
+
+/// The scan with its views in the order that is asked for.
+fn put_in_order(scan: &mut Scan, path: &Path, order: ViewOrder) -> Result<(), IoError> {
+    let n_views = scan.n_views();
+    let mut views: Vec<usize> = (0..n_views).collect();
+    match order {
+        ViewOrder::Stored => return Ok(()),
+        ViewOrder::Angle => views.sort_by(|a, b| scan.angles_deg[*a].total_cmp(&scan.angles_deg[*b])),
+        ViewOrder::Date => {
+            let dates = mdoc::beside(path).and_then(Result::ok).and_then(|mdoc| mdoc.seconds(n_views));
+            let dates = dates.ok_or_else(|| {
+                IoError::scan(format!(
+                    "--view-order date needs an .mdoc beside the stack with a DateTime for each of its {n_views} sections ({})",
+                    path.display()
+                ))
+            })?;
+            views.sort_by_key(|view| dates[*view]);
+        }
+    }
+    if views.is_sorted() {
+        return Ok(());
+    }
+    fn ordered<T: Voxel>(frames: &Array3<T>, views: &[usize]) -> AnyArray {
+        T::wrap(frames.select(Axis(0), views))
+    }
+    scan.projections = with_array!(&scan.projections, frames => ordered(frames, &views));
+    for values in [&mut scan.angles_deg, &mut scan.beam, &mut scan.exposure_s] {
+        if values.len() == n_views {
+            *values = views.iter().map(|view| values[*view]).collect();
+        }
+    }
+    if !scan.flat_times.is_empty() {
+        scan.flat_times.clear();
+        scan.warnings.push("the places of the flats among the views are lost by --view-order".to_owned());
+    }
+    let first: Vec<usize> = views.iter().take(20).copied().collect();
+    scan.warnings
+        .push(format!("the views were put in another order than stored: sections {}", mdoc::listed(&first)));
+    Ok(())
 }
 
 /// Lets what the user said win, and fills what is missing from the files beside.
 fn apply_options(
     scan: &mut Scan,
     path: &Path,
+    n_missing: usize,
     options: &ScanOptions,
     progress: &Progress,
     budget: MemoryBudget,
@@ -169,7 +222,8 @@ fn apply_options(
     match &options.angles {
         Some(source) => scan.angles_deg = source.angles(n_views)?,
         None => {
-            if let Some(angles) = angles_beside(path, n_views)? {
+            let stack = Stack { path, n_views, n_missing, own_deg: &scan.angles_deg };
+            if let Some(angles) = tilts::choose(&stack, &mut scan.warnings)? {
                 scan.angles_deg = angles;
             }
         }
@@ -239,7 +293,10 @@ fn frames(path: &Path, scan: &mut Scan, progress: &Progress, budget: MemoryBudge
     let ([_, rows, cols], is_mosaic) = (scan.projections.shape(), scan.metadata.contains_key("mosaic"));
     let found = match txrm::read_frames(path, [rows, cols], is_mosaic, progress, budget) {
         Some(found) => found?,
-        None => scan_of_stack(path, &ReadOptions::default(), progress, budget)?,
+        None => {
+            let unpacked = Unpacked::of(path, budget)?;
+            scan_of_stack(path, unpacked, &ReadOptions::default(), progress, budget)?.0
+        }
     };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     scan.warnings.extend(found.warnings.iter().map(|warning| format!("{name}: {warning}")));

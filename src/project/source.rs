@@ -48,6 +48,8 @@ pub struct ScanOptions {
     pub input: Option<Unit>,
     /// How the tilt axis lies in the pictures.
     pub tilt_axis: TiltAxis,
+    /// In which order the views are kept.
+    pub order: io::ViewOrder,
     /// Which part of the file is read, where it holds several.
     #[serde(skip_serializing_if = "io::ReadOptions::is_empty")]
     pub read: io::ReadOptions,
@@ -67,6 +69,7 @@ impl ScanOptions {
                 _ => None,
             }),
             tilt_axis: self.tilt_axis,
+            order: self.order,
             read: self.read.clone(),
         })
     }

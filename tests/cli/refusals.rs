@@ -64,7 +64,7 @@ fn files_that_are_missing_cut_short_or_foreign_are_named() {
     for line in ["info {}", "convert {} x.npy", "supervoxels {} -o x.npy", "render {} -o x.png"] {
         assert!(refused(line, &[&gone]).contains("gone.mrc"), "{line}");
     }
-    cut(&copy.path("projections.mrc"), 100_000);
+    cut(&copy.path("projections.mrc"), 1_100);
     copy.refuses(&["truncated", "projections.mrc", "copy it again"]);
     cut(&copy.path("projections.mrc"), 300);
     copy.refuses(&["truncated", "300 bytes"]);

@@ -1,49 +1,101 @@
-//! The 1024-byte header of MRC files, as read and as written.
+//! The 1024-byte header of MRC files, as read.
 //!
 //! Layout after Cheng et al. 2015 (doi:10.1016/j.jsb.2015.04.002, "MRC2014") and the IMOD header,
 //! which uses its spare words. Real files break the standard in many ways: the byte-order stamp
-//! may be nonsense, the version 0, the cell empty. What can be told from the rest is accepted.
+//! may be nonsense, the version 0, the cell empty. What can be told from the rest is accepted, and said.
 
+use super::dv;
+use super::frame::{self, Frame};
 use crate::io::array::Dtype;
+use crate::io::raw::{RawLayout, Stored};
 
 /// Bytes of the main header.
 pub(super) const HEADER_BYTES: usize = 1024;
 /// Marks a header as one with IMOD's flags.
-const IMOD_STAMP: i32 = 1_146_047_817;
+pub(super) const IMOD_STAMP: i32 = 1_146_047_817;
 /// Flag: bytes of mode 0 are signed.
-const FLAG_SIGNED: i32 = 1;
+pub(super) const FLAG_SIGNED: i32 = 1;
 /// Flag: the origin has the sign of MRC2014, not IMOD's.
-const FLAG_ORIGIN_STANDARD: i32 = 4;
+pub(super) const FLAG_ORIGIN_STANDARD: i32 = 4;
+/// Flag: every byte of mode 0 holds two values of 4 bits.
+const FLAG_NIBBLES: i32 = 16;
 /// Longest side that is believed; nothing real is above it.
 const MAX_SIDE: i32 = 1 << 24;
-/// Å in a µm.
-const ANGSTROM_PER_UM: f64 = 1e4;
+/// Space groups of stacks of volumes.
+const VOLUME_STACKS: std::ops::RangeInclusive<i32> = 401..=630;
 
 /// A parsed header.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct MrcHeader {
     /// Whether numbers are big-endian.
     pub(super) big_endian: bool,
-    /// Shape as z, y, x.
+    /// Sections, rows and columns as they are stored; 0 sections where the writer never filled the number in.
     pub(super) shape: [usize; 3],
     /// The MRC mode.
     pub(super) mode: i32,
-    /// Type of a value once read.
-    pub(super) dtype: Dtype,
+    /// How values are stored.
+    pub(super) values: Values,
+    /// Volumes, waves and times among the sections.
+    pub(super) split: Split,
     /// Bytes of the extended header.
     pub(super) n_extended: usize,
     /// Kind of the extended header ("FEI1"), empty where untagged.
     pub(super) extended_kind: String,
     /// IMOD's `nint` and `nreal`, which describe an untagged or SerialEM extended header.
     pub(super) n_int_real: [i16; 2],
-    /// Voxel size in µm, z, y, x.
-    pub(super) voxel_um: Option<[f64; 3]>,
-    /// Position of voxel (0, 0, 0) in µm, z, y, x.
-    pub(super) origin_um: [f64; 3],
+    /// How the stored axes lie in space, with their voxel size.
+    pub(super) frame: Frame,
     /// Text labels that are not empty.
     pub(super) labels: Vec<String>,
+    /// Whether it is a DeltaVision (Priism) header.
+    pub(super) is_dv: bool,
+    /// Tilt of the first section and step in degrees, where the header describes a tilt series.
+    pub(super) tilt_steps: Option<[f64; 2]>,
     /// What had to be assumed.
     pub(super) warnings: Vec<String>,
+}
+
+/// How the values of a mode are stored, and what they are called where there are several at each column.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Values {
+    pub(super) stored: Stored,
+    /// Names of the values at a column; empty where there is one.
+    pub(super) names: &'static [&'static str],
+}
+
+impl Values {
+    fn one(stored: Stored) -> Self {
+        Self { stored, names: &[] }
+    }
+
+    /// Values at each column.
+    pub(super) fn n(&self) -> usize {
+        self.names.len().max(1)
+    }
+}
+
+/// How sections are shared out among channels and times: strides are in sections.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Split {
+    /// Names of the channels; empty where there is one.
+    pub(super) channels: Vec<String>,
+    pub(super) n_times: usize,
+    /// Sections from one plane, channel and time to the next.
+    pub(super) strides: [usize; 3],
+    /// Planes of one channel and time.
+    pub(super) planes: usize,
+}
+
+impl Split {
+    /// Every section a plane.
+    pub(super) fn none(planes: usize) -> Self {
+        Self { channels: Vec::new(), n_times: 1, strides: [1, planes, planes], planes }
+    }
+
+    /// Channels among the sections.
+    pub(super) fn n_channels(&self) -> usize {
+        self.channels.len().max(1)
+    }
 }
 
 impl MrcHeader {
@@ -51,21 +103,16 @@ impl MrcHeader {
     pub(super) fn data_offset(&self) -> u64 {
         HEADER_BYTES as u64 + self.n_extended as u64
     }
-
-    /// Bytes of one value in the file (half floats are widened on reading).
-    pub(super) fn file_value_bytes(&self) -> usize {
-        if self.mode == 12 { 2 } else { self.dtype.n_bytes() }
-    }
 }
 
 /// Numbers at fixed places of a header.
-struct Words<'a> {
-    raw: &'a [u8; HEADER_BYTES],
-    big_endian: bool,
+pub(super) struct Words<'a> {
+    pub(super) raw: &'a [u8; HEADER_BYTES],
+    pub(super) big_endian: bool,
 }
 
 impl Words<'_> {
-    fn bytes<const N: usize>(&self, at: usize) -> [u8; N] {
+    pub(super) fn bytes<const N: usize>(&self, at: usize) -> [u8; N] {
         let mut bytes = [0; N];
         if let Some(found) = self.raw.get(at..at + N) {
             bytes.copy_from_slice(found);
@@ -73,25 +120,28 @@ impl Words<'_> {
         bytes
     }
 
-    fn i32(&self, at: usize) -> i32 {
+    pub(super) fn i32(&self, at: usize) -> i32 {
         let bytes = self.bytes(at);
         if self.big_endian { i32::from_be_bytes(bytes) } else { i32::from_le_bytes(bytes) }
     }
 
-    fn i16(&self, at: usize) -> i16 {
+    pub(super) fn i16(&self, at: usize) -> i16 {
         let bytes = self.bytes(at);
         if self.big_endian { i16::from_be_bytes(bytes) } else { i16::from_le_bytes(bytes) }
     }
 
-    fn f32(&self, at: usize) -> f32 {
+    pub(super) fn f32(&self, at: usize) -> f32 {
         let bytes = self.bytes(at);
         if self.big_endian { f32::from_be_bytes(bytes) } else { f32::from_le_bytes(bytes) }
     }
 
-    /// Whether sides and mode make sense in this byte order.
+    /// Whether sides and mode make sense in this byte order; the number of sections may not be filled in yet.
     fn is_sane(&self) -> bool {
-        (0..3).all(|i| (1..=MAX_SIDE).contains(&self.i32(4 * i)))
-            && matches!(self.i32(12), 0..=4 | 6 | 12 | 16 | 101)
+        let side = |i: usize| self.i32(4 * i);
+        (1..=MAX_SIDE).contains(&side(0))
+            && (1..=MAX_SIDE).contains(&side(1))
+            && (0..=MAX_SIDE).contains(&side(2))
+            && matches!(self.i32(12), 0..=7 | 12 | 16 | 101)
     }
 }
 
@@ -100,7 +150,8 @@ pub(super) fn looks_like_mrc(head: &[u8]) -> bool {
     let Some(raw) = head.first_chunk::<HEADER_BYTES>() else { return false };
     let sane = |big_endian| Words { raw, big_endian }.is_sane();
     // The mark alone decides even when the numbers are nonsense: the message is then about them, not about a foreign file.
-    &raw[208..211] == b"MAP" || ((sane(false) || sane(true)) && has_old_signs(raw))
+    &raw[208..211] == b"MAP"
+        || ((sane(false) || sane(true)) && (has_old_signs(raw) || dv::byte_order(raw).is_some()))
 }
 
 /// Signs of MRC files from before the mark existed: axis order 1, 2, 3 in either byte order.
@@ -112,35 +163,91 @@ fn has_old_signs(raw: &[u8; HEADER_BYTES]) -> bool {
     axes(false) || axes(true)
 }
 
-/// Parses a header, or says what is wrong with it.
-pub(super) fn parse(raw: &[u8; HEADER_BYTES]) -> Result<MrcHeader, String> {
+/// Parses the header of a file of `length` bytes, or says what is wrong with it.
+pub(super) fn parse(raw: &[u8; HEADER_BYTES], length: u64) -> Result<MrcHeader, String> {
     let mut warnings = Vec::new();
-    let words = words_in_order(raw, &mut warnings)?;
+    let dv_order = dv::byte_order(raw).filter(|big_endian| Words { raw, big_endian: *big_endian }.is_sane());
+    let is_dv = dv_order.is_some();
+    let words = match dv_order {
+        Some(big_endian) => Words { raw, big_endian },
+        None => words_in_order(raw, &mut warnings)?,
+    };
     let side = |i: usize| usize::try_from(words.i32(4 * i)).map_err(|_e| "a negative side".to_owned());
-    let shape = [side(2)?, side(1)?, side(0)?];
+    let mut shape = [side(2)?, side(1)?, side(0)?];
     let mode = words.i32(12);
-    let imod = words.i32(152) == IMOD_STAMP;
+    let imod = !is_dv && words.i32(152) == IMOD_STAMP;
     let flags = if imod { words.i32(156) } else { 0 };
-    let dtype = dtype_of(mode, imod.then_some(flags), &words)?;
-    let n_extended = usize::try_from(words.i32(92))
+    let values = if is_dv { dv::values(mode)? } else { values_of(mode, imod.then_some(flags), &words)? };
+    let is_packed_mode_0 = mode == 0 && flags & FLAG_NIBBLES != 0;
+    if is_packed_mode_0 {
+        warnings.push(
+            "IMOD's flag says that each byte holds two values of 4 bits: they were taken apart".to_owned(),
+        );
+        shape[2] *= 2;
+    }
+    let mut n_extended = usize::try_from(words.i32(92))
         .map_err(|_e| format!("an extended header of {} bytes", words.i32(92)))?;
+    match_length(&values, &mut shape, &mut n_extended, length, &mut warnings)?;
     let labels = labels_of(raw, words.i32(220));
-    let (voxel_um, origin_um) =
-        frame_of(&words, imod && flags & FLAG_ORIGIN_STANDARD == 0, &labels, &mut warnings);
+    let frame = if is_dv {
+        dv::frame(&words)
+    } else {
+        let flip = imod && flags & FLAG_ORIGIN_STANDARD == 0;
+        frame::read(&words, shape, flip, &labels, &mut warnings)
+    };
+    let split = if is_dv {
+        dv::split(&words, shape[0], &mut warnings)
+    } else {
+        volumes_of(&words, shape[0], &mut warnings)
+    };
     let extended_kind = String::from_utf8_lossy(&words.bytes::<4>(104)).trim_matches(['\0', ' ']).to_owned();
     Ok(MrcHeader {
         big_endian: words.big_endian,
         shape,
         mode,
-        dtype,
+        values,
+        split,
         n_extended,
-        extended_kind,
+        extended_kind: if is_dv { String::new() } else { extended_kind },
         n_int_real: [words.i16(128), words.i16(130)],
-        voxel_um,
-        origin_um,
+        frame,
         labels,
+        is_dv,
+        tilt_steps: tilt_steps(&words),
         warnings,
     })
+}
+
+/// Brings the number of sections and the size of the extended header in line with the length of the file, where they
+/// were never filled in or are nonsense.
+fn match_length(
+    values: &Values,
+    shape: &mut [usize; 3],
+    n_extended: &mut usize,
+    length: u64,
+    warnings: &mut Vec<String>,
+) -> Result<(), String> {
+    let mut layout = RawLayout::plain(HEADER_BYTES as u64, values.stored, false, *shape);
+    layout.n_components = values.n();
+    let Some(section) = layout.section_bytes().filter(|n| *n > 0) else { return Ok(()) };
+    let body = length.saturating_sub(HEADER_BYTES as u64);
+    if *n_extended > 0 && section.checked_mul(shape[0] as u64) == Some(body) && body > 0 {
+        warnings.push(format!(
+            "the header tells of an extended header of {n_extended} bytes, but the file has room for its values only: they were read from byte {HEADER_BYTES} on"
+        ));
+        *n_extended = 0;
+    }
+    if shape[0] == 0 {
+        let n = body.saturating_sub(*n_extended as u64) / section;
+        shape[0] = usize::try_from(n).unwrap_or(0);
+        if n == 0 {
+            return Err("the header counts 0 sections and the file holds not one whole; wait until it is written, or copy it again".to_owned());
+        }
+        warnings.push(format!(
+            "the header counts 0 sections (still being written?): {n} whole ones were found and read"
+        ));
+    }
+    Ok(())
 }
 
 /// The byte order: what the stamp says if the numbers make sense that way, else the order in which they do.
@@ -163,18 +270,25 @@ fn words_in_order<'a>(raw: &'a [u8; HEADER_BYTES], warnings: &mut Vec<String>) -
         }
     }
     let words = Words { raw, big_endian: first };
+    let [z, y, x, mode] = [8, 4, 0, 12].map(|at| words.i32(at));
+    if (1..=MAX_SIDE).contains(&x) && (1..=MAX_SIDE).contains(&y) && (0..=MAX_SIDE).contains(&z) {
+        return Err(unknown_mode(mode));
+    }
     Err(format!(
-        "not an MRC file, or a damaged one: its header would mean {} × {} × {} values of mode {}",
-        words.i32(8),
-        words.i32(4),
-        words.i32(0),
-        words.i32(12)
+        "not an MRC file, or a damaged one: its header would mean {z} × {y} × {x} values of mode {mode}"
     ))
 }
 
-/// Type of the values. Bytes are signed where IMOD's flag or the header's range says so, else as MRC2014 has it.
-fn dtype_of(mode: i32, imod_flags: Option<i32>, words: &Words<'_>) -> Result<Dtype, String> {
-    let what = match mode {
+/// The message about a mode that nobody knows.
+pub(super) fn unknown_mode(mode: i32) -> String {
+    format!("mode {mode} is not read; modes 0, 1, 2, 3, 4, 6, 12, 16 and 101 are")
+}
+
+/// How a mode stores its values. Bytes are signed where IMOD's flag or the header's range says so, else as MRC2014 has it.
+fn values_of(mode: i32, imod_flags: Option<i32>, words: &Words<'_>) -> Result<Values, String> {
+    const COMPLEX: &[&str] = &["real", "imaginary"];
+    Ok(match mode {
+        0 if imod_flags.is_some_and(|flags| flags & FLAG_NIBBLES != 0) => Values::one(Stored::Nibbles),
         0 => {
             let (min, max, version) = (words.f32(76), words.f32(80), words.i32(108));
             let signed = match imod_flags {
@@ -183,17 +297,40 @@ fn dtype_of(mode: i32, imod_flags: Option<i32>, words: &Words<'_>) -> Result<Dty
                 None if (-128.0..0.0).contains(&min) && max > min => true,
                 None => version >= 20140,
             };
-            return Ok(if signed { Dtype::I8 } else { Dtype::U8 });
+            Values::one(Stored::Same(if signed { Dtype::I8 } else { Dtype::U8 }))
         }
-        1 => return Ok(Dtype::I16),
-        2 | 12 => return Ok(Dtype::F32),
-        6 => return Ok(Dtype::U16),
-        3 | 4 => "complex values",
-        16 => "colour values",
-        101 => "4-bit values",
-        _ => "values of an unknown type",
-    };
-    Err(format!("mode {mode} ({what}) is not read; modes 0, 1, 2, 6 and 12 are"))
+        1 => Values::one(Stored::Same(Dtype::I16)),
+        2 => Values::one(Stored::Same(Dtype::F32)),
+        3 => Values { stored: Stored::Same(Dtype::I16), names: COMPLEX },
+        4 => Values { stored: Stored::Same(Dtype::F32), names: COMPLEX },
+        6 => Values::one(Stored::Same(Dtype::U16)),
+        12 => Values::one(Stored::F16),
+        16 => Values { stored: Stored::Same(Dtype::U8), names: &["red", "green", "blue"] },
+        101 => Values::one(Stored::Nibbles),
+        other => return Err(unknown_mode(other)),
+    })
+}
+
+/// Volumes of a stack of volumes (space groups 401 to 630), each of `mz` sections, as points of time.
+fn volumes_of(words: &Words<'_>, n_sections: usize, warnings: &mut Vec<String>) -> Split {
+    let mz = usize::try_from(words.i32(36)).unwrap_or(0);
+    if !VOLUME_STACKS.contains(&words.i32(88)) || mz == 0 || mz >= n_sections {
+        return Split::none(n_sections);
+    }
+    if !n_sections.is_multiple_of(mz) {
+        warnings.push(format!(
+            "a stack of volumes of {mz} sections each, but {n_sections} sections in all: they were read as one volume"
+        ));
+        return Split::none(n_sections);
+    }
+    Split { channels: Vec::new(), n_times: n_sections / mz, strides: [1, 0, mz], planes: mz }
+}
+
+/// First tilt and step in degrees, where IMOD's or Priism's words say that the sections are a tilt series.
+fn tilt_steps(words: &Words<'_>) -> Option<[f64; 2]> {
+    let [kind, axis, step, start] = [160, 164, 168, 170].map(|at| words.i16(at));
+    (kind == 1 && (1..=3).contains(&axis) && step != 0)
+        .then(|| [f64::from(start) / 100.0, f64::from(step) / 100.0])
 }
 
 fn labels_of(raw: &[u8; HEADER_BYTES], n_labels: i32) -> Vec<String> {
@@ -207,141 +344,4 @@ fn labels_of(raw: &[u8; HEADER_BYTES], n_labels: i32) -> Vec<String> {
         })
         .filter(|label| !label.is_empty())
         .collect()
-}
-
-/// A text cut at spaces into labels of at most 80 characters.
-pub(super) fn label_lines(text: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.len() + 1 + word.len() <= 80 => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
-/// Label that says which program wrote the file; its voxel size is then trusted whatever it is.
-const OWN_LABEL: &str = "Waterwindow";
-
-/// Voxel size and origin in µm. `flip_origin`: the origin has IMOD's sign.
-fn frame_of(
-    words: &Words<'_>,
-    flip_origin: bool,
-    labels: &[String],
-    warnings: &mut Vec<String>,
-) -> (Option<[f64; 3]>, [f64; 3]) {
-    // Cell lengths are of the axes X, Y, Z; columns, rows and sections may be any of them.
-    let axes = [words.i32(64), words.i32(68), words.i32(72)];
-    let mut sorted = axes;
-    sorted.sort_unstable();
-    let axes = if sorted == [1, 2, 3] { axes } else { [1, 2, 3] };
-    if axes != [1, 2, 3] {
-        warnings.push(format!(
-            "columns, rows and sections are the axes {axes:?} of the header; the array is kept as stored"
-        ));
-    }
-    let axis = |i: usize| usize::try_from(axes[i] - 1).unwrap_or(i);
-    let spacing: [f64; 3] = std::array::from_fn(|i| {
-        let cell = f64::from(words.f32(40 + 4 * axis(i)));
-        let n = words.i32(28 + 4 * axis(i));
-        if n > 0 { rounded(cell / f64::from(n)) } else { 0.0 }
-    });
-    let known = spacing.iter().all(|s| s.is_finite() && *s > 0.0);
-    // 1 Å a pixel is what programs write that do not know it; a density map (space group set) means it.
-    let own = labels.iter().any(|label| label.starts_with(OWN_LABEL));
-    let placeholder = spacing == [1.0; 3] && words.i32(88) == 0 && !own;
-    if known && placeholder {
-        warnings.push(
-            "a voxel size of exactly 1 Å in an image stack means that it was not known; pass the pixel size"
-                .to_owned(),
-        );
-    }
-    let voxel_um =
-        (known && !placeholder).then(|| std::array::from_fn(|i| rounded(spacing[2 - i] / ANGSTROM_PER_UM)));
-    let sign = if flip_origin { -1.0 } else { 1.0 };
-    let origin: [f64; 3] = std::array::from_fn(|i| f64::from(words.f32(196 + 4 * axis(i))));
-    let start: [f64; 3] = std::array::from_fn(|i| f64::from(words.i32(16 + 4 * i)) * spacing[i]);
-    // Maps of the databases leave the origin at 0 and count the position in `nstart`.
-    let at = if origin.iter().any(|o| *o != 0.0) { origin.map(|o| sign * o) } else { start };
-    let usable = voxel_um.is_some() && at.iter().all(|a| a.is_finite());
-    let origin_um =
-        if usable { std::array::from_fn(|i| rounded(at[2 - i] / ANGSTROM_PER_UM) + 0.0) } else { [0.0; 3] };
-    (voxel_um, origin_um)
-}
-
-/// Seven significant digits: what an f32 holds, without the noise of its last bits.
-fn rounded(value: f64) -> f64 {
-    format!("{value:.6e}").parse().unwrap_or(value)
-}
-
-/// What a written header says.
-pub(super) struct NewHeader<'a> {
-    /// Shape as z, y, x.
-    pub(super) shape: [usize; 3],
-    /// Type of the values as stored.
-    pub(super) dtype: Dtype,
-    /// Voxel size in µm, z, y, x; zero in the file where unknown.
-    pub(super) voxel_um: Option<[f64; 3]>,
-    /// Position of voxel (0, 0, 0) in µm, z, y, x.
-    pub(super) origin_um: [f64; 3],
-    /// Smallest, largest, mean value and deviation from the mean.
-    pub(super) statistics: [f64; 4],
-    /// Whether it is a stack of pictures rather than a volume.
-    pub(super) is_stack: bool,
-    /// Lines of text, at most nine.
-    pub(super) labels: &'a [String],
-}
-
-/// The bytes of a header, little-endian; or what does not fit into one.
-#[expect(clippy::cast_possible_truncation, reason = "the format stores f32")]
-pub(super) fn build(new: &NewHeader<'_>) -> Result<[u8; HEADER_BYTES], String> {
-    let mut raw = [0u8; HEADER_BYTES];
-    let mut put = |at: usize, bytes: [u8; 4]| raw[at..at + 4].copy_from_slice(&bytes);
-    let mode = match new.dtype {
-        Dtype::U8 | Dtype::I8 => 0i32,
-        Dtype::I16 => 1,
-        Dtype::F32 => 2,
-        Dtype::U16 => 6,
-        other => return Err(format!("MRC has no mode for {}", other.name())),
-    };
-    for (i, side) in new.shape.iter().rev().enumerate() {
-        let side = i32::try_from(*side).map_err(|_e| format!("a side of {side} voxels is beyond MRC"))?;
-        put(4 * i, side.to_le_bytes());
-        put(28 + 4 * i, side.to_le_bytes());
-        let axis = [1i32, 2, 3][i];
-        put(64 + 4 * i, axis.to_le_bytes());
-        put(52 + 4 * i, 90f32.to_le_bytes());
-        if let Some(voxel) = new.voxel_um {
-            let cell = voxel[2 - i] * ANGSTROM_PER_UM * f64::from(side);
-            put(40 + 4 * i, (cell as f32).to_le_bytes());
-            put(196 + 4 * i, ((new.origin_um[2 - i] * ANGSTROM_PER_UM) as f32).to_le_bytes());
-        }
-    }
-    put(12, mode.to_le_bytes());
-    let [min, max, mean, rms] = new.statistics;
-    for (at, value) in [(76, min), (80, max), (84, mean), (216, rms)] {
-        put(at, (value as f32).to_le_bytes());
-    }
-    put(88, i32::from(!new.is_stack).to_le_bytes());
-    put(108, 20141i32.to_le_bytes());
-    let signed = if new.dtype == Dtype::I8 { FLAG_SIGNED } else { 0 };
-    put(152, IMOD_STAMP.to_le_bytes());
-    put(156, (FLAG_ORIGIN_STANDARD | signed).to_le_bytes());
-    put(208, *b"MAP ");
-    put(212, [0x44, 0x44, 0, 0]);
-    let labels = std::iter::once(OWN_LABEL).chain(new.labels.iter().map(String::as_str)).take(10);
-    let mut n_labels = 0i32;
-    for (slot, label) in raw[224..].chunks_exact_mut(80).zip(labels) {
-        slot.fill(b' ');
-        for (to, from) in slot.iter_mut().zip(label.bytes()) {
-            *to = from;
-        }
-        n_labels += 1;
-    }
-    raw[220..224].copy_from_slice(&n_labels.to_le_bytes());
-    Ok(raw)
 }

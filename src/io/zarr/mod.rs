@@ -97,14 +97,15 @@ impl Format for Zarr {
         source: &mut dyn Source,
         request: &WriteRequest<'_>,
         progress: &Progress,
-    ) -> Result<(), IoError> {
+    ) -> Result<Vec<String>, IoError> {
         let (dtype, shape) = (source.header().dtype, source.header().shape);
         with_dtype!(dtype, T => write::write_planes::<T>(path, shape, request, progress, |planes| {
             let (first, n) = (planes.start, planes.len());
             T::unwrap(source.read_planes(planes)?).filter(|found| found.dim() == (n, shape[1], shape[2])).ok_or_else(|| {
                 IoError::content(path, format!("planes {first} to {} are not what the header says", first + n))
             })
-        }))
+        }))?;
+        Ok(Vec::new())
     }
 }
 

@@ -1,0 +1,90 @@
+//! NumPy's .npz: arrays in a zip archive, each a .npy, of which one is read.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use super::Npy;
+use crate::base::Progress;
+use crate::io::compressed::Unpacked;
+use crate::io::error::IoError;
+use crate::io::format::{Format, OpenRequest, Probe, Source, WriteRequest, has_extension};
+
+/// First bytes of a zip archive.
+const ZIP: &[u8] = b"PK\x03\x04";
+/// Where the name of the first file of an archive begins.
+const NAME_AT: usize = 30;
+
+/// The format.
+pub(crate) struct Npz;
+
+impl Format for Npz {
+    fn name(&self) -> &'static str {
+        "NumPy archive"
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &["npz"]
+    }
+
+    fn sniff(&self, probe: &Probe) -> bool {
+        probe.head.starts_with(ZIP) && (has_extension(&probe.path, &["npz"]) || first_is_npy(&probe.head))
+    }
+
+    fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
+        open(request)
+    }
+
+    fn has_tree(&self) -> bool {
+        true
+    }
+
+    fn writes(&self) -> bool {
+        false
+    }
+
+    fn write(&self, path: &Path, _: &WriteRequest<'_>, _: &Progress) -> Result<Vec<String>, IoError> {
+        Err(IoError::content(path, "archives are not written; write .npy"))
+    }
+}
+
+fn first_is_npy(head: &[u8]) -> bool {
+    let Some(length) = head.get(26..28) else { return false };
+    let length = usize::from(u16::from_le_bytes([length[0], length[1]]));
+    head.get(NAME_AT..NAME_AT + length).is_some_and(|name| name.ends_with(b".npy"))
+}
+
+fn open(request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
+    let path = request.path;
+    let file = File::open(path).map_err(|e| IoError::system("read", path, e))?;
+    let damaged = |e| IoError::content(path, format!("a damaged archive ({e}); copy it again"));
+    let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
+    let names: Vec<String> =
+        archive.file_names().filter_map(|name| name.ok()?.strip_suffix(".npy").map(str::to_owned)).collect();
+    let listed = names.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+    let Some(first) = names.first() else {
+        return Err(IoError::content(
+            path,
+            "a zip archive without arrays of NumPy; unpack it and open the file within",
+        ));
+    };
+    let asked =
+        request.options.dataset.as_deref().map(|name| name.trim_start_matches('/').trim_end_matches(".npy"));
+    let name = asked.unwrap_or(first);
+    if !names.iter().any(|known| known == name) {
+        return Err(IoError::content(
+            path,
+            format!("there is no array {name} in the archive; it holds {listed} (--dataset)"),
+        ));
+    }
+    let mut entry = archive.by_name(&format!("{name}.npy")).map_err(damaged)?;
+    let unpacked = Unpacked::content_of(path, "array.npy", &mut entry, request.budget)?;
+    let inner = OpenRequest { path: unpacked.path(), ..*request };
+    let mut source = Npy.open(&inner).map_err(|error| error.about(path))?;
+    if asked.is_none() && names.len() > 1 {
+        let said = format!("the array {name} of {} was read; --dataset takes another: {listed}", names.len());
+        source.header_mut().warnings.push(said);
+    }
+    source.header_mut().metadata.insert("array".to_owned(), name.to_owned());
+    Ok(unpacked.hold(source))
+}

@@ -1,0 +1,410 @@
+//! PNG, JPEG and BMP pictures, and folders of pictures as one stack.
+//!
+//! A folder is read in the order of the tilts in the names of its pictures, else in natural order; flats and darks among
+//! them are told apart by their names.
+
+mod names;
+mod photo;
+mod png;
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use self::names::{Ordered, PictureRole, ordered, role_of};
+use super::array::{put_planes, zeros};
+use super::choice::ReadOptions;
+use super::error::IoError;
+use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest, has_extension, read_all};
+use super::tiff::Tiff;
+use crate::base::{MemoryBudget, Progress, Unit};
+use crate::volume::{AnyArray, Scan};
+
+pub(super) use self::names::natural_order;
+pub(crate) use self::photo::Photo;
+pub(crate) use self::png::Png;
+
+/// Folders of pictures, one plane each.
+pub(crate) struct PictureFolder;
+
+/// Extensions of pictures by kind; of several kinds in a folder the first is read.
+const KINDS: [(&str, &[&str]); 4] =
+    [("TIFF", &["tif", "tiff"]), ("PNG", &["png"]), ("JPEG", &["jpg", "jpeg"]), ("BMP", &["bmp"])];
+
+impl Format for PictureFolder {
+    fn name(&self) -> &'static str {
+        "folder of TIFF, PNG, JPEG or BMP pictures"
+    }
+
+    fn extensions(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn sniff(&self, probe: &Probe) -> bool {
+        probe.is_folder && !pictures_in(&probe.path).is_empty()
+    }
+
+    fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
+        let listing = Listing::of(request.path)?;
+        let mut source = FolderSource::open(request, listing.views.clone())?;
+        source.header.warnings.extend(listing.said(false));
+        Ok(Box::new(source))
+    }
+
+    fn read_scan(&self, request: &OpenRequest<'_>, progress: &Progress) -> Option<Result<Scan, IoError>> {
+        let listing = Listing::of(request.path).ok()?;
+        let has_frames = !(listing.flats.is_empty() && listing.darks.is_empty());
+        has_frames.then(|| scan_of(request, listing, progress))
+    }
+
+    fn writes(&self) -> bool {
+        false
+    }
+
+    fn write(&self, path: &Path, _: &WriteRequest<'_>, _: &Progress) -> Result<Vec<String>, IoError> {
+        Err(IoError::content(path, "folders of pictures are not written"))
+    }
+}
+
+/// The pictures of a folder, told apart.
+struct Listing {
+    views: Ordered,
+    flats: Vec<PathBuf>,
+    darks: Vec<PathBuf>,
+    /// Pictures of other kinds, which are left out.
+    others: Option<String>,
+}
+
+impl Listing {
+    fn of(folder: &Path) -> Result<Self, IoError> {
+        let (files, others) = first_kind_in(folder);
+        if files.is_empty() {
+            return Err(IoError::content(folder, "a folder without pictures"));
+        }
+        let of = |wanted: PictureRole| -> Vec<PathBuf> {
+            files.iter().filter(|file| role_of(file) == wanted).cloned().collect()
+        };
+        let (views, flats, darks) = (of(PictureRole::View), of(PictureRole::Flat), of(PictureRole::Dark));
+        if views.is_empty() {
+            // A folder of flats is a stack of flats.
+            return Ok(Self { views: ordered(files), flats: Vec::new(), darks: Vec::new(), others });
+        }
+        Ok(Self { views: ordered(views), flats: ordered(flats).files, darks: ordered(darks).files, others })
+    }
+
+    /// What the user has to know. `in_scan`: flats and darks are used as such.
+    fn said(&self, in_scan: bool) -> Vec<String> {
+        let mut said: Vec<String> = self.others.iter().chain(&self.views.said).cloned().collect();
+        let parts: Vec<String> = [(&self.flats, "flat"), (&self.darks, "dark")]
+            .into_iter()
+            .filter(|(files, _)| !files.is_empty())
+            .map(|(files, what)| {
+                format!("{} by their names {what}s ({} …)", files.len(), name_of(files.first()))
+            })
+            .collect();
+        if !parts.is_empty() {
+            let (parts, n) = (parts.join(", "), self.views.files.len());
+            said.push(if in_scan {
+                format!("of the pictures {parts}: used as such, the other {n} are the views; --flat and --dark take others")
+            } else {
+                format!("of the pictures {parts}: left out of the stack of the other {n}")
+            });
+        }
+        said
+    }
+}
+
+/// The scan of a folder that holds its flats and darks.
+fn scan_of(request: &OpenRequest<'_>, listing: Listing, progress: &Progress) -> Result<Scan, IoError> {
+    let said = listing.said(true);
+    let read = |pictures: Ordered| {
+        let mut source = FolderSource::open(request, pictures)?;
+        read_all(&mut source, request.path, progress, request.budget)
+    };
+    let frames = |files: Vec<PathBuf>| {
+        let pictures = Ordered { files, ..Ordered::default() };
+        (!pictures.files.is_empty()).then(|| read(pictures).map(|loaded| loaded.array)).transpose()
+    };
+    let views = read(listing.views)?;
+    let mut scan = Scan::new(views.array, Unit::Arbitrary);
+    scan.flats = frames(listing.flats)?;
+    scan.darks = frames(listing.darks)?;
+    scan.angles_deg = views.header.angles_deg;
+    scan.pixel_um = views.header.voxel_um.map(|voxel| voxel[2]);
+    scan.metadata = views.header.metadata;
+    scan.warnings = views.header.warnings;
+    scan.warnings.extend(said);
+    let [_, rows, cols] = scan.projections.shape();
+    for (array, what) in [(&scan.flats, "flats"), (&scan.darks, "darks")] {
+        if let Some([_, y, x]) = array.as_ref().map(AnyArray::shape)
+            && [y, x] != [rows, cols]
+        {
+            let problem = format!(
+                "the pictures named as {what} are {y} × {x} pixels, the views {rows} × {cols}; move them elsewhere, or give others (--flat, --dark)"
+            );
+            return Err(IoError::content(request.path, problem));
+        }
+    }
+    Ok(scan)
+}
+
+fn name_of(file: Option<&PathBuf>) -> String {
+    file.and_then(|file| file.file_name()).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn open_picture(
+    path: &Path,
+    options: &ReadOptions,
+    budget: MemoryBudget,
+) -> Result<Box<dyn Source>, IoError> {
+    let request = OpenRequest { path, options, budget };
+    match KINDS.iter().position(|(_, extensions)| has_extension(path, extensions)) {
+        Some(0) => Tiff.open(&request),
+        Some(1) => Png.open(&request),
+        _ => Photo.open(&request),
+    }
+}
+
+/// The pictures of a folder of the first kind that it has.
+pub(super) fn pictures_in(folder: &Path) -> Vec<PathBuf> {
+    first_kind_in(folder).0
+}
+
+/// The pictures of a folder of the first kind that it has, and a sentence about those of other kinds.
+fn first_kind_in(folder: &Path) -> (Vec<PathBuf>, Option<String>) {
+    let Ok(entries) = fs::read_dir(folder) else { return (Vec::new(), None) };
+    let hidden = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+    let files: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|file| !hidden(file)).collect();
+    let of = |extensions: &[&str]| -> Vec<PathBuf> {
+        files.iter().filter(|file| has_extension(file, extensions) && file.is_file()).cloned().collect()
+    };
+    let mut kinds =
+        KINDS.iter().map(|(name, extensions)| (name, of(extensions))).filter(|(_, files)| !files.is_empty());
+    let Some((kind, found)) = kinds.next() else { return (Vec::new(), None) };
+    let others: Vec<String> = kinds.map(|(name, files)| format!("{} {name}", files.len())).collect();
+    let said = (!others.is_empty()).then(|| {
+        format!(
+            "the {} {kind} pictures of the folder were read, {} left out",
+            found.len(),
+            others.join(" and ")
+        )
+    });
+    (found, said)
+}
+
+struct FolderSource {
+    folder: PathBuf,
+    files: Vec<PathBuf>,
+    options: ReadOptions,
+    budget: MemoryBudget,
+    header: Header,
+}
+
+impl FolderSource {
+    fn open(request: &OpenRequest<'_>, pictures: Ordered) -> Result<Self, IoError> {
+        let Ordered { files, angles_deg, .. } = pictures;
+        let first =
+            files.first().ok_or_else(|| IoError::content(request.path, "a folder without pictures"))?;
+        let options = ReadOptions { channel: request.options.channel, ..ReadOptions::default() };
+        let of_first = open_picture(first, &options, request.budget)?.header().clone();
+        let [n_pages, rows, cols] = of_first.shape;
+        if n_pages != 1 && files.len() > 1 {
+            let problem = format!(
+                "a folder of {} stacks ({} has {n_pages} pages); open one of them",
+                files.len(),
+                first.display()
+            );
+            return Err(IoError::content(request.path, problem));
+        }
+        let mut header =
+            Header::new("folder of pictures", [files.len().max(n_pages), rows, cols], of_first.dtype);
+        header.voxel_um = of_first.voxel_um;
+        header.n_channels = of_first.n_channels;
+        header.channel_names = of_first.channel_names;
+        header.warnings = of_first.warnings;
+        if angles_deg.len() == header.shape[0] {
+            header.kind = super::format::Kind::Scan;
+            header.angles_deg = angles_deg;
+        }
+        let files = if n_pages == 1 { files } else { vec![first.clone(); n_pages] };
+        header.metadata.insert("first".to_owned(), name_of(files.first()));
+        header.metadata.insert("last".to_owned(), name_of(files.last()));
+        Ok(Self { folder: request.path.to_owned(), files, options, budget: request.budget, header })
+    }
+
+    /// The error about pictures that are not like most: which they are, and of what size.
+    fn odd_ones(&self) -> IoError {
+        let of = |file: &PathBuf| {
+            let source = open_picture(file, &self.options, self.budget).ok()?;
+            Some((source.header().shape, source.header().dtype))
+        };
+        let kinds: Vec<_> = self.files.iter().map(of).collect();
+        let count = |kind: &Option<_>| kinds.iter().filter(|other| *other == kind).count();
+        let Some(Some((usual, dtype))) =
+            kinds.iter().filter(|kind| kind.is_some()).max_by_key(|kind| count(kind))
+        else {
+            return IoError::content(&self.folder, "the pictures of the folder cannot be read");
+        };
+        let (n, [_, rows, cols]) = (count(&Some((*usual, *dtype))), *usual);
+        let odd: Vec<String> = self
+            .files
+            .iter()
+            .zip(&kinds)
+            .filter(|(_, kind)| **kind != Some((*usual, *dtype)))
+            .map(|(file, kind)| match kind {
+                Some(([_, y, x], dtype)) => format!("{} is {y} × {x} {}", name_of(Some(file)), dtype.name()),
+                None => format!("{} cannot be read", name_of(Some(file))),
+            })
+            .collect();
+        let more = if odd.len() > 3 { format!(" and {} more", odd.len() - 3) } else { String::new() };
+        let problem = format!(
+            "{n} of {} pictures are {rows} × {cols} {}, but {}{more}; move what does not belong elsewhere",
+            self.files.len(),
+            dtype.name(),
+            odd.iter().take(3).cloned().collect::<Vec<_>>().join(", ")
+        );
+        IoError::content(&self.folder, problem)
+    }
+}
+
+impl Source for FolderSource {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn header_mut(&mut self) -> &mut Header {
+        &mut self.header
+    }
+
+    fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError> {
+        let [_, rows, cols] = self.header.shape;
+        let mut whole = zeros(self.header.dtype, [planes.len(), rows, cols]);
+        let is_one_file = self.files.windows(2).any(|pair| pair[0] == pair[1]);
+        for (at, plane) in planes.enumerate() {
+            let Some(file) = self.files.get(plane) else { continue };
+            let mut source = open_picture(file, &self.options, self.budget)?;
+            let page = if is_one_file { plane } else { 0 };
+            let is_like_first = source.header().shape[1..] == [rows, cols]
+                && source.header().dtype == self.header.dtype
+                && page < source.header().shape[0];
+            if !is_like_first || !put_planes(&mut whole, at, &source.read_planes(page..page + 1)?) {
+                return Err(self.odd_ones());
+            }
+        }
+        Ok(whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::{ScanInput, ScanOptions, read_array, read_array_of, read_scan, write_array};
+    use ndarray::Array3;
+
+    fn save(folder: &Path, name: &str, value: u16, cols: usize) {
+        let plane = Array3::from_elem((1, 3, cols), value);
+        write_array(&folder.join(name), &WriteRequest::new(&plane), &Progress::new()).unwrap();
+    }
+
+    fn budget() -> MemoryBudget {
+        MemoryBudget::from_gib(0.1)
+    }
+
+    #[test]
+    fn folders_of_pictures_are_stacks_and_odd_ones_out_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, value) in [("s_2.tif", 2u16), ("s_10.tif", 10), ("s_1.tif", 1)] {
+            save(folder.path(), name, value, 4);
+        }
+        let read = || read_array(folder.path(), &Progress::new(), budget());
+        let array = read().unwrap().array.to_f32();
+        assert_eq!(array.dim(), (3, 3, 4));
+        assert_eq!([array[[0, 0, 0]], array[[1, 0, 0]], array[[2, 2, 3]]], [1.0, 2.0, 10.0]);
+        // The odd one is named whether it comes first or later.
+        for name in ["s_0.tif", "s_3.tif"] {
+            save(folder.path(), name, 1, 5);
+            let text = read().unwrap_err().to_string();
+            assert!(
+                text.contains("3 of 4 pictures are 3 × 4 uint16")
+                    && text.contains(&format!("{name} is 3 × 5")),
+                "{text}"
+            );
+            fs::remove_file(folder.path().join(name)).unwrap();
+        }
+    }
+
+    #[test]
+    fn pictures_named_by_tilt_bring_their_tilts() {
+        let folder = tempfile::tempdir().unwrap();
+        for tilt in [-60i32, -20, 0, 20, 60] {
+            save(folder.path(), &format!("tomo_{tilt}deg.tif"), u16::try_from(tilt + 100).unwrap(), 4);
+        }
+        let options = ScanOptions { input: Some(ScanInput::Absorbance), ..ScanOptions::default() };
+        let scan = read_scan(folder.path(), &options, &Progress::new(), budget()).unwrap();
+        assert_eq!(scan.angles_deg, [-60.0, -20.0, 0.0, 20.0, 60.0]);
+        let first: Vec<f32> = scan.projections.to_f32().iter().step_by(12).copied().collect();
+        assert_eq!(first, [40.0, 80.0, 100.0, 120.0, 160.0]);
+        assert!(scan.warnings.iter().any(|w| w.contains("-60° to 60°")), "{:?}", scan.warnings);
+    }
+
+    #[test]
+    fn flats_and_darks_in_the_folder_are_taken_as_such() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, value) in
+            [("p_0.5.tif", 5), ("p_1.5.tif", 6), ("ref_1.tif", 100), ("ref_2.tif", 102), ("dark_1.tif", 1)]
+        {
+            save(folder.path(), name, value, 4);
+        }
+        let scan = read_scan(folder.path(), &ScanOptions::default(), &Progress::new(), budget()).unwrap();
+        assert_eq!(scan.projections.shape(), [2, 3, 4]);
+        assert_eq!(scan.flats.as_ref().map(AnyArray::shape), Some([2, 3, 4]));
+        assert_eq!(scan.darks.as_ref().and_then(AnyArray::stats).map(|s| s.max), Some(1.0));
+        assert_eq!((scan.unit, scan.angles_deg.as_slice()), (Unit::Counts, &[0.5, 1.5][..]));
+        assert!(
+            scan.warnings
+                .iter()
+                .any(|w| w.contains("2 by their names flats (ref_1.tif …), 1 by their names darks")),
+            "{:?}",
+            scan.warnings
+        );
+        let loaded = read_array(folder.path(), &Progress::new(), budget()).unwrap();
+        assert_eq!(loaded.array.shape(), [2, 3, 4]);
+        assert!(
+            loaded.header.warnings.iter().any(|w| w.contains("left out of the stack")),
+            "{:?}",
+            loaded.header.warnings
+        );
+        // A folder of flats alone is a stack.
+        for name in ["p_0.5.tif", "p_1.5.tif", "dark_1.tif"] {
+            fs::remove_file(folder.path().join(name)).unwrap();
+        }
+        assert_eq!(read_array(folder.path(), &Progress::new(), budget()).unwrap().array.shape(), [2, 3, 4]);
+    }
+
+    #[test]
+    fn png_slices_of_grey_and_colour_are_read_and_mixed_folders_said() {
+        let folder = tempfile::tempdir().unwrap();
+        for i in 0..3u8 {
+            image::GrayImage::from_pixel(4, 2, image::Luma([i]))
+                .save(folder.path().join(format!("{i}.png")))
+                .unwrap();
+        }
+        let loaded = read_array(folder.path(), &Progress::new(), budget()).unwrap();
+        assert_eq!((loaded.array.shape(), loaded.array.dtype()), ([3, 2, 4], "uint8"));
+        save(folder.path(), "a.tif", 7, 4);
+        let mixed = read_array(folder.path(), &Progress::new(), budget()).unwrap();
+        assert_eq!(mixed.array.shape(), [1, 3, 4]);
+        assert!(
+            mixed.header.warnings.iter().any(|w| w.contains("3 PNG left out")),
+            "{:?}",
+            mixed.header.warnings
+        );
+        let path = folder.path().join("rgb.png");
+        image::RgbImage::from_pixel(2, 2, image::Rgb([7, 8, 9])).save(&path).unwrap();
+        let options = ReadOptions { channel: Some(2), ..ReadOptions::default() };
+        let blue = read_array_of(&path, &options, &Progress::new(), budget()).unwrap();
+        assert_eq!(blue.array, AnyArray::U8(Array3::from_elem((1, 2, 2), 9)));
+        assert_eq!(blue.header.channel_names, ["red", "green", "blue"]);
+    }
+}
