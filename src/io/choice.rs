@@ -124,6 +124,11 @@ impl AxisOrder {
         self.places().map(|place| values[place])
     }
 
+    /// Three values given as z, y, x, along the axes of the array.
+    pub(crate) fn stored<T: Copy>(self, values: [T; 3]) -> [T; 3] {
+        self.is.map(|axis| values[axis])
+    }
+
     /// The array with its axes as z, y, x, forwards.
     pub(crate) fn turn(self, array: &AnyArray) -> AnyArray {
         fn turned<T: Voxel>(array: &Array3<T>, order: AxisOrder) -> AnyArray {

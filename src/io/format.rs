@@ -291,6 +291,19 @@ pub(crate) fn rows_of(planes: AnyArray, rows: Range<usize>) -> AnyArray {
     crate::with_array!(planes, array => crate::volume::any::Voxel::wrap(array.slice_axis(ndarray::Axis(1), rows).to_owned()))
 }
 
+/// One array of a file that holds several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ArrayEntry {
+    /// Path inside the file, as `--dataset` takes it.
+    pub path: String,
+    /// Shape as stored.
+    pub shape: Vec<usize>,
+    /// Type of the values as NumPy spells it.
+    pub dtype: String,
+    /// What the file says of it, such as a long name; may be empty.
+    pub note: String,
+}
+
 /// What a format is given to open a file.
 pub(crate) struct OpenRequest<'a> {
     /// The file or folder.
@@ -335,6 +348,10 @@ pub(crate) trait Format: Sync {
     /// Whether a file holds a tree of arrays, of which `--entry` and `--dataset` choose.
     fn has_tree(&self) -> bool {
         false
+    }
+    /// The arrays that a file holds, where it holds a tree of them.
+    fn arrays(&self, _path: &Path) -> Result<Vec<ArrayEntry>, IoError> {
+        Ok(Vec::new())
     }
     /// Whether arrays can be written in it.
     fn writes(&self) -> bool {
@@ -622,6 +639,14 @@ pub(crate) fn read_all(
         progress.advance(u64::try_from(end - at).unwrap_or(0));
     }
     Ok(Loaded { array, header: source.header().clone() })
+}
+
+/// The arrays that a file holds, for a choice by `--dataset`; empty for formats that hold one.
+///
+/// # Errors
+/// [`IoError`] for a missing, foreign or damaged file.
+pub fn list_arrays(path: &Path) -> Result<Vec<ArrayEntry>, IoError> {
+    find_format(path)?.arrays(path)
 }
 
 /// What a file says about itself, without its values; of several arrays, channels or times the first.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::array::Spread;
 use super::choice::ReadOptions;
 use super::error::IoError;
-use super::format::{Kind, for_each_view, open, read_header};
+use super::format::{ArrayEntry, Kind, for_each_view, list_arrays, open, read_header};
 use super::tilts::{self, Stack};
 use crate::base::{MemoryBudget, Progress, Unit};
 
@@ -50,6 +50,9 @@ pub struct FileInfo {
     /// Objects whose class the file tells; none where the ids are not those of objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n_objects: Option<usize>,
+    /// Arrays that the file holds, where there are several; `--dataset` reads another.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arrays: Vec<ArrayEntry>,
     /// Anything else the file says.
     pub metadata: BTreeMap<String, String>,
     /// What the reader had to assume.
@@ -116,6 +119,7 @@ pub fn info(path: &Path, options: &ReadOptions, progress: &Progress) -> Result<F
         channel_names: header.channel_names,
         n_times: header.n_times,
         n_objects: header.objects.map(|table| table.class_of.len()),
+        arrays: list_arrays(path).ok().filter(|arrays| arrays.len() > 1).unwrap_or_default(),
         metadata: header.metadata,
         warnings,
     })

@@ -61,7 +61,7 @@ pub use convert::{Converted, convert};
 pub use error::IoError;
 pub use film::{FilmKind, write_film};
 pub use format::{
-    Header, Kind, Loaded, WriteRequest, check_array_output, read_array, read_array_of, read_header,
+    ArrayEntry, Header, Kind, Loaded, WriteRequest, check_array_output, list_arrays, read_array, read_array_of, read_header,
     read_header_of, read_volume, readable_formats, writable_formats, write_array,
 };
 pub use hdf5::write_scan;

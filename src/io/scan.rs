@@ -127,7 +127,11 @@ pub fn read_scan(
         None => scan_of_stack(path, unpacked, &options.read, progress, budget)?,
     };
     apply_options(&mut scan, path, n_missing, options, progress, budget)?;
+    percent_to_fraction(&mut scan);
     check(&scan, path)?;
+    if options.angles.is_none() {
+        check_recorded(&scan, path)?;
+    }
     put_in_order(&mut scan, path, options.order)?;
     if options.tilt_axis == TiltAxis::Horizontal {
         scan.projections = quarter_turned(&scan.projections);
@@ -135,6 +139,36 @@ pub fn read_scan(
         scan.darks = scan.darks.as_ref().map(quarter_turned);
     }
     Ok(scan)
+}
+
+/// Transmission in per cent, told by its range, becomes a fraction.
+///
+/// A fraction is about 1 where there is nothing and never far above; per cent are about 100 there.
+fn percent_to_fraction(scan: &mut Scan) {
+    if scan.unit != Unit::Transmission {
+        return;
+    }
+    let is_per_cent = |middle: &f64| *middle > MOST_TRANSMITTED && *middle <= MOST_PER_CENT;
+    let Some(middle) = middle(&scan.projections).filter(is_per_cent) else { return };
+    let fractions = with_array!(&scan.projections, values => values.mapv(|v| (v.to_f64() / 100.0) as f32));
+    scan.projections = AnyArray::F32(fractions);
+    scan.warnings.push(format!(
+        "the transmission is in per cent (half of the values are above {middle:.1}): it was divided by 100"
+    ));
+}
+
+/// Refuses angles that a file has and that no motor went to.
+fn check_recorded(scan: &Scan, path: &Path) -> Result<(), IoError> {
+    let (n_views, angles) = (scan.n_views(), &scan.angles_deg);
+    match angles.first() {
+        Some(first) if n_views > 2 && angles.iter().all(|angle| angle == first) => {
+            Err(IoError::scan(format!(
+                "all {n_views} views have the angle {first}°: the angles were not recorded; give them (--angles FILE|START:STEP; {first}:0 where every view is at that angle) ({})",
+                path.display()
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Every picture turned so that what runs from left to right runs from top to bottom.
@@ -338,7 +372,7 @@ fn check(scan: &Scan, path: &Path) -> Result<(), IoError> {
         && let Some(middle) = middle(&scan.projections).filter(|middle| *middle > MOST_TRANSMITTED)
     {
         return unclear(format!(
-            "transmission is a fraction from 0 to 1, but half of these values are above {middle:.1}: divide per cent by 100 before, or give flats where they are counts (--flat FILE --input counts)"
+            "transmission is a fraction from 0 to 1, but half of these values are above {middle:.1}, more than per cent would be: give flats where they are counts (--flat FILE --input counts)"
         ));
     }
     match scan.unit {
@@ -352,6 +386,9 @@ fn check(scan: &Scan, path: &Path) -> Result<(), IoError> {
 
 /// Half of the values of a picture are never above this where they are a transmitted fraction; per cent are.
 const MOST_TRANSMITTED: f64 = 3.0;
+
+/// Half of the values of a picture are never above this where they are per cent; counts are.
+const MOST_PER_CENT: f64 = 200.0;
 
 /// The middle of some of the values.
 fn middle(frames: &AnyArray) -> Option<f64> {

@@ -253,8 +253,8 @@ fn recipe(
         Array2::zeros((n_rows, n_cols))
     };
     let mut beam = monitor.map_or_else(|| vec![1.0; n_views], <[f64]>::to_vec);
-    let flat_beam = flat_beam(scan, monitor, n_flats, warnings);
-    apply_exposure(scan, &mut beam);
+    let mut flat_beam = flat_beam(scan, monitor, n_flats, warnings);
+    apply_exposure(scan, &mut beam, &mut flat_beam, warnings);
 
     let mut groups: Vec<FlatGroup> = flat_times(scan, params, n_flats)
         .into_iter()
@@ -368,13 +368,27 @@ fn flat_beam(scan: &Scan, monitor: Option<&[f64]>, n_flats: usize, warnings: &mu
     vec![mean; n_flats]
 }
 
-/// Views of unequal exposure are scaled to the median one, which the flats are taken to share.
-fn apply_exposure(scan: &Scan, beam: &mut [f64]) {
-    let usable =
-        scan.exposure_s.len() == beam.len() && scan.exposure_s.iter().all(|t| t.is_finite() && *t > 0.0);
-    if usable {
-        let typical = median_f64(&scan.exposure_s);
-        beam.iter_mut().zip(&scan.exposure_s).for_each(|(beam, exposure)| *beam *= exposure / typical);
+/// Views and flats of unequal exposure are scaled to the median one of the views, which flats without a record share.
+///
+/// The dark level is subtracted as it is: an offset of the camera, which does not grow with the exposure.
+fn apply_exposure(scan: &Scan, beam: &mut [f64], flat_beam: &mut [f64], warnings: &mut Vec<String>) {
+    let usable = |times: &[f64], n: usize| {
+        times.len() == n && n > 0 && times.iter().all(|t| t.is_finite() && *t > 0.0)
+    };
+    if !usable(&scan.exposure_s, beam.len()) {
+        return;
+    }
+    let typical = median_f64(&scan.exposure_s);
+    beam.iter_mut().zip(&scan.exposure_s).for_each(|(beam, exposure)| *beam *= exposure / typical);
+    if !usable(&scan.flat_exposure_s, flat_beam.len()) {
+        return;
+    }
+    flat_beam.iter_mut().zip(&scan.flat_exposure_s).for_each(|(beam, exposure)| *beam *= exposure / typical);
+    let of_flats = median_f64(&scan.flat_exposure_s);
+    if (of_flats / typical - 1.0).abs() > 1e-3 {
+        warnings.push(format!(
+            "flats were exposed {of_flats} s and views {typical} s: they were scaled to each other, with the dark level as an offset that does not grow with the exposure"
+        ));
     }
 }
 

@@ -1,25 +1,39 @@
-//! HDF5 (.h5 .hdf5 .nxs): scans as NXtomo and DataExchange, and plain volumes.
+//! HDF5 (.h5 .hdf5 .nxs .ims .emd): scans as NXtomo, of Mistral and DataExchange, and volumes of other programs.
 //!
-//! An NXtomo entry is found by its definition, not by its name; frames are told apart by
-//! `image_key` (0 projection, 1 flat, 2 dark, 3 invalid). DataExchange keeps them in
-//! `/exchange/data`, `data_white` and `data_dark`. Without either, the largest numeric dataset of
-//! three axes is the volume. References: the NeXus definition NXtomo 2.0; De Carlo et al. 2014
-//! (doi:10.1107/S160057751401604X). Read by one pure-Rust crate and written by another; nothing to install.
+//! A scan is found by what it says of itself, not by names; links to other files and virtual datasets are
+//! followed. Volumes of BigDataViewer, Imaris, EMD and ilastik are known by their layout. Without any of these the
+//! largest numeric dataset of three axes is the volume; any other is chosen by its path. Structures are read by one
+//! pure-Rust crate and written by another, values by code of this program; nothing to install.
 
+mod axes;
+mod containers;
+mod exchange;
+mod frames;
+mod listing;
+mod mistral;
+mod nxtomo;
 mod read;
 mod scan;
+mod store;
 mod tree;
+mod values;
 mod write;
 
+#[cfg(test)]
+mod file_tests;
+#[cfg(test)]
+mod layout_tests;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 
 use self::read::Hdf5Source;
+use self::store::Family;
+use super::choice::Turned;
 use super::error::IoError;
-use super::format::{Format, OpenRequest, Probe, Source, WriteRequest};
-use crate::base::Progress;
+use super::format::{ArrayEntry, Format, OpenRequest, Probe, Source, WriteRequest};
+use crate::base::{MemoryBudget, Progress};
 use crate::volume::Scan;
 
 pub use self::write::write_scan;
@@ -36,7 +50,7 @@ impl Format for Hdf5 {
     }
 
     fn extensions(&self) -> &'static [&'static str] {
-        &["h5", "hdf5", "nxs", "hdf", "nx5", "nexus"]
+        &["h5", "hdf5", "nxs", "hdf", "nx5", "nexus", "nx"]
     }
 
     fn sniff(&self, probe: &Probe) -> bool {
@@ -45,7 +59,20 @@ impl Format for Hdf5 {
     }
 
     fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
-        Ok(Box::new(Hdf5Source::open(request.path, request.budget)?))
+        let source = Hdf5Source::open(request)?;
+        let order = source.order;
+        Ok(Turned::wrap(Box::new(source), order, request.path, request.budget))
+    }
+
+    fn has_tree(&self) -> bool {
+        true
+    }
+
+    fn arrays(&self, path: &Path) -> Result<Vec<ArrayEntry>, IoError> {
+        tree::guarded(path, || {
+            let family = Family::open(path, MemoryBudget::from_system())?;
+            Ok(listing::arrays(&family.root()?))
+        })
     }
 
     fn write(
@@ -58,9 +85,10 @@ impl Format for Hdf5 {
     }
 
     fn read_scan(&self, request: &OpenRequest<'_>, progress: &Progress) -> Option<Result<Scan, IoError>> {
-        let (path, budget) = (request.path, request.budget);
-        match Hdf5Source::open(path, budget) {
-            Ok(source) => source.layout.is_some().then(|| scan::read(source, path, progress, budget)),
+        match Hdf5Source::open(request) {
+            Ok(source) => {
+                source.layout.is_some().then(|| scan::read(source, request.path, progress, request.budget))
+            }
             Err(error) => Some(Err(error)),
         }
     }

@@ -1,49 +1,127 @@
-//! The array of an HDF5 file: the projections of a scan, or the one volume.
+//! The array of an HDF5 file: the projections of a scan, or a volume.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use hdf5_reader::group::Group;
-use hdf5_reader::{Dataset, SliceInfo, SliceInfoElem};
-use ndarray::{Array3, ArrayD, Ix3};
-
-use super::scan::{Frames, ScanLayout, find, frame_type};
-use super::tree::{attr_numbers, attr_text, dtype_of, guarded, open_file, search, text, values_f64};
-use crate::base::{MemoryBudget, Progress, Unit};
-use crate::io::array::{Dtype, put_planes, with_dtype, zeros};
+use super::axes::{Laid, lay};
+use super::containers;
+use super::frames::Frames;
+use super::listing;
+use super::mistral;
+use super::scan::{ScanLayout, find};
+use super::store::{Dataset, Family, Group};
+use super::tree::{dtype_of, guarded, is_wide, search};
+use crate::base::Unit;
+use crate::io::choice::{AxisOrder, ReadOptions};
 use crate::io::error::IoError;
-use crate::io::format::{Header, Kind, Source};
+use crate::io::format::{Header, Kind, OpenRequest, Source};
 use crate::volume::AnyArray;
-use crate::volume::any::Voxel as _;
 
 /// An open file with the array that was found in it.
 pub(super) struct Hdf5Source {
     path: PathBuf,
     frames: Frames,
     header: Header,
+    /// What the three axes are as they are stored.
+    pub(super) order: AxisOrder,
     /// Where the parts of a scan are, if it is one.
     pub(super) layout: Option<ScanLayout>,
 }
 
 impl Hdf5Source {
     /// Opens a file and finds its array.
-    pub(super) fn open(path: &Path, budget: MemoryBudget) -> Result<Self, IoError> {
-        let file = open_file(path, budget)?;
-        guarded(path, || {
-            let root = file.root_group().map_err(text)?;
-            if let Some(layout) = find(&root)? {
-                let frames = layout.projections.clone();
-                let header = scan_header(&layout)?;
-                return Ok(Self { path: path.to_owned(), frames, header, layout: Some(layout) });
+    pub(super) fn open(request: &OpenRequest<'_>) -> Result<Self, IoError> {
+        guarded(request.path, || {
+            let family = Family::open(request.path, request.budget)?;
+            let root = family.root()?;
+            let mut source = Self::find(request.path, &root, request.options)?;
+            let header = &mut source.header;
+            listing::describe(&root, header);
+            let followed = family.followed();
+            if !followed.is_empty() {
+                header.metadata.insert("linked files".to_owned(), shortened(&followed));
             }
-            let (name, dataset, warnings) = find_volume(&root)?;
-            let mut header = volume_header(&dataset)?;
-            header.metadata.insert("dataset".to_owned(), name);
-            header.warnings.extend(warnings);
-            let frames = Frames { dataset, indices: None };
-            Ok(Self { path: path.to_owned(), frames, header, layout: None })
+            let broken = family.broken();
+            header.warnings.extend(broken.iter().take(3).cloned());
+            if broken.len() > 3 {
+                header.warnings.push(format!("{} more links lead nowhere", broken.len() - 3));
+            }
+            Ok(source)
         })
     }
+
+    fn find(path: &Path, root: &Group, options: &ReadOptions) -> Result<Self, String> {
+        let of_layout = |layout: ScanLayout| -> Result<Self, String> {
+            let (frames, header) = (layout.projections.clone(), scan_header(&layout)?);
+            Ok(Self { path: path.to_owned(), frames, header, order: AxisOrder::ZYX, layout: Some(layout) })
+        };
+        if options.dataset.is_none() {
+            if let Some(found) = containers::find(root, path, options)? {
+                return Self::of_volume(path, root, found);
+            }
+            if let Some(layout) = find(root, options)? {
+                return of_layout(layout);
+            }
+            if let Some(found) = containers::emd(root, options)? {
+                return Self::of_volume(path, root, found);
+            }
+            if let Some(entry) = &options.entry {
+                return Err(format!("no scan named {entry}: the file holds no NXtomo and no DataExchange"));
+            }
+        }
+        let (dataset, mut warnings) = match &options.dataset {
+            Some(wanted) => (chosen(root, wanted)?, Vec::new()),
+            None => match mistral::mosaic(root) {
+                Some(fields) => {
+                    (fields, vec!["the fields of a mosaic were read, without its flats".to_owned()])
+                }
+                None => largest(root)?,
+            },
+        };
+        let mut found = containers::Found::of(lay(dataset, options)?);
+        found.warnings.append(&mut warnings);
+        Self::of_volume(path, root, found)
+    }
+
+    fn of_volume(path: &Path, root: &Group, found: containers::Found) -> Result<Self, String> {
+        let Laid { frames, order, voxel_um, n_channels, n_times, warnings } = found.laid;
+        let mut header = volume_header(&frames)?;
+        header.metadata.insert("dataset".to_owned(), frames.dataset.path().to_owned());
+        if let Some(layout) = found.name {
+            header.metadata.insert("layout".to_owned(), layout.to_owned());
+        }
+        header.voxel_um = header.voxel_um.or(found.voxel_um).or(voxel_um);
+        if let Some(origin) = found.origin_um {
+            header.origin_um = origin;
+        }
+        (header.n_channels, header.n_times) = (n_channels.max(1), n_times.max(1));
+        header.channel_names = found.channel_names;
+        if !found.angles_deg.is_empty() {
+            header.kind = Kind::Scan;
+            header.angles_deg = found.angles_deg;
+        }
+        header.warnings.extend(warnings);
+        header.warnings.extend(found.warnings);
+        if let Some(image) = mistral::beside(root, &mut header.warnings) {
+            header.energy_ev = header.energy_ev.or(image.energy_ev);
+            header.voxel_um = header.voxel_um.or(image.pixel_um.map(|p| [p; 3]));
+            if let Some(angle) = image.angle_deg.filter(|_| header.shape[0] == 1) {
+                header.metadata.insert("angle_deg".to_owned(), angle.to_string());
+            }
+        }
+        if order != AxisOrder::ZYX {
+            // What the file says of its axes is said in the order z, y, x; the caller turns all of it together.
+            header.voxel_um = header.voxel_um.map(|voxel| order.stored(voxel));
+            header.origin_um = order.stored(header.origin_um);
+        }
+        Ok(Self { path: path.to_owned(), frames, header, order, layout: None })
+    }
+}
+
+/// Names, at most twenty of them.
+fn shortened(names: &[String]) -> String {
+    let shown = names.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > 20 { format!("{shown}, and {} more", names.len() - 20) } else { shown }
 }
 
 impl Source for Hdf5Source {
@@ -56,107 +134,23 @@ impl Source for Hdf5Source {
     }
 
     fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError> {
-        guarded(&self.path, || read_range(&self.frames, self.header.dtype, planes))
+        guarded(&self.path, || self.frames.read(planes))
     }
-}
 
-/// Reads all frames of a set.
-pub(super) fn read_frames(
-    path: &Path,
-    frames: &Frames,
-    what: &str,
-    progress: &Progress,
-    budget: MemoryBudget,
-) -> Result<AnyArray, IoError> {
-    let (dtype, shape) = guarded(path, || Ok((frame_type(&frames.dataset)?, shape_of(frames)?)))?;
-    let needed = shape.iter().try_fold(dtype.n_bytes() as u64, |n, side| n.checked_mul(*side as u64));
-    budget
-        .admit(needed.unwrap_or(u64::MAX))
-        .map_err(|source| IoError::Memory { path: path.to_owned(), source })?;
-    progress.phase(&format!("Reading {what}"), shape[0] as u64);
-    let mut whole = zeros(dtype, shape);
-    for at in 0..shape[0] {
-        progress.check()?;
-        let plane = guarded(path, || read_range(frames, dtype, at..at + 1))?;
-        if !put_planes(&mut whole, at, &plane) {
-            return Err(IoError::content(path, format!("frame {at} of the {what} has another size")));
-        }
-        progress.advance(1);
+    fn reads_rows(&self) -> bool {
+        self.frames.reads_rows()
     }
-    Ok(whole)
-}
 
-/// Shape of a set of frames.
-fn shape_of(frames: &Frames) -> Result<[usize; 3], String> {
-    let [mut z, y, x] = shape_3d(&frames.dataset)?;
-    if let Some(indices) = &frames.indices {
-        z = indices.len();
+    fn read_rows(&mut self, planes: Range<usize>, rows: Range<usize>) -> Result<AnyArray, IoError> {
+        guarded(&self.path, || self.frames.read_rows(planes, rows))
     }
-    Ok([z, y, x])
-}
-
-/// Shape with leading axes of length 1 dropped or added.
-fn shape_3d(dataset: &Dataset) -> Result<[usize; 3], String> {
-    let sides: Vec<usize> = dataset
-        .shape()
-        .iter()
-        .map(|n| usize::try_from(*n).map_err(|_e| format!("a side of {n}")))
-        .collect::<Result<_, _>>()?;
-    match sides.as_slice() {
-        [y, x] => Ok([1, *y, *x]),
-        [rest @ .., z, y, x] if rest.iter().all(|n| *n == 1) => Ok([*z, *y, *x]),
-        other => Err(format!("{}: shape {other:?}, expected 3 axes", dataset.name())),
-    }
-}
-
-/// Reads planes of a set of frames; runs of neighbours are read at once.
-fn read_range(frames: &Frames, dtype: Dtype, planes: Range<usize>) -> Result<AnyArray, String> {
-    let Some(indices) = &frames.indices else { return read_run(&frames.dataset, dtype, planes) };
-    let wanted = indices.get(planes.clone()).ok_or("frames beyond the end")?;
-    let is_run = wanted.windows(2).all(|pair| pair[1] == pair[0] + 1);
-    match wanted.first() {
-        Some(first) if is_run => read_run(&frames.dataset, dtype, *first..*first + wanted.len()),
-        _ => {
-            let [_, y, x] = shape_3d(&frames.dataset)?;
-            let mut whole = zeros(dtype, [wanted.len(), y, x]);
-            for (at, index) in wanted.iter().enumerate() {
-                let plane = read_run(&frames.dataset, dtype, *index..*index + 1)?;
-                if !put_planes(&mut whole, at, &plane) {
-                    return Err("frames of different sizes".to_owned());
-                }
-            }
-            Ok(whole)
-        }
-    }
-}
-
-fn read_run(dataset: &Dataset, dtype: Dtype, planes: Range<usize>) -> Result<AnyArray, String> {
-    let [_, y, x] = shape_3d(dataset)?;
-    let n_axes = dataset.ndim();
-    let mut selection = SliceInfo::all(n_axes);
-    if n_axes >= 3
-        && let Some(axis) = selection.selections.get_mut(n_axes - 3)
-    {
-        *axis = SliceInfoElem::Slice { start: planes.start as u64, end: planes.end as u64, step: 1 };
-    }
-    let shape = [planes.len(), y, x];
-    let wide = matches!(dataset.dtype(), hdf5_reader::Datatype::FixedPoint { size: 8, .. });
-    if wide {
-        let values = values_f64(dataset, &selection)?;
-        return Array3::from_shape_vec(shape, values).map(AnyArray::F64).map_err(text);
-    }
-    with_dtype!(dtype, T => {
-        let array: ArrayD<T> = dataset.read_slice(&selection).map_err(text)?;
-        let array = array.into_shape_with_order(shape).map_err(text)?;
-        let array = array.into_dimensionality::<Ix3>().map_err(text)?;
-        Ok(T::wrap(array))
-    })
 }
 
 fn scan_header(layout: &ScanLayout) -> Result<Header, String> {
-    let dataset = &layout.projections.dataset;
-    let mut header = Header::new("HDF5", shape_of(&layout.projections)?, frame_type(dataset)?);
+    let frames = &layout.projections;
+    let mut header = Header::new("HDF5", frames.shape(), frames.dtype()?);
     header.kind = Kind::Scan;
+    header.slab = if frames.picked.is_none() { frames.slab() } else { 1 };
     header.voxel_um = layout.pixel_um.map(|pixel| [pixel; 3]);
     header.angles_deg.clone_from(&layout.angles_deg);
     header.energy_ev = layout.energy_ev;
@@ -164,77 +158,108 @@ fn scan_header(layout: &ScanLayout) -> Result<Header, String> {
     header.warnings.clone_from(&layout.warnings);
     let mut say = |key: &str, value: String| header.metadata.insert(key.to_owned(), value);
     say("layout", layout.name.to_owned());
+    if !layout.entry.is_empty() {
+        say("entry", layout.entry.trim_start_matches('/').to_owned());
+    }
     for (key, frames) in [("n_flats", &layout.flats), ("n_darks", &layout.darks)] {
         if let Some(frames) = frames {
-            say(key, shape_of(frames)?[0].to_string());
+            say(key, frames.shape()[0].to_string());
         }
     }
     if let Some(title) = &layout.title {
         say("title", title.clone());
     }
+    say_wide(&layout.projections.dataset, &mut header);
     Ok(header)
 }
 
-/// The largest numeric dataset of three axes (of two where there is none), with its path.
-fn find_volume(root: &Group) -> Result<(String, Dataset, Vec<String>), String> {
-    let mut found: Vec<(String, Dataset)> = Vec::new();
-    let stopped: Option<()> = search(root, |path, group| {
-        let datasets = group.datasets().unwrap_or_default();
-        found.extend(
-            datasets
-                .into_iter()
-                .filter(|d| dtype_of(d).is_some() && shape_3d(d).is_ok_and(|s| !s.contains(&0)))
-                .map(|d| (format!("{path}/{}", d.name()), d)),
-        );
+/// The dataset that was asked for.
+fn chosen(root: &Group, wanted: &str) -> Result<Dataset, String> {
+    let found = root.dataset(wanted).or_else(|| {
+        // A path below an entry, as its parts are spoken of.
+        root.names().iter().find_map(|name| root.group(name)?.dataset(wanted.trim_start_matches('/')))
+    });
+    let Some(dataset) = found else {
+        let arrays = listing::arrays(root);
+        let names: Vec<String> = arrays.iter().map(|array| array.path.clone()).collect();
+        let broken = root.family().broken();
+        let why = if broken.is_empty() { String::new() } else { format!(" ({})", broken.join("; ")) };
+        return Err(format!("no dataset {wanted}{why}; the file holds {}", shortened(&names)));
+    };
+    if dtype_of(&dataset).is_none() || dataset.ndim() < 2 {
+        return Err(format!("{wanted} is no array of numbers with rows and columns"));
+    }
+    Ok(dataset)
+}
+
+/// The largest numeric dataset of three axes (of two where there is none), and what is said about that.
+fn largest(root: &Group) -> Result<(Dataset, Vec<String>), String> {
+    let mut found: Vec<(Dataset, u64)> = Vec::new();
+    let stopped: Option<()> = search(root, |group| {
+        for name in group.names() {
+            let Some(dataset) = group.dataset(&name).filter(|d| dtype_of(d).is_some() && d.ndim() >= 2)
+            else {
+                continue;
+            };
+            let n =
+                dataset.shape().ok().and_then(|s| s.iter().try_fold(1u64, |n, side| n.checked_mul(*side)));
+            if let Some(n) = n.filter(|n| *n > 0)
+                && found.iter().all(|(known, _)| known.identity() != dataset.identity())
+            {
+                found.push((dataset, n));
+            }
+        }
         None
     });
     debug_assert!(stopped.is_none(), "the visit never stops the search");
-    let has_3d = found.iter().any(|(_, d)| d.ndim() >= 3);
-    found.retain(|(_, d)| d.ndim() >= 3 || !has_3d);
-    let size = |d: &Dataset| d.num_elements().unwrap_or(0);
-    let Some(best) =
-        (0..found.len()).reduce(|a, b| if size(&found[b].1) > size(&found[a].1) { b } else { a })
-    else {
-        return Err(
-            "an HDF5 file without a scan (NXtomo, DataExchange) and without a numeric array of 3 axes"
-                .to_owned(),
-        );
+    let has_3d = found.iter().any(|(d, _)| d.ndim() >= 3);
+    found.retain(|(d, _)| d.ndim() >= 3 || !has_3d);
+    let best = (0..found.len()).reduce(|a, b| if found[b].1 > found[a].1 { b } else { a });
+    let Some(best) = best else {
+        let broken = root.family().broken();
+        let why = if broken.is_empty() { String::new() } else { format!(": {}", broken.join("; ")) };
+        return Err(format!(
+            "an HDF5 file without a scan (NXtomo, DataExchange) and without a numeric array of 3 axes{why}"
+        ));
     };
-    let (name, dataset) = found.swap_remove(best);
+    let (dataset, _) = found.swap_remove(best);
     let mut warnings = Vec::new();
     if !found.is_empty() {
-        let others: Vec<&str> = found.iter().take(5).map(|(name, _)| name.as_str()).collect();
-        warnings
-            .push(format!("{name} was read, the largest array; the file also holds {}", others.join(", ")));
+        let others: Vec<&str> = found.iter().take(5).map(|(d, _)| d.path()).collect();
+        warnings.push(format!(
+            "{} was read, the largest array; the file also holds {} (--dataset reads another)",
+            dataset.path(),
+            others.join(", ")
+        ));
     }
-    Ok((name, dataset, warnings))
+    Ok((dataset, warnings))
 }
 
-fn volume_header(dataset: &Dataset) -> Result<Header, String> {
-    let mut header = Header::new("HDF5", shape_3d(dataset)?, frame_type(dataset)?);
+fn say_wide(dataset: &Dataset, header: &mut Header) {
+    if is_wide(dataset) {
+        header.warnings.push("64-bit whole numbers are read as float64, exact up to 2^53".to_owned());
+    }
+}
+
+fn volume_header(frames: &Frames) -> Result<Header, String> {
+    let dataset = &frames.dataset;
+    let mut header = Header::new("HDF5", frames.shape(), frames.dtype()?);
+    header.slab = frames.slab();
     let triple = |name: &str| -> Option<[f64; 3]> {
-        let found: [f64; 3] = attr_numbers(dataset, name).try_into().ok()?;
+        let found: [f64; 3] = dataset.attr_numbers(name).try_into().ok()?;
         found.iter().all(|v| v.is_finite()).then_some(found)
     };
     header.voxel_um = triple("element_size_um").filter(|voxel| voxel.iter().all(|v| *v > 0.0));
     header.origin_um = triple("origin_um").unwrap_or_default();
-    header.energy_ev = attr_numbers(dataset, "energy_ev").first().copied().filter(|e| e.is_finite());
-    header.angles_deg = attr_numbers(dataset, "angles_deg");
-    if let Some(unit) = Unit::from_ascii(&attr_text(dataset, "unit")) {
+    header.energy_ev = dataset.attr_numbers("energy_ev").first().copied().filter(|e| e.is_finite());
+    header.angles_deg = dataset.attr_numbers("angles_deg");
+    if let Some(unit) = Unit::from_ascii(&dataset.attr_text("unit")) {
         header.set_unit(unit);
     }
-    header.classes = serde_json::from_str(&attr_text(dataset, "classes")).ok();
-    if let Ok(metadata) = serde_json::from_str(&attr_text(dataset, "metadata")) {
+    header.classes = serde_json::from_str(&dataset.attr_text("classes")).ok();
+    if let Ok(metadata) = serde_json::from_str(&dataset.attr_text("metadata")) {
         header.metadata = metadata;
     }
-    if matches!(dataset.dtype(), hdf5_reader::Datatype::FixedPoint { size: 8, .. }) {
-        header.warnings.push("64-bit whole numbers are read as float64, exact up to 2^53".to_owned());
-    }
-    header.slab = dataset
-        .chunks()
-        .and_then(|chunks| chunks.len().checked_sub(3).and_then(|at| chunks.get(at).copied()))
-        .and_then(|n| usize::try_from(n).ok())
-        .unwrap_or(1)
-        .clamp(1, header.shape[0].max(1));
+    say_wide(dataset, &mut header);
     Ok(header)
 }

@@ -9,7 +9,7 @@ use crate::base::{MemoryBudget, Progress, Unit};
 use crate::io::{IoError, Kind, ScanOptions, WriteRequest, read_array, read_scan, write_array, write_scan};
 use crate::volume::{AnyArray, ClassTable, Scan};
 
-fn budget() -> MemoryBudget {
+pub(super) fn budget() -> MemoryBudget {
     MemoryBudget::from_gib(1.0)
 }
 
@@ -32,6 +32,7 @@ fn demo_scan() -> Scan {
     scan.flat_beam = vec![1.01, 1.0, 0.975, 0.95];
     scan.flat_times = vec![0.0, 0.0, 2.0, 5.0];
     scan.exposure_s = vec![1.0, 1.0, 2.0, 1.0, 1.0];
+    scan.flat_exposure_s = vec![0.5; 4];
     scan
 }
 

@@ -1,21 +1,21 @@
 //! Small steps through the groups of an HDF5 file, tolerant of what real files lack.
 //!
-//! The reader crate may panic on hostile bytes; [`guarded`] turns that into an error at this border.
+//! The parsing crate may panic on hostile bytes; [`guarded`] turns that into an error at this border.
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use hdf5_reader::group::Group;
-use hdf5_reader::{Dataset, Datatype, Hdf5File, OpenOptions, SliceInfo};
+use hdf5_reader::Datatype;
 
-use crate::base::MemoryBudget;
-use crate::io::array::Dtype;
+use super::store::{Area, Dataset, Group, Node};
+use crate::io::array::{Dtype, values_from, with_dtype};
 use crate::io::error::IoError;
 
 /// Groups and datasets visited at most when a file is searched.
 const MAX_VISITS: usize = 20_000;
 /// Depth of groups searched at most.
-const MAX_DEPTH: usize = 8;
-/// Longest one-dimensional list (angles, monitor) that is read.
+const MAX_DEPTH: usize = 12;
+/// Longest list (angles, monitor) that is read.
 const MAX_LIST: u64 = 10_000_000;
 
 /// Runs a piece of reading; errors and panics of the crate become errors about the file.
@@ -28,174 +28,220 @@ pub(super) fn text(error: impl std::fmt::Display) -> String {
     format!("HDF5: {error}")
 }
 
-/// Opens a file with limits from the budget.
-pub(super) fn open_file(path: &Path, budget: MemoryBudget) -> Result<Hdf5File, IoError> {
-    let limit = usize::try_from(budget.bytes).unwrap_or(usize::MAX);
-    let options = OpenOptions::default().with_max_read_bytes(limit).with_max_chunk_bytes(limit);
-    guarded(path, || {
-        let file = Hdf5File::open_with_options(path, options)
-            .map_err(|e| format!("not an HDF5 file, or a truncated or damaged one; copy it again: {e}"))?;
-        let superblock = file.superblock();
-        let promised = superblock.base_address.saturating_add(superblock.eof_address);
-        let length = std::fs::metadata(path).map_err(text)?.len();
-        if promised > length {
-            return Err(format!(
-                "truncated: the file should have {promised} bytes and has {length}; copy it again"
-            ));
-        }
-        Ok(file)
-    })
-}
-
-/// A text attribute or "" where there is none.
-pub(super) fn group_attr(group: &Group, name: &str) -> String {
-    group.attribute(name).ok().and_then(|a| a.read_string().ok()).unwrap_or_default()
-}
-
-/// A text attribute of a dataset or "" where there is none.
-pub(super) fn attr_text(dataset: &Dataset, name: &str) -> String {
-    dataset.attribute(name).ok().and_then(|a| a.read_string().ok()).unwrap_or_default()
-}
-
-/// A numeric attribute list of a dataset, empty where there is none.
-pub(super) fn attr_numbers(dataset: &Dataset, name: &str) -> Vec<f64> {
-    let Ok(attribute) = dataset.attribute(name) else { return Vec::new() };
-    if let Ok(values) = attribute.read_1d::<f64>() {
-        return values;
-    }
-    if let Ok(values) = attribute.read_1d::<f32>() {
-        return values.into_iter().map(f64::from).collect();
-    }
-    attribute.read_as_f64().map(|v| vec![v]).unwrap_or_default()
-}
-
-/// The group at a path below `group`, if there is one.
-pub(super) fn group_at(group: &Group, path: &str) -> Option<Group> {
-    path.split('/').try_fold(group.clone(), |group, name| group.group(name).ok())
-}
-
-/// The dataset at a path below `group`, if there is one.
-pub(super) fn dataset_at(group: &Group, path: &str) -> Option<Dataset> {
-    let (folder, name) = path.rsplit_once('/').map_or((None, path), |(f, n)| (Some(f), n));
-    let group = folder.map_or_else(|| Some(group.clone()), |folder| group_at(group, folder))?;
-    group.dataset(name).ok()
-}
-
 /// The first of several datasets that exists.
 pub(super) fn first_dataset(group: &Group, paths: &[&str]) -> Option<Dataset> {
-    paths.iter().find_map(|path| dataset_at(group, path))
+    paths.iter().find_map(|path| group.dataset(path))
 }
 
-/// Text of a scalar dataset.
-pub(super) fn dataset_text(dataset: &Dataset) -> Option<String> {
-    let found = dataset.read_string().ok().or_else(|| dataset.read_strings().ok()?.into_iter().next())?;
-    Some(found.trim_matches(['\0', ' ', '\n']).to_owned())
+/// The type that values have underneath: truth values and other named numbers are stored as whole ones.
+fn plain(dtype: &Datatype) -> &Datatype {
+    match dtype {
+        Datatype::Enum { base, .. } => base,
+        other => other,
+    }
 }
 
 /// Type of the values as this program holds them; `None` for text, records and the like.
 ///
-/// 64-bit whole numbers become f64, exact up to 2^53.
+/// 64-bit whole numbers become f64, exact up to 2^53; half floats become f32. Truth values are 0 and 1.
 pub(super) fn dtype_of(dataset: &Dataset) -> Option<Dtype> {
-    match dataset.dtype() {
-        Datatype::FixedPoint { size: 1, signed: false, .. } => Some(Dtype::U8),
-        Datatype::FixedPoint { size: 1, signed: true, .. } => Some(Dtype::I8),
+    match plain(dataset.dtype()) {
+        Datatype::FixedPoint { size: 1, signed: false, .. } | Datatype::Bitfield { size: 1, .. } => {
+            Some(Dtype::U8)
+        }
+        Datatype::FixedPoint { size: 1, signed: true, .. } => Some(match dataset.dtype() {
+            // What h5py writes for truth values is signed.
+            Datatype::Enum { .. } => Dtype::U8,
+            _ => Dtype::I8,
+        }),
         Datatype::FixedPoint { size: 2, signed: false, .. } => Some(Dtype::U16),
         Datatype::FixedPoint { size: 2, signed: true, .. } => Some(Dtype::I16),
         Datatype::FixedPoint { size: 4, signed: false, .. } => Some(Dtype::U32),
         Datatype::FixedPoint { size: 4, signed: true, .. } => Some(Dtype::I32),
-        Datatype::FloatingPoint { size: 4, .. } => Some(Dtype::F32),
+        Datatype::FloatingPoint { size: 2 | 4, .. } => Some(Dtype::F32),
         Datatype::FixedPoint { size: 8, .. } | Datatype::FloatingPoint { size: 8, .. } => Some(Dtype::F64),
         _ => None,
     }
 }
 
-/// Values of a selection as f64, whatever whole or floating type they have.
-pub(super) fn values_f64(dataset: &Dataset, selection: &SliceInfo) -> Result<Vec<f64>, String> {
-    macro_rules! read {
-        ($type:ty) => {
-            dataset
-                .read_slice::<$type>(selection)
-                .map(|array| array.into_iter().map(|v| v as f64).collect())
-                .map_err(text)
-        };
-    }
-    #[expect(clippy::cast_lossless, reason = "one macro for all types")]
+/// Whether 64-bit whole numbers are stored.
+pub(super) fn is_wide(dataset: &Dataset) -> bool {
+    matches!(plain(dataset.dtype()), Datatype::FixedPoint { size: 8, .. })
+}
+
+/// The type as people write it, for lists.
+pub(super) fn type_name(dataset: &Dataset) -> String {
+    let bits = |size: u8| u32::from(size) * 8;
     match dataset.dtype() {
-        Datatype::FixedPoint { size: 8, signed: false, .. } => read!(u64),
-        Datatype::FixedPoint { size: 8, signed: true, .. } => read!(i64),
-        _ => match dtype_of(dataset).ok_or("values that are no numbers")? {
-            Dtype::U8 => read!(u8),
-            Dtype::I8 => read!(i8),
-            Dtype::U16 => read!(u16),
-            Dtype::I16 => read!(i16),
-            Dtype::U32 => read!(u32),
-            Dtype::I32 => read!(i32),
-            Dtype::F32 => read!(f32),
-            Dtype::F64 => read!(f64),
-        },
+        Datatype::Enum { .. } => "bool".to_owned(),
+        Datatype::FixedPoint { size, signed, .. } => {
+            format!("{}int{}", if *signed { "" } else { "u" }, bits(*size))
+        }
+        Datatype::FloatingPoint { size, .. } => format!("float{}", bits(*size)),
+        Datatype::Bitfield { size, .. } => format!("uint{}", bits(*size)),
+        Datatype::String { .. } | Datatype::VarLen { .. } => "text".to_owned(),
+        Datatype::Compound { .. } => "record".to_owned(),
+        _ => "other".to_owned(),
     }
 }
 
-/// All numbers of a small dataset; empty where it is none.
-pub(super) fn numbers(dataset: &Dataset) -> Vec<f64> {
-    if dataset.num_elements().map_or(true, |n| n > MAX_LIST) {
-        return Vec::new();
+fn is_big_endian(dtype: &Datatype) -> bool {
+    use hdf5_reader::error::ByteOrder::BigEndian;
+    matches!(
+        plain(dtype),
+        Datatype::FixedPoint { byte_order: BigEndian, .. }
+            | Datatype::FloatingPoint { byte_order: BigEndian, .. }
+            | Datatype::Bitfield { byte_order: BigEndian, .. }
+    )
+}
+
+/// Reads an area into values of the type that [`dtype_of`] says; `into` has as many as the area.
+pub(super) fn read_values<T: crate::io::array::FileVoxel + bytemuck::Pod>(
+    dataset: &Dataset,
+    area: &Area,
+    into: &mut [T],
+) -> Result<(), String> {
+    let dtype = plain(dataset.dtype());
+    let big_endian = is_big_endian(dtype);
+    match dtype {
+        Datatype::FixedPoint { size: 8, signed, .. } => {
+            let mut bytes = vec![0; into.len() * 8];
+            dataset.read_into(area, &mut bytes)?;
+            for (value, bytes) in into.iter_mut().zip(bytes.as_chunks::<8>().0) {
+                let bits = if big_endian { u64::from_be_bytes(*bytes) } else { u64::from_le_bytes(*bytes) };
+                *value = T::from_f64(if *signed { bits.cast_signed() as f64 } else { bits as f64 });
+            }
+            Ok(())
+        }
+        Datatype::FloatingPoint { size: 2, .. } => {
+            let mut bytes = vec![0; into.len() * 2];
+            dataset.read_into(area, &mut bytes)?;
+            for (value, bytes) in into.iter_mut().zip(bytes.as_chunks::<2>().0) {
+                let bits = if big_endian { u16::from_be_bytes(*bytes) } else { u16::from_le_bytes(*bytes) };
+                *value = T::from_f64(half::f16::from_bits(bits).to_f64());
+            }
+            Ok(())
+        }
+        _ => {
+            dataset.read_into(area, bytemuck::cast_slice_mut(into))?;
+            if big_endian != cfg!(target_endian = "big") {
+                into.iter_mut().for_each(|value| *value = value.byte_swapped());
+            }
+            Ok(())
+        }
     }
-    values_f64(dataset, &SliceInfo::all(dataset.ndim())).unwrap_or_default()
+}
+
+/// All values of a dataset as f64, whatever whole or floating type they have.
+fn all_values(dataset: &Dataset) -> Result<Vec<f64>, String> {
+    let shape = dataset.shape()?;
+    let n = shape.iter().try_fold(1u64, |n, side| n.checked_mul(*side)).filter(|n| *n <= MAX_LIST);
+    let n = n.ok_or_else(|| format!("{}: a list of {shape:?} numbers", dataset.path()))? as usize;
+    let area = Area { start: vec![0; shape.len()], count: shape };
+    let dtype = dtype_of(dataset).ok_or("values that are no numbers")?;
+    with_dtype!(dtype, T => {
+        let mut values: Vec<T> = values_from::<T>(&vec![0; n * dtype.n_bytes()], false);
+        read_values(dataset, &area, &mut values)?;
+        Ok(values.into_iter().map(crate::volume::any::Voxel::to_f64).collect())
+    })
+}
+
+/// All numbers of a small dataset, of text that is a number too; empty where it is none.
+pub(super) fn numbers(dataset: &Dataset) -> Vec<f64> {
+    match dtype_of(dataset) {
+        Some(_) => all_values(dataset).unwrap_or_default(),
+        None => dataset.text().and_then(|text| text.trim().parse().ok()).into_iter().collect(),
+    }
+}
+
+/// Units of a dataset, as written.
+pub(super) fn units_of(dataset: &Dataset) -> String {
+    ["units", "unit"]
+        .iter()
+        .map(|name| dataset.attr_text(name))
+        .find(|text| !text.is_empty())
+        .unwrap_or_default()
 }
 
 /// The single number of a dataset (the first of several), in the unit that `scale` knows.
 pub(super) fn number_in(dataset: &Dataset, scale: impl Fn(&str) -> Option<f64>) -> Option<f64> {
     let value = *numbers(dataset).first()?;
-    let units = attr_text(dataset, "units");
-    Some(value * scale(units.trim())?).filter(|v| v.is_finite())
+    Some(value * scale(units_of(dataset).trim())?).filter(|v| v.is_finite())
 }
 
-/// Visits every group below `group`, itself included, breadth first; stops when `visit` returns something.
-pub(super) fn search<T>(root: &Group, mut visit: impl FnMut(&str, &Group) -> Option<T>) -> Option<T> {
-    let mut level = vec![(String::new(), root.clone())];
+/// Visits every group below `root`, itself included, breadth first; stops when `visit` returns something.
+pub(super) fn search<T>(root: &Group, mut visit: impl FnMut(&Group) -> Option<T>) -> Option<T> {
+    let mut seen = HashSet::from([root.identity()]);
+    let mut level = vec![root.clone()];
     let mut n_visits = 0;
     for _ in 0..MAX_DEPTH {
         let mut next = Vec::new();
-        for (path, group) in &level {
+        for group in &level {
             n_visits += 1;
             if n_visits > MAX_VISITS {
                 return None;
             }
-            if let Some(found) = visit(path, group) {
+            if let Some(found) = visit(group) {
                 return Some(found);
             }
-            let (names, _) = group.member_names().unwrap_or_default();
-            next.extend(names.into_iter().filter_map(|name| {
-                let group = group.group(&name).ok()?;
-                Some((format!("{path}/{name}"), group))
-            }));
+            for name in group.names() {
+                match group.at(&name) {
+                    Some(Node::Group(child)) if seen.insert(child.identity()) => next.push(child),
+                    _ => {}
+                }
+            }
         }
         level = next;
     }
     None
 }
 
+/// Children of a group that are of a NeXus class, or have one of these names.
+pub(super) fn children(group: &Group, class: &str, names: &[&str]) -> Vec<Group> {
+    let found = group.names().into_iter().filter_map(|name| {
+        let is_named = names.contains(&name.as_str());
+        let child = group.group(&name)?;
+        (is_named || child.attr_text("NX_class") == class).then_some(child)
+    });
+    found.collect()
+}
+
 /// A length of these units in µm.
 pub(super) fn um_per(units: &str) -> Option<f64> {
-    match units {
+    match units.to_lowercase().as_str() {
         "m" | "meter" | "meters" | "metre" | "metres" => Some(1e6),
-        "mm" | "millimeter" | "millimetre" => Some(1e3),
-        "um" | "µm" | "μm" | "micron" | "microns" | "micrometer" | "micrometers" | "micrometre" => {
-            Some(1.0)
-        }
-        "nm" | "nanometer" | "nanometers" | "nanometre" => Some(1e-3),
-        "angstrom" | "Angstrom" | "A" | "Å" => Some(1e-4),
+        "cm" | "centimeter" | "centimeters" | "centimetre" => Some(1e4),
+        "mm" | "millimeter" | "millimeters" | "millimetre" | "millimetres" => Some(1e3),
+        "um" | "µm" | "μm" | "micron" | "microns" | "micrometer" | "micrometers" | "micrometre"
+        | "micrometres" => Some(1.0),
+        "nm" | "nanometer" | "nanometers" | "nanometre" | "nanometres" | "[n_m]" => Some(1e-3),
+        "pm" | "picometer" | "picometers" | "[p_m]" => Some(1e-6),
+        "angstrom" | "angstroms" | "ångström" | "a" | "å" => Some(1e-4),
+        "[m]" => Some(1e6),
+        "[u_m]" => Some(1.0),
         _ => None,
     }
 }
 
 /// A photon energy of these units in eV.
 pub(super) fn ev_per(units: &str) -> Option<f64> {
-    match units {
-        "eV" | "ev" => Some(1.0),
-        "keV" | "kev" => Some(1e3),
-        "J" | "joule" => Some(1.0 / 1.602_176_634e-19),
+    match units.to_lowercase().as_str() {
+        "ev" | "electronvolt" | "electron_volt" | "electronvolts" => Some(1.0),
+        "kev" | "kiloelectronvolt" | "kiloelectron_volt" => Some(1e3),
+        "mev" => Some(1e6),
+        "j" | "joule" | "joules" => Some(1.0 / 1.602_176_634e-19),
+        _ => None,
+    }
+}
+
+/// A time of these units in s.
+pub(super) fn s_per(units: &str) -> Option<f64> {
+    match units.to_lowercase().as_str() {
+        "s" | "sec" | "second" | "seconds" => Some(1.0),
+        "ms" | "msec" | "millisecond" | "milliseconds" => Some(1e-3),
+        "us" | "µs" | "μs" | "microsecond" | "microseconds" => Some(1e-6),
+        "ns" | "nanosecond" | "nanoseconds" => Some(1e-9),
+        "min" | "minute" | "minutes" => Some(60.0),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hdf5_pure::{AttrValue, FileBuilder, H5Element};
+use hdf5_pure::{AttrValue, FileBuilder, GroupBuilder, H5Element};
 use ndarray::{Array3, ArrayView3, Axis};
 
 use super::tree::text;
@@ -188,6 +188,14 @@ fn per_frame(keys: &[Key], views: &[f64], flats: &[f64]) -> Vec<f64> {
     values
 }
 
+fn write_pixel(scan: &Scan, group: &mut GroupBuilder) {
+    let Some(pixel_um) = scan.pixel_um else { return };
+    for name in ["x_pixel_size", "y_pixel_size"] {
+        let size = group.create_dataset(name).with_f64_data(&[pixel_um]).with_shape(&[]);
+        size.set_attr("units", string("um"));
+    }
+}
+
 fn nxtomo(scan: &Scan, keys: &[Key], frames: &AnyArray) -> FileBuilder {
     fn values<T: FileVoxel + H5Element>(array: &Array3<T>, dataset: &mut hdf5_pure::DatasetBuilder) {
         dataset.with_data(array.as_slice().unwrap_or(&[]));
@@ -220,14 +228,9 @@ fn nxtomo(scan: &Scan, keys: &[Key], frames: &AnyArray) -> FileBuilder {
         })
         .collect();
     detector.create_dataset("image_key").with_i32_data(&image_keys).with_shape(&[n]);
-    if let Some(pixel_um) = scan.pixel_um {
-        for name in ["x_pixel_size", "y_pixel_size"] {
-            let size = detector.create_dataset(name).with_f64_data(&[pixel_um]).with_shape(&[]);
-            size.set_attr("units", string("um"));
-        }
-    }
+    write_pixel(scan, &mut detector);
     if scan.exposure_s.len() == scan.n_views() {
-        let times = per_frame(keys, &scan.exposure_s, &[]);
+        let times = per_frame(keys, &scan.exposure_s, &scan.flat_exposure_s);
         detector
             .create_dataset("count_time")
             .with_f64_data(&times)
@@ -244,11 +247,21 @@ fn nxtomo(scan: &Scan, keys: &[Key], frames: &AnyArray) -> FileBuilder {
             .with_shape(&[])
             .set_attr("units", string("eV"));
         instrument.add_group(source.finish());
+        // Readers of today look for it here, older ones at the source.
+        let mut beam = instrument.create_group("beam");
+        beam.set_attr("NX_class", string("NXbeam"));
+        beam.create_dataset("incident_energy")
+            .with_f64_data(&[energy_ev])
+            .with_shape(&[])
+            .set_attr("units", string("eV"));
+        instrument.add_group(beam.finish());
     }
     entry.add_group(instrument.finish());
 
     let mut sample = entry.create_group("sample");
     sample.set_attr("NX_class", string("NXsample"));
+    // The pixel at the sample: beside the detector for older readers, here for those of today.
+    write_pixel(scan, &mut sample);
     let angles = per_frame(keys, &scan.angles_deg, &[]);
     sample
         .create_dataset("rotation_angle")

@@ -1,0 +1,169 @@
+//! Numbers that scans say beside their frames: angles, energies, pixels, exposures, monitors; units known or assumed.
+
+use super::scan::ScanLayout;
+use super::store::{Dataset, Group};
+use super::tree::{ev_per, first_dataset, number_in, numbers, s_per, um_per, units_of};
+use crate::base::Unit;
+
+/// Highest photon energy that is believed, in eV: above it stands the energy of a storage ring.
+const MAX_EV: f64 = 3e5;
+/// Smallest pixel that is believed, in µm.
+const MIN_PIXEL_UM: f64 = 5e-4;
+
+/// Angles in degrees, whatever their unit.
+pub(super) fn degrees(dataset: &Dataset, warnings: &mut Vec<String>) -> Vec<f64> {
+    let units = units_of(dataset).trim().to_lowercase();
+    let values = numbers(dataset);
+    let (low, high) = values
+        .iter()
+        .filter(|a| a.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), a| (low.min(*a), high.max(*a)));
+    let span = high - low;
+    let scale = match units.as_str() {
+        "deg" | "degree" | "degrees" | "°" | "degs" | "[deg]" => 1.0,
+        "mdeg" | "millidegree" | "millidegrees" => 1e-3,
+        "mrad" | "milliradian" | "milliradians" => 1e-3 * 180.0 / std::f64::consts::PI,
+        units if units.starts_with("rad") => 180.0 / std::f64::consts::PI,
+        // Half a turn or a whole one in radians, at the distance of one view from its end.
+        "" if values.len() > 10 && [1.0, 2.0].iter().any(|turn| near_end(span, *turn, values.len())) => {
+            warnings.push(format!(
+                "the angles have no unit; as they span {span:.3} they were taken for radians (--angles gives others)"
+            ));
+            180.0 / std::f64::consts::PI
+        }
+        "" => 1.0,
+        unknown => {
+            warnings.push(format!(
+                "the unit {unknown} of the angles is not known; degrees were assumed (--angles gives others)"
+            ));
+            1.0
+        }
+    };
+    values.into_iter().map(|a| a * scale).collect()
+}
+
+/// Whether a span is `turn` half turns in radians, up to one step of `n` views.
+fn near_end(span: f64, turn: f64, n: usize) -> bool {
+    let whole = turn * std::f64::consts::PI;
+    (whole - span).abs() <= 1.5 * whole / n as f64
+}
+
+/// A pixel size in µm; a number without units is taken for m where it is small enough to be that.
+pub(super) fn pixel_um(dataset: &Dataset, warnings: &mut Vec<String>) -> Option<f64> {
+    let sized = number_in(dataset, um_per).or_else(|| {
+        let value = number_in(dataset, |_| Some(1.0)).filter(|v| *v > 0.0)?;
+        let (scale, unit) = if value < 2e-4 { (1e6, "m") } else { (1.0, "µm") };
+        warnings.push(format!(
+            "the pixel size {value} has no known unit, {unit} was assumed (--pixel-size gives another)"
+        ));
+        Some(value * scale)
+    })?;
+    format!("{sized:.9e}").parse().ok().filter(|p: &f64| *p > 0.0)
+}
+
+/// The pixel at the sample from that of the camera; where the quotient is no pixel, the size was at the sample already.
+pub(super) fn pixel_at_sample(size: f64, magnification: Option<f64>, warnings: &mut Vec<String>) -> f64 {
+    let Some(by) = magnification.filter(|m| m.is_finite() && *m > 1.0) else { return size };
+    let quotient: f64 = format!("{:.9e}", size / by).parse().unwrap_or(size / by);
+    if quotient < MIN_PIXEL_UM {
+        return size;
+    }
+    warnings.push(format!(
+        "a pixel of {quotient} µm at the sample: {size} µm of the camera by the magnification {by} (--pixel-size gives another)"
+    ));
+    quotient
+}
+
+/// Photon energies in eV; `None` where they are none, as those of a storage ring.
+pub(super) fn energy_ev(dataset: &Dataset) -> Option<Vec<f64>> {
+    let units = units_of(dataset);
+    let scale = ev_per(units.trim()).or_else(|| units.trim().is_empty().then_some(0.0))?;
+    // Without a unit: below 100 it can only be keV.
+    let in_ev = |v: f64| {
+        if scale > 0.0 {
+            v * scale
+        } else if v < 100.0 {
+            v * 1e3
+        } else {
+            v
+        }
+    };
+    let values: Vec<f64> = numbers(dataset)
+        .into_iter()
+        .map(in_ev)
+        .filter(|e| e.is_finite() && *e > 0.0 && *e < MAX_EV)
+        .collect();
+    (!values.is_empty()).then_some(values)
+}
+
+/// The energy of a scan from those of its views.
+pub(super) fn median_ev(values: &[f64], warnings: &mut Vec<String>) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let (low, high) = (*sorted.first()?, *sorted.last()?);
+    let median = sorted[sorted.len() / 2];
+    if high > low * 1.01 {
+        warnings.push(format!(
+            "the energy changes from {low} to {high} eV during the scan; {median} eV was taken"
+        ));
+    }
+    format!("{median:.9e}").parse().ok()
+}
+
+/// Exposures in s, of a scan or of a detector: one for all, or one a frame.
+pub(super) fn exposures_s(entry: &Group, detector: &Group, warnings: &mut Vec<String>) -> Vec<f64> {
+    let names = ["count_time", "ExpTimes", "exposure_time", "exposure"];
+    let Some(dataset) = first_dataset(detector, &names).or_else(|| entry.dataset("control/count_time"))
+    else {
+        return Vec::new();
+    };
+    let units = units_of(&dataset);
+    let scale = s_per(units.trim()).unwrap_or_else(|| {
+        if !units.trim().is_empty() {
+            warnings.push(format!("the unit {units} of the exposures is not known; s was assumed"));
+        }
+        1.0
+    });
+    numbers(&dataset).into_iter().map(|t| t * scale).collect()
+}
+
+/// One value for each of `n`: as listed, or the same for all; empty where their number is wrong.
+pub(super) fn one_each(values: Vec<f64>, n: usize) -> Vec<f64> {
+    match values.len() {
+        len if len == n => values,
+        1 => vec![values[0]; n],
+        _ => Vec::new(),
+    }
+}
+
+/// Logarithmic spread of positive numbers.
+fn spread(values: &[f64]) -> f64 {
+    let logs: Vec<f64> = values.iter().filter(|v| v.is_finite() && **v > 0.0).map(|v| v.ln()).collect();
+    let mean = logs.iter().sum::<f64>() / logs.len().max(1) as f64;
+    (logs.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / logs.len().max(1) as f64).sqrt()
+}
+
+/// A monitor that counted for as long as each frame was exposed becomes one that says how strong the beam was.
+pub(super) fn integrates(layout: &mut ScanLayout) {
+    let exposures = [layout.exposure_s.as_slice(), &layout.flat_exposure_s].concat();
+    let readings = [layout.beam.as_slice(), &layout.flat_beam].concat();
+    if readings.len() != exposures.len() || spread(&exposures) < 0.05 {
+        return;
+    }
+    let rates: Vec<f64> = readings.iter().zip(&exposures).map(|(beam, time)| beam / time).collect();
+    if 2.0 * spread(&rates) > spread(&readings) {
+        return;
+    }
+    layout.warnings.push(
+        "the beam monitor grows with the exposure: its readings were divided by the exposure".to_owned(),
+    );
+    let divide = |beam: &mut [f64], time: &[f64]| beam.iter_mut().zip(time).for_each(|(b, t)| *b /= t);
+    divide(&mut layout.beam, &layout.exposure_s);
+    divide(&mut layout.flat_beam, &layout.flat_exposure_s);
+}
+
+/// The unit that this program writes beside the data.
+pub(super) fn own_unit(dataset: &Dataset) -> Option<Unit> {
+    let unit = |name: &str| Unit::from_ascii(&dataset.attr_text(name));
+    unit("unit").or_else(|| unit("units"))
+}

@@ -1,0 +1,99 @@
+"""Writes the HDF5 files of this folder with h5py 3.16 (HDF5 2.0), hdf5plugin 7.1 and nxtomo 3.1.1."""
+import json, os, sys
+import h5py, hdf5plugin, numpy as np
+
+def scan(f, name, frames, key, angles, edit=None, data=None):
+    e = f.create_group(name); e.attrs["NX_class"] = "NXentry"; e["definition"] = "NXtomo"
+    d = e.create_group("instrument/detector"); e["instrument"].attrs["NX_class"] = "NXinstrument"; d.attrs["NX_class"] = "NXdetector"
+    s = e.create_group("sample"); s.attrs["NX_class"] = "NXsample"
+    if data is None: d["data"] = frames
+    else: data(d)
+    d["image_key"] = key; s["rotation_angle"] = angles; s["rotation_angle"].attrs["units"] = "degree"
+    if edit: edit(e, d, s)
+
+# Two darks of 100, two flats of 1000, six views that count up from 500.
+frames = np.concatenate([np.full((2, 3, 4), 100), np.full((2, 3, 4), 1000), 500 + np.arange(72).reshape(6, 3, 4)]).astype("u2")
+key = np.array([2, 2, 1, 1] + [0] * 6); angles = np.array([0.0] * 4 + [0, 30, 60, 90, 120, 150])
+with h5py.File("raw.h5", "w") as f: scan(f, "entry", frames, key, angles)
+src = "entry/instrument/detector/data"
+
+def virtual(d, file="raw.h5", lib=None):
+    lay = h5py.VirtualLayout(shape=frames.shape, dtype="u2")
+    vs = h5py.VirtualSource(file, src, shape=frames.shape)
+    lay[0:4] = vs[0:4]; lay[4:10:2] = vs[4:7]; lay[5:10:2] = vs[7:10]
+    d.create_virtual_dataset("data", lay, fillvalue=7)
+with h5py.File("virtual.h5", "w") as f: scan(f, "entry", frames, key, angles, data=virtual)
+with h5py.File("virtual_latest.h5", "w", libver="latest") as f: scan(f, "entry", frames, key, angles, data=virtual)
+with h5py.File("external.h5", "w") as f: scan(f, "entry", frames, key, angles, data=lambda d: d.__setitem__("data", h5py.ExternalLink("raw.h5", "/" + src)))
+with h5py.File("missing.h5", "w") as f: scan(f, "entry", frames, key, angles, data=lambda d: d.__setitem__("data", h5py.ExternalLink("gone.h5", "/" + src)))
+def partly(d):
+    lay = h5py.VirtualLayout(shape=frames.shape, dtype="u2")
+    vs = h5py.VirtualSource("raw.h5", src, shape=frames.shape); gone = h5py.VirtualSource("gone.h5", src, shape=frames.shape)
+    lay[0:8] = vs[0:8]; lay[8:10] = gone[8:10]
+    d.create_virtual_dataset("data", lay)
+with h5py.File("partly.h5", "w") as f: scan(f, "entry", frames, key, angles, data=partly)
+# Growing: two files counted by %b, and one source without an end.
+for n in range(2):
+    with h5py.File(f"part_{n}.h5", "w") as f: f["d"] = np.full((2, 3, 4), 10 + n, "u2")
+with h5py.File("growing.h5", "w") as f:
+    space = h5py.h5s.create_simple((1, 3, 4), (h5py.h5s.UNLIMITED, 3, 4))
+    space.select_hyperslab((0, 0, 0), (h5py.h5s.UNLIMITED, 1, 1), (2, 3, 4), (2, 3, 4))
+    source = h5py.h5s.create_simple((2, 3, 4))
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE); plist.set_virtual(space, b"part_%b.h5", b"d", source)
+    h5py.h5d.create(f.id, b"counted", h5py.h5t.NATIVE_UINT16, space, plist)
+
+cube = (np.arange(4 * 6 * 5) * 37 % 251).astype("u2").reshape(4, 6, 5)
+B = hdf5plugin
+kinds = {
+    "gzip": dict(compression="gzip", shuffle=True, fletcher32=True), "lzf": dict(compression="lzf", shuffle=True), "szip": dict(compression="szip"),
+    "scaleoffset": dict(scaleoffset=0), "lz4": B.LZ4(), "bitshuffle": B.Bitshuffle(cname="none"), "bitshuffle_lz4": B.Bitshuffle(cname="lz4"),
+    "bitshuffle_zstd": B.Bitshuffle(cname="zstd"), "zstd": B.Zstd(), "blosc_lz4": B.Blosc(cname="lz4"), "blosc_zstd": B.Blosc(cname="zstd", shuffle=B.Blosc.BITSHUFFLE),
+    "blosc_blosclz": B.Blosc(cname="blosclz"), "blosc_zlib": B.Blosc(cname="zlib"), "bzip2": B.BZip2(),
+}
+with h5py.File("filters.h5", "w") as f:
+    f["plain"] = cube
+    for name, kw in kinds.items(): f.create_dataset(name, data=cube, chunks=(3, 4, 5), **kw)
+    f.create_dataset("zfp", data=cube.astype("f4"), chunks=(4, 6, 5), **B.Zfp(reversible=True))
+    f.create_dataset("unwritten", shape=cube.shape, dtype="u2", chunks=(1, 6, 5), fillvalue=9)
+    f["half"] = cube.astype("f2"); f["big"] = cube.astype(">i4"); f["long"] = cube.astype("i8"); f["truth"] = cube > 100
+
+# Imaris pads to whole chunks and writes attributes letter by letter.
+letters = lambda t: np.array([c.encode() for c in t], "S1")
+with h5py.File("imaris.ims", "w") as f:
+    for t in range(2):
+        for c in range(2):
+            g = f.create_group(f"DataSet/ResolutionLevel 0/TimePoint {t}/Channel {c}")
+            for a, n in zip("XYZ", (5, 6, 4)): g.attrs[f"ImageSize{a}"] = letters(str(n))
+            padded = np.zeros((8, 8, 8), "u2"); padded[:4, :6, :5] = cube + 1000 * c + 10000 * t; g.create_dataset("Data", data=padded, chunks=(8, 8, 8), compression="gzip")
+    i = f.create_group("DataSetInfo/Image"); i.attrs["Unit"] = letters("um")
+    for a, (lo, hi) in enumerate([("0", "0.5"), ("0", "0.9"), ("1", "2")]): i.attrs[f"ExtMin{a}"] = letters(lo); i.attrs[f"ExtMax{a}"] = letters(hi)
+    for c, n in enumerate(("DAPI", "GFP")): f.create_group(f"DataSetInfo/Channel {c}").attrs["Name"] = letters(n)
+
+# BigDataViewer stores unsigned numbers as signed ones.
+with h5py.File("bdv.h5", "w") as f:
+    for t in range(2):
+        f[f"t{t:05}/s00/0/cells"] = (cube + 40000 + t).astype("u2").view("i2"); f[f"t{t:05}/s00/1/cells"] = cube[::2, ::2, ::2].view("i2")
+    f["s00/resolutions"] = np.array([[1., 1, 1], [2, 2, 2]])
+open("bdv.xml", "w").write("""<SpimData version="0.2"><SequenceDescription><ViewSetups><ViewSetup><id>0</id><name>cell</name><size>5 6 4</size>
+<voxelSize><unit>nm</unit><size>10.0 20.0 30.0</size></voxelSize></ViewSetup></ViewSetups></SequenceDescription></SpimData>
+""")
+
+# tomviz writes x, y, z in this order; distances in brackets.
+with h5py.File("tomviz.emd", "w") as f:
+    f.attrs["version_major"] = 0; f.attrs["version_minor"] = 2
+    g = f.create_group("data/tomography"); g.attrs["emd_group_type"] = 1; g["data"] = np.ascontiguousarray(cube.T)
+    for n, (a, m, step) in enumerate((("x", 5, 10), ("y", 6, 20), ("z", 4, 30)), 1):
+        g[f"dim{n}"] = np.arange(m, dtype="f4") * step; g[f"dim{n}"].attrs["name"] = a; g[f"dim{n}"].attrs["units"] = "[n_m]"
+
+# nxtomo itself: drift frames, a mirrored detector, the pixel at the sample.
+if len(sys.argv) > 1:
+    import pint
+    from nxtomo.application.nxtomo import NXtomo
+    ur = pint.get_application_registry(); nx = NXtomo()
+    d = nx.instrument.detector; d.data = frames; d.image_key_control = [2, 2, 1, 1] + [0] * 4 + [-1] * 2
+    nx.sample.rotation_angle = angles * ur.degree
+    d.x_pixel_size = d.y_pixel_size = 6.5e-6 * ur.meter; nx.sample.x_pixel_size = nx.sample.y_pixel_size = 1e-8 * ur.meter
+    nx.instrument.beam.incident_energy = 0.52 * ur.keV; d.count_time = np.where(key == 0, 2.0, 1.0) * ur.second
+    d.set_transformation_from_lr_flipped(True); nx.control.data = np.full(10, 0.3) * ur.ampere
+    if os.path.exists("nxtomo31.nx"): os.remove("nxtomo31.nx")
+    for name in ("entry0000", "entry0001"): nx.save("nxtomo31.nx", name)
