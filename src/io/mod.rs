@@ -61,8 +61,8 @@ pub use convert::{Converted, convert};
 pub use error::IoError;
 pub use film::{FilmKind, write_film};
 pub use format::{
-    ArrayEntry, Header, Kind, Loaded, WriteRequest, check_array_output, list_arrays, read_array, read_array_of, read_header,
-    read_header_of, read_volume, readable_formats, writable_formats, write_array,
+    ArrayEntry, Header, Kind, Loaded, WriteRequest, check_array_output, list_arrays, read_array,
+    read_array_of, read_header, read_header_of, read_volume, readable_formats, writable_formats, write_array,
 };
 pub use hdf5::write_scan;
 pub use imod::{read_imod, write_imod};

@@ -365,7 +365,7 @@ fn axes_are_read_as_the_file_says() {
         let n: usize = shape.iter().product();
         let values = (0..n).map(|at| {
             let (mut rest, mut place) = (at, BTreeMap::new());
-            for (key, side) in order.chars().zip(&shape).rev() {
+            for (key, side) in order.chars().rev().zip(shape.iter().rev()) {
                 place.insert(key, rest % side);
                 rest /= side;
             }

@@ -87,7 +87,7 @@ impl Format for Tiff {
         source: &mut dyn Source,
         request: &WriteRequest<'_>,
         progress: &Progress,
-    ) -> Result<(), IoError> {
+    ) -> Result<Vec<String>, IoError> {
         write::stream(path, source, request, false, progress)
     }
 
@@ -129,7 +129,7 @@ impl Format for OmeTiff {
         source: &mut dyn Source,
         request: &WriteRequest<'_>,
         progress: &Progress,
-    ) -> Result<(), IoError> {
+    ) -> Result<Vec<String>, IoError> {
         write::stream(path, source, request, true, progress)
     }
 
@@ -293,6 +293,15 @@ impl Source for TiffSource {
             "TIFF",
             || with_dtype!(self.header.dtype, T => self.planes_of::<T>(planes).map(T::wrap)),
         )
+    }
+
+    fn read_into(&mut self, planes: Range<usize>, into: &mut [u8]) -> Result<bool, IoError> {
+        guarded(&self.path, "TIFF", || {
+            with_dtype!(self.header.dtype, T => match bytemuck::try_cast_slice_mut::<u8, T>(into) {
+                Ok(values) => self.read(planes, values).map(|()| true),
+                Err(_misaligned) => Ok(false),
+            })
+        })
     }
 }
 

@@ -13,9 +13,9 @@ use ndarray::{ArrayView3, Axis, Slice};
 use super::describe::{Dialect, description, ome_xml};
 use super::page::tag;
 use crate::base::Progress;
-use crate::io::array::{ArrayRef, Dtype, FileVoxel, le_bytes, with_view};
+use crate::io::array::{Dtype, FileVoxel, le_bytes, with_view};
 use crate::io::error::IoError;
-use crate::io::format::{Source, WriteRequest, for_each_slab};
+use crate::io::format::{Source, WriteRequest, for_each_view};
 
 /// Bytes that are given to the system at once.
 const WRITE_BYTES: usize = 8 << 20;
@@ -72,7 +72,7 @@ pub(super) fn stream(
     request: &WriteRequest<'_>,
     is_ome: bool,
     progress: &Progress,
-) -> Result<(), IoError> {
+) -> Result<Vec<String>, IoError> {
     let header = source.header();
     let frame = Frame::new(header.shape, header.dtype, request, is_ome)
         .map_err(|problem| IoError::content(path, problem))?;
@@ -80,12 +80,13 @@ pub(super) fn stream(
     let system = |e| IoError::system("write", path, e);
     file.write_all(&frame.head).map_err(system)?;
     let quiet = Progress::new();
-    for_each_slab(
+    for_each_view(
         source,
         progress,
-        |_, planes| with_view!(&ArrayRef::from(&planes), view => write_values(path, &mut file, view, &quiet)),
+        |_, planes| with_view!(&planes, view => write_values(path, &mut file, view, &quiet)),
     )?;
-    file.write_all(&frame.tail).map_err(system)
+    file.write_all(&frame.tail).map_err(system)?;
+    Ok(Vec::new())
 }
 
 fn write_values<T: FileVoxel>(
