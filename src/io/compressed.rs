@@ -3,7 +3,7 @@
 //! Recognised by content. What comes out is bounded by the memory budget; a file packed twice is refused.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write as _};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 

@@ -150,7 +150,7 @@ fn percent_to_fraction(scan: &mut Scan) {
     }
     let is_per_cent = |middle: &f64| *middle > MOST_TRANSMITTED && *middle <= MOST_PER_CENT;
     let Some(middle) = middle(&scan.projections).filter(is_per_cent) else { return };
-    let fractions = with_array!(&scan.projections, values => values.mapv(|v| (v.to_f64() / 100.0) as f32));
+    let fractions = with_array!(&scan.projections, values => values.mapv(|v| <f32 as crate::io::FileVoxel>::from_f64(v.to_f64() / 100.0)));
     scan.projections = AnyArray::F32(fractions);
     scan.warnings.push(format!(
         "the transmission is in per cent (half of the values are above {middle:.1}): it was divided by 100"

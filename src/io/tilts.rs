@@ -61,14 +61,13 @@ pub(crate) fn choose(stack: &Stack<'_>, warnings: &mut Vec<String>) -> Result<Op
             Err(error) => warnings.push(format!("{name} was left aside: {error}")),
         }
     }
-    match mdoc::beside(stack.path) {
-        Some(Ok(mdoc)) => match mdoc.tilts(stack.n_views) {
+    // What is wrong with an .mdoc was said when the stack was opened.
+    if let Some(Ok(mdoc)) = mdoc::beside(stack.path) {
+        match mdoc.tilts(stack.n_views) {
             Some(Ok(tilts)) => found.push((mdoc.name(), tilts)),
             Some(Err(said)) => warnings.push(said),
             None => {}
-        },
-        // What is wrong with it was said when the stack was opened.
-        Some(Err(_)) | None => {}
+        }
     }
     if stack.own_deg.len() == stack.n_views {
         found.push(("the file itself".to_owned(), stack.own_deg.to_vec()));

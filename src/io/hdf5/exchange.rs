@@ -69,7 +69,7 @@ pub(super) fn data_exchange(root: &Group, wanted: Option<&str>) -> Result<Option
             names[1..].join(", ")
         ));
     }
-    layout.entry = group.path().to_owned();
+    group.path().clone_into(&mut layout.entry);
     Ok(Some(layout))
 }
 

@@ -199,7 +199,7 @@ fn damaged_virtual_datasets_and_chunks_are_answered() {
         let whole = std::fs::read(data(name)).unwrap();
         for _ in 0..60 {
             let mut bytes = whole.clone();
-            for _ in 0..1 + next(20) {
+            for _ in 0..=next(20) {
                 let at = next(bytes.len());
                 bytes[at] = next(256) as u8;
             }

@@ -200,7 +200,8 @@ fn a_detector_for_each_kind_of_frame_is_read() {
         .list("entry/instrument/source/energy", &[520.0, 520.0, 520.0])
         .list("entry/sample/rotation_angle", &[-10.0, 0.0, 10.0]);
     let scan = tree.read().unwrap();
-    let first = |frames: &AnyArray| crate::with_array!(frames, f => f64::from(f[[0, 0, 0]]));
+    let first =
+        |frames: &AnyArray| crate::with_array!(frames, f => crate::volume::any::Voxel::to_f64(f[[0, 0, 0]]));
     assert_eq!((scan.n_views(), first(&scan.projections)), (3, 600.0));
     assert_eq!((first(scan.flats.as_ref().unwrap()), first(scan.darks.as_ref().unwrap())), (1000.0, 100.0));
     assert_eq!((scan.pixel_um, scan.energy_ev), (Some(0.01), Some(520.0)));

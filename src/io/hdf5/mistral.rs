@@ -48,7 +48,7 @@ fn read(root: &Group, group: &Group, data: Dataset) -> Result<ScanLayout, String
     let exposure =
         beside(&["ExpTimesTomo", "ExpTimes", "ExpTimesSpec"]).map(|d| numbers(&d)).unwrap_or_default();
     layout.exposure_s = super::values::one_each(exposure, n);
-    layout.entry = group.path().to_owned();
+    group.path().clone_into(&mut layout.entry);
     Ok(layout)
 }
 

@@ -4,6 +4,13 @@
 //! followed. Volumes of BigDataViewer, Imaris, EMD and ilastik are known by their layout. Without any of these the
 //! largest numeric dataset of three axes is the volume; any other is chosen by its path. Structures are read by one
 //! pure-Rust crate and written by another, values by code of this program; nothing to install.
+#![cfg_attr(
+    not(test),
+    expect(
+        clippy::cast_possible_truncation,
+        reason = "sides and bytes of the file as usize: each was checked against the length of the file or the budget"
+    )
+)]
 
 mod axes;
 mod containers;

@@ -200,7 +200,7 @@ pub(super) fn read(entry: &Group) -> Result<ScanLayout, String> {
     layout.energy_ev = energy_of(entry, &mut layout.warnings);
     layout.title = entry.dataset("title").and_then(|d| d.text());
     layout.unit = own_unit(data);
-    layout.entry = entry.path().to_owned();
+    entry.path().clone_into(&mut layout.entry);
     Ok(layout)
 }
 

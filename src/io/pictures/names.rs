@@ -165,9 +165,10 @@ fn sign_before(bytes: &[u8], start: usize, text_from: usize, signs: Signs) -> Op
         || place > text_from && !bytes[place - 1].is_ascii_alphanumeric();
     match (bytes[place], signs) {
         (b'+', _) => Some(false),
-        (b'-', Signs::Apart | Signs::Letters) if apart => Some(true),
         (b'-', Signs::BehindLetters) if apart || place > text_from => Some(true),
-        (b'm' | b'n' | b'M' | b'N', Signs::Letters) if apart => Some(true),
+        (b'-', Signs::Apart | Signs::Letters) | (b'm' | b'n' | b'M' | b'N', Signs::Letters) if apart => {
+            Some(true)
+        }
         (b'p' | b'P', Signs::Letters) if apart => Some(false),
         _ => None,
     }

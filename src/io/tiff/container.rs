@@ -119,11 +119,6 @@ impl Container {
         }
     }
 
-    /// Name of the file, for sentences.
-    pub(super) fn name(&self) -> String {
-        self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-    }
-
     /// A whole number of up to 8 bytes in the file's order.
     pub(super) fn number(&self, bytes: &[u8]) -> u64 {
         let add = |n: u64, byte: &u8| n << 8 | u64::from(*byte);

@@ -25,7 +25,6 @@ pub(super) mod tag {
     pub(in super::super) const PLANAR: u16 = 284;
     pub(in super::super) const FAX_OPTIONS: u16 = 292;
     pub(in super::super) const RESOLUTION_UNIT: u16 = 296;
-    pub(in super::super) const SOFTWARE: u16 = 305;
     pub(in super::super) const PREDICTOR: u16 = 317;
     pub(in super::super) const TILE_WIDTH: u16 = 322;
     pub(in super::super) const TILE_HEIGHT: u16 = 323;

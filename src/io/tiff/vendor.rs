@@ -149,11 +149,3 @@ pub(super) fn electron_pixel_um(container: &Container, file: &File, from: &Direc
     let (size, unit) = (words.next()?.parse::<f64>().ok()?, words.next()?);
     fine(size * um_per(unit)?).map(|um| [um, um])
 }
-
-/// The program that wrote a file, as far as it says.
-pub(super) fn software(container: &Container, file: &File, from: &Directory) -> Option<String> {
-    container
-        .text(file, from, tag::SOFTWARE)
-        .map(|name| name.trim().to_owned())
-        .filter(|name| !name.is_empty())
-}

@@ -149,7 +149,7 @@ impl Chunked {
             fill(into, &dataset.fill_value()?);
         }
         let work = Work { chunks: self, dataset, size, chunk_bytes };
-        let layers = self.layers(&wanted);
+        let layers = Self::layers(&wanted);
         if layers.len() >= 2 && area.count.len() > 1 {
             return work.layer_by_layer(&wanted, &layers, area, into);
         }
@@ -164,12 +164,12 @@ impl Chunked {
     }
 
     /// Runs of chunks that begin at the same place of the first axis.
-    fn layers(&self, wanted: &[&ChunkEntry]) -> Vec<Range<usize>> {
+    fn layers(wanted: &[&ChunkEntry]) -> Vec<Range<usize>> {
         let mut layers: Vec<Range<usize>> = Vec::new();
         for (at, entry) in wanted.iter().enumerate() {
             match layers.last_mut() {
                 Some(layer) if wanted[layer.start].offsets.first() == entry.offsets.first() => {
-                    layer.end = at + 1
+                    layer.end = at + 1;
                 }
                 _ => layers.push(at..at + 1),
             }

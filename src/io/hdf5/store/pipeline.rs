@@ -91,7 +91,7 @@ impl Step<'_> {
             LZF => lzf(&bytes, self.option(2).map_or(self.limit, |n| n as usize).min(self.limit)),
             BLOSC => self.blosc(&bytes),
             BITSHUFFLE => self.bitshuffle(&bytes),
-            ZSTD => self.zstd(&bytes, self.limit),
+            ZSTD => Self::zstd(&bytes, self.limit),
             id if id < 32 || id == LZ4 => apply_pipeline_with_limit(
                 &bytes,
                 std::slice::from_ref(self.filter),
@@ -143,7 +143,7 @@ impl Step<'_> {
         Ok(out)
     }
 
-    fn zstd(&self, bytes: &[u8], limit: usize) -> Result<Vec<u8>, String> {
+    fn zstd(bytes: &[u8], limit: usize) -> Result<Vec<u8>, String> {
         zstd::bulk::decompress(bytes, limit).map_err(|e| format!("zstd: {e}"))
     }
 
@@ -185,7 +185,7 @@ impl Step<'_> {
             let unpacked = if code == BITSHUFFLE_LZ4 {
                 lz4_flex::block::decompress(packed, n).map_err(|e| format!("lz4: {e}"))?
             } else {
-                self.zstd(packed, n)?
+                Self::zstd(packed, n)?
             };
             if unpacked.len() != n {
                 return Err(format!("a block of {} bytes instead of {n}", unpacked.len()));
