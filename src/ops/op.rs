@@ -267,8 +267,12 @@ impl Op {
 
     /// The first slot that must be filled and is not. Where objects stand in place of classes, these may be missing.
     pub fn missing(&self, inputs: &Inputs) -> Option<&'static Input> {
+        // Label volumes are stitched as volumes are.
+        let is_kind = |slot: &Input, data: &Data| {
+            data.kind() == slot.kind || self.id == "stitch" && data.kind() == Kind::Labels
+        };
         let is_filled =
-            |slot: &Input| inputs.iter().any(|(name, data)| name == slot.name && data.kind() == slot.kind);
+            |slot: &Input| inputs.iter().any(|(name, data)| name == slot.name && is_kind(slot, data));
         let has_objects = self.inputs.iter().any(|slot| slot.name == INSTANCES.name && is_filled(slot));
         self.inputs
             .iter()

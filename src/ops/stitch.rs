@@ -158,3 +158,34 @@ fn merged(parts: &[&Arc<LabelData>]) -> (ClassTable, Vec<String>) {
     }
     (classes, notes)
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array3;
+
+    use super::*;
+    use crate::base::{MemoryBudget, Progress};
+    use crate::gpu::DeviceChoice;
+
+    fn labels(id: u16, x_um: f64) -> Data {
+        let labels = Labels::from_dense(&Array3::from_elem((2, 3, 10), id));
+        let classes = ClassTable::default().with_ids([id]);
+        let (voxel_um, origin_um) = (Some([0.02; 3]), [0.0, 0.0, x_um]);
+        Data::Labels(Arc::new(LabelData { labels, voxel_um, ratios: None, origin_um, classes }))
+    }
+
+    #[test]
+    fn labels_are_put_where_their_origins_say_and_never_registered() {
+        let budget = MemoryBudget::from_gib(1.0);
+        let context = Context { progress: Progress::new(), budget, device: DeviceChoice::Cpu };
+        let inputs = Inputs::default().with("first", labels(3, 0.0)).with("second", labels(8, 0.12));
+        let said = OP.execute(&context, &inputs, &json!({})).unwrap_err().to_string();
+        assert!(said.contains("--register=off"), "{said}");
+        let outcome = OP.execute(&context, &inputs, &json!({ "register": false })).unwrap();
+        let Some(Data::Labels(whole)) = outcome.get("stitched") else { panic!("no labels") };
+        let ids = whole.labels.to_dense();
+        assert_eq!(ids.dim(), (2, 3, 16));
+        assert!(ids.indexed_iter().all(|((_, _, x), id)| *id == if x < 10 { 3 } else { 8 }));
+        assert_eq!(whole.classes.classes.len(), 2);
+    }
+}
