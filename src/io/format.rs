@@ -186,9 +186,16 @@ pub struct WriteRequest<'a> {
     pub angles_deg: Vec<f64>,
     /// Photon energy in eV.
     pub energy_ev: Option<f64>,
+    /// Whether coarse levels take the most frequent value instead of the mean, though nobody says that these are labels.
+    pub keeps_values: bool,
 }
 
 impl<'a> WriteRequest<'a> {
+    /// Whether coarse levels may hold no value that the array does not.
+    pub(crate) fn keeps_ids(&self) -> bool {
+        self.keeps_values || self.unit == Some(Unit::Label)
+    }
+
     /// A request that says nothing but the values.
     pub fn new(array: impl Into<ArrayRef<'a>>) -> Self {
         Self {
@@ -202,6 +209,7 @@ impl<'a> WriteRequest<'a> {
             objects: None,
             angles_deg: Vec::new(),
             energy_ev: None,
+            keeps_values: false,
         }
     }
 

@@ -7,7 +7,7 @@ use std::fs::File;
 
 use super::container::{Container, Directory, text_of};
 use super::lengths::um_per;
-use super::page::{Page, tag};
+use super::page::Page;
 use super::said::{Axes, Said};
 
 const LSM: u16 = 34412;

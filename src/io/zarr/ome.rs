@@ -64,7 +64,7 @@ pub(super) fn attributes(
         })
         .collect();
     let is_label = request.unit == Some(Unit::Label);
-    let (kind, method) = if is_label {
+    let (kind, method) = if request.keeps_ids() {
         ("mode", "most frequent id of 2 x 2 x 2 voxels, the smallest of equals")
     } else {
         ("mean", "mean of 2 x 2 x 2 voxels")

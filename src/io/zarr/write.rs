@@ -12,7 +12,7 @@ use zarrs::group::GroupBuilder;
 
 use super::store::FolderStore;
 use super::{ome, text};
-use crate::base::{Progress, Unit};
+use crate::base::Progress;
 use crate::io::array::{ArrayRef, Dtype, FileVoxel, with_view};
 use crate::io::atomic::{is_zarr_folder, write_atomically};
 use crate::io::error::IoError;
@@ -117,7 +117,7 @@ pub(super) fn write_planes<T: Element + FileVoxel>(
     mut next: impl FnMut(std::ops::Range<usize>) -> Result<Array3<T>, IoError> + Send,
 ) -> Result<(), IoError> {
     let store = FolderStore::create(path)?;
-    let (n_levels, is_label) = (n_levels(shape), request.unit == Some(Unit::Label));
+    let (n_levels, is_label) = (n_levels(shape), request.keeps_ids());
     let attributes = ome::attributes(request, &image_name(path), n_levels, None);
     write_group(&store, "/", attributes).map_err(|problem| IoError::content(path, problem))?;
     let mut levels = Levels::<T>::create(&store, path, "", shape, (n_levels, is_label))?;
@@ -228,7 +228,7 @@ fn write_at(
     let attributes = ome::attributes(request, &image_name(path), n_levels, label_source);
     let root = if base.is_empty() { "/" } else { base };
     write_group(store, root, attributes).map_err(content)?;
-    let is_label = request.unit == Some(Unit::Label);
+    let is_label = request.keeps_ids();
     with_view!(&request.array, view => {
         write_levels(store, path, base, view, (n_levels, is_label), progress)
     })

@@ -57,6 +57,11 @@ impl Group {
         &self.path
     }
 
+    /// Last part of the path.
+    pub(in crate::io::hdf5) fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or("")
+    }
+
     /// Something that tells this group from every other, under whatever name it was reached.
     pub(in crate::io::hdf5) fn identity(&self) -> (usize, u64) {
         (Arc::as_ptr(&self.file).addr(), self.raw.address())
@@ -182,11 +187,6 @@ impl Dataset {
     /// Path in the file that was asked for.
     pub(in crate::io::hdf5) fn path(&self) -> &str {
         &self.path
-    }
-
-    /// Last part of the path.
-    pub(in crate::io::hdf5) fn name(&self) -> &str {
-        self.path.rsplit('/').next().unwrap_or("")
     }
 
     /// Something that tells this dataset from every other, under whatever name it was reached.
