@@ -86,6 +86,7 @@ fn every_filter_gives_the_same_values() {
         "szip",
         "scaleoffset",
         "lz4",
+        "lz4_blocks",
         "bitshuffle",
         "bitshuffle_lz4",
         "bitshuffle_zstd",

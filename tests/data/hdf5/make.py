@@ -46,7 +46,7 @@ cube = (np.arange(4 * 6 * 5) * 37 % 251).astype("u2").reshape(4, 6, 5)
 B = hdf5plugin
 kinds = {
     "gzip": dict(compression="gzip", shuffle=True, fletcher32=True), "lzf": dict(compression="lzf", shuffle=True), "szip": dict(compression="szip"),
-    "scaleoffset": dict(scaleoffset=0), "lz4": B.LZ4(), "bitshuffle": B.Bitshuffle(cname="none"), "bitshuffle_lz4": B.Bitshuffle(cname="lz4"),
+    "scaleoffset": dict(scaleoffset=0), "lz4": B.LZ4(), "lz4_blocks": B.LZ4(nbytes=32), "bitshuffle": B.Bitshuffle(cname="none"), "bitshuffle_lz4": B.Bitshuffle(cname="lz4"),
     "bitshuffle_zstd": B.Bitshuffle(cname="zstd"), "zstd": B.Zstd(), "blosc_lz4": B.Blosc(cname="lz4"), "blosc_zstd": B.Blosc(cname="zstd", shuffle=B.Blosc.BITSHUFFLE),
     "blosc_blosclz": B.Blosc(cname="blosclz"), "blosc_zlib": B.Blosc(cname="zlib"), "bzip2": B.BZip2(),
 }

@@ -91,8 +91,9 @@ impl Step<'_> {
             LZF => lzf(&bytes, self.option(2).map_or(self.limit, |n| n as usize).min(self.limit)),
             BLOSC => self.blosc(&bytes),
             BITSHUFFLE => self.bitshuffle(&bytes),
+            LZ4 => self.lz4(&bytes),
             ZSTD => Self::zstd(&bytes, self.limit),
-            id if id < 32 || id == LZ4 => apply_pipeline_with_limit(
+            id if id < 32 => apply_pipeline_with_limit(
                 &bytes,
                 std::slice::from_ref(self.filter),
                 0,
@@ -143,6 +144,31 @@ impl Step<'_> {
         Ok(out)
     }
 
+    /// The size of the chunk and of a block, then blocks, each with its size; one that would not shrink stands as it is.
+    ///
+    /// The parsing crate undoes only a single block.
+    fn lz4(&self, bytes: &[u8]) -> Result<Vec<u8>, String> {
+        let short = "lz4 data that end too soon";
+        let header = bytes.get(..12).ok_or(short)?;
+        let whole = usize::try_from(big_endian(&header[..8])).ok().filter(|n| *n <= self.limit);
+        let whole = whole.ok_or_else(|| format!("lz4 data of more than {} bytes", self.limit))?;
+        let block = big_endian(&header[8..]) as usize;
+        let mut out = Vec::with_capacity(whole);
+        let mut rest = &bytes[12..];
+        while out.len() < whole && block > 0 {
+            let n = block.min(whole - out.len());
+            let length = big_endian(rest.get(..4).ok_or(short)?) as usize;
+            let packed = rest.get(4..4 + length).ok_or(short)?;
+            rest = &rest[4 + length..];
+            if length == n {
+                out.extend_from_slice(packed);
+            } else {
+                out.extend(lz4_flex::block::decompress(packed, n).map_err(|e| format!("lz4: {e}"))?);
+            }
+        }
+        Ok(out)
+    }
+
     fn zstd(bytes: &[u8], limit: usize) -> Result<Vec<u8>, String> {
         zstd::bulk::decompress(bytes, limit).map_err(|e| format!("zstd: {e}"))
     }
@@ -168,8 +194,8 @@ impl Step<'_> {
             return bits_apart(bytes, word, block).ok_or_else(|| format!("bitshuffle in blocks of {block}"));
         }
         let header = bytes.get(..12).ok_or("bitshuffle data without a header")?;
-        let whole = header[..8].iter().fold(0u64, |n, b| n << 8 | u64::from(*b));
-        let block = header[8..].iter().fold(0usize, |n, b| n << 8 | usize::from(*b)) / word;
+        let whole = big_endian(&header[..8]);
+        let block = big_endian(&header[8..]) as usize / word;
         let whole = usize::try_from(whole).ok().filter(|n| *n <= self.limit);
         let (Some(whole), true) = (whole, block > 0 && block.is_multiple_of(8)) else {
             return Err("bitshuffle data of another size than the chunk".to_owned());
@@ -179,7 +205,7 @@ impl Step<'_> {
         while whole - out.len() >= 8 * word {
             let n = (whole - out.len()).min(block * word) / (8 * word) * (8 * word);
             let length = rest.get(..4).ok_or("bitshuffle data that end too soon")?;
-            let length = length.iter().fold(0usize, |n, b| n << 8 | usize::from(*b));
+            let length = big_endian(length) as usize;
             let packed = rest.get(4..4 + length).ok_or("bitshuffle data that end too soon")?;
             rest = &rest[4 + length..];
             let unpacked = if code == BITSHUFFLE_LZ4 {
@@ -196,6 +222,11 @@ impl Step<'_> {
         out.extend_from_slice(rest.get(..whole - out.len()).ok_or("bitshuffle data that end too soon")?);
         Ok(out)
     }
+}
+
+/// A number whose first byte counts most.
+fn big_endian(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |n, byte| n << 8 | u64::from(*byte))
 }
 
 /// Values in a block where the filter leaves that to itself.
