@@ -75,7 +75,7 @@ ww("demo", "--size", 32, "--out", demo)
 def nx():
     from nxtomo import NXtomo
     t = NXtomo().load(str(demo / "scan.h5"), "entry")
-    n = int((np.asarray(t.instrument.detector.image_key_control) == 0).sum())
+    n = sum(getattr(key, 'value', key) == 0 for key in t.instrument.detector.image_key_control)
     truth = json.load(open(demo / "truth.json"))
     px = getattr(t.sample, "x_pixel_size", None) or t.instrument.detector.x_pixel_size
     um = float(px.to("micrometer").magnitude) if hasattr(px, "to") else float(px) * 1e6

@@ -45,6 +45,7 @@ fn params(op: &Op) -> Value {
         "split" => json!({ "method": "shape" }),
         "clean" => json!({ "operation": "close", "radius_nm": 400.0 }),
         "threshold" => json!({ "method": "mixture", "classes": 3, "partial_volume": true }),
+        "dual" => json!({ "quarter": 1 }),
         "calibrate" => json!({ "energy_ev": 520.0, "apply": true }),
         "demo" => json!({ "size": SIZE, "views": 30, "jitter": 1.0 }),
         _ => Value::Null,

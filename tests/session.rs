@@ -787,20 +787,33 @@ fn a_volume_beyond_memory_opens_by_its_levels_and_gives_parts_of_any() {
 }
 
 #[test]
-fn a_file_without_levels_that_is_too_large_becomes_a_pyramid_and_opens() {
+fn a_large_file_without_levels_opens_by_levels_picked_from_it() {
     let folder = tempfile::tempdir().unwrap();
     let whole = common::pyramid(folder.path());
     let flat = folder.path().join("cell.mrc");
-    io::convert(&whole, &flat, &io::ReadOptions::default(), &Progress::new(), MemoryBudget::from_gib(1.0))
-        .unwrap();
-    // 16 MB do not fit into 15; a layer of 160 planes does.
+    let everything = io::ReadOptions::default();
+    io::convert(&whole, &flat, &everything, &Progress::new(), MemoryBudget::from_gib(1.0)).unwrap();
+    let mut session = Session::new(little_memory(0.0142));
+    session.apply(Command::Open(flat));
+    let said = format!("{:?}", session.wait_idle());
+    assert!(said.contains("has no levels of its own"), "{said}");
+    let held = session.project().from_top().next().unwrap();
+    assert!(held.pyramid.is_some());
+    assert_eq!(held.volume().unwrap().voxel_um, Some([0.04; 3]));
+}
+
+#[test]
+fn a_file_without_levels_that_is_too_large_becomes_a_pyramid_and_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let flat = common::scattered(folder.path());
+    // 16 MB do not fit into 15.
     let mut session = Session::new(little_memory(0.0142));
     session.apply(Command::Open(flat.clone()));
     let events = session.wait_idle();
     let asked = events.iter().any(|event| matches!(event, Event::TooLarge { path, .. } if *path == flat));
     assert!(asked, "{events:?}");
     assert!(session.project().is_empty());
-    session.apply(Command::SetSettings(Box::new(little_memory(0.06))));
+    session.apply(Command::SetSettings(Box::new(little_memory(0.12))));
     let target = folder.path().join("made");
     go(&mut session, Command::MakePyramid { source: flat, target });
     let held = session.project().from_top().next().unwrap();

@@ -3,6 +3,8 @@
 //! Knows nothing of volumes, files, devices or windows.
 
 pub mod frame;
+#[cfg(feature = "gui")]
+pub(crate) mod frame_cost;
 pub mod give_way;
 pub mod lac;
 pub mod memory;

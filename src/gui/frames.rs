@@ -128,6 +128,8 @@ mod tests {
     fn the_hand_is_never_held_up_and_gives_way_when_it_rests() {
         let mut budget = FrameBudget::default();
         run(&mut budget, 0.0, 20.0, |_| 0.2);
+        let spent = budget.last.map_or(0.0, |(_, spent)| spent);
+        budget.begin(20.0, spent + 0.2, true);
         assert!(budget.next_piece(20.0) > Duration::from_secs(1));
         budget.touch(20.0);
         assert_eq!(budget.next_piece(20.4), AT_ONCE);

@@ -13,7 +13,6 @@ mod dialogs;
 mod draw;
 mod film;
 mod frame;
-mod frame_cost;
 mod frames;
 mod icons;
 mod kept_forms;

@@ -260,7 +260,7 @@ impl SourceFile {
             ));
             if levels.is_picked {
                 warnings.push(format!(
-                    "the file has no levels of its own: every {coarseness}th voxel is picked as it is; a pyramid (.zarr) has means, \
+                    "the file has no levels of its own: one of {coarseness} voxels along an axis is picked as it is; a pyramid (.zarr) has means, \
                      with less noise"
                 ));
             }

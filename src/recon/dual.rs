@@ -155,7 +155,7 @@ fn find_match(
     let found = found.unwrap_or(Match { quarter: 1, offset: [0; 3], correlation: 0.0, agreement: 0.0 });
     let as_it_lies = agreement(second, overlap_of(progress, first, second)?.at)?;
     let turned = found.agreement;
-    if as_it_lies > turned && as_it_lies >= AGREES {
+    if params.quarter.is_none() && as_it_lies > turned && as_it_lies >= AGREES {
         return Err(ReconError::Volume(format!(
             "the second series fits the first better as it lies (agreement of fine structure {as_it_lies:.2}) than after a quarter turn ({turned:.2}): they are around one axis, or the same series twice"
         )));

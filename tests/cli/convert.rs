@@ -54,7 +54,8 @@ fn every_format_round_trips_every_type_index_by_index() {
             let (middle, found) = (array(&there), array(&back));
             assert_eq!((middle.shape(), found.shape()), (given.shape(), given.shape()), "{name} {extension}");
             assert_eq!(exact(&found), exact(&given), "{name} through .{extension}");
-            let no_such_type = is_mrc && matches!(name, "uint32" | "int32");
+            // Bytes without a sign are 16 bits in MRC: those of 8 have a sign there.
+            let no_such_type = is_mrc && matches!(name, "uint8" | "uint32" | "int32");
             assert!(no_such_type || found.dtype() == name, "{name} became {} in .{extension}", found.dtype());
         }
     }

@@ -179,7 +179,7 @@ fn labels_of_another_grid_are_refused_with_both_numbers_and_resampled_on_request
         ("split --volume {} {} -o {} --method intensity", [&fine, &coarse, &out("o.npy")]),
         ("calibrate {} --labels {} -o {} --reference-class 1", [&fine, &coarse, &out("o.npy")]),
     ] {
-        let said = refused(line, &paths.map(|path| path.as_path()));
+        let said = refused(line, &paths.map(std::path::PathBuf::as_path));
         for part in ["0.01 µm", "0.02 µm", "6 × 8 × 10", "--resample"] {
             assert!(said.contains(part), "{line}: {part}: {said}");
         }

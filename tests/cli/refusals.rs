@@ -280,7 +280,8 @@ fn an_old_output_survives_a_failure() {
     let copy = Copy::new();
     let out = copy.path("out.mrc");
     std::fs::copy(demo().join("truth.mrc"), &out).unwrap();
-    cut(&copy.path("projections.mrc"), 100_000);
+    // Cut short it is read as far as it goes; without a whole view there is nothing to read.
+    cut(&copy.path("projections.mrc"), 2000);
     refused("reconstruct {} -o {}", &[&copy.path("projections.mrc"), &out]);
     assert_eq!(array(&out), array(&demo().join("truth.mrc")));
 }

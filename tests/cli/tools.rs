@@ -88,7 +88,8 @@ fn interpolate_fills_what_was_painted_in_every_fourth_slice() {
     }
     assert_eq!(number(&result["new_voxels"]), new.iter().filter(|id| **id != 0).count() as f64);
     let again = done("interpolate {} -o {} --axis z", &[&out("whole.mrc"), &out("again.mrc")]);
-    assert_eq!(again["notes"].as_array().unwrap().len(), usize::from(again["new_voxels"] == 0));
+    // What stays open is said, for each class that has a gap or for all.
+    assert!(again["new_voxels"] != 0 || !again["notes"].as_array().unwrap().is_empty(), "{again}");
 }
 
 #[test]

@@ -14,6 +14,19 @@ pub(crate) fn bare_views(folder: &Path) -> PathBuf {
     file
 }
 
+/// Writes a volume of 160³ voxels as .npy whose planes lie scattered (Fortran order): no part of it is read without the rest.
+pub(crate) fn scattered(folder: &Path) -> PathBuf {
+    let file = folder.join("scattered.npy");
+    let mut bytes = b"\x93NUMPY\x01\x00\x46\x00".to_vec();
+    bytes.extend(
+        format!("{:<69}\n", "{'descr': '<f4', 'fortran_order': True, 'shape': (160, 160, 160), }")
+            .into_bytes(),
+    );
+    bytes.extend((0..160 * 160 * 160).flat_map(|i| ((i % 251) as f32).to_le_bytes()));
+    std::fs::write(&file, bytes).unwrap();
+    file
+}
+
 /// Writes a volume of 160³ voxels of 0.02 µm as an OME-Zarr pyramid: a ramp along x with a fine pattern on it.
 pub(crate) fn pyramid(folder: &Path) -> PathBuf {
     use waterwindow::base::{Progress, Unit};

@@ -79,18 +79,7 @@ fn finer_voxels_are_counted_read_out_and_loaded_though_a_coarser_level_is_in_mem
 fn a_file_that_is_too_large_asks_where_to_put_its_pyramid() {
     let _alone = BUDGET.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
-    let whole = crate::common::pyramid(folder.path());
-    let flat = folder.path().join("cell.mrc");
-    let budget = waterwindow::base::MemoryBudget::from_gib(1.0);
-    waterwindow::io::convert(
-        &whole,
-        &flat,
-        &waterwindow::io::ReadOptions::default(),
-        &waterwindow::base::Progress::new(),
-        budget,
-    )
-    .unwrap();
-    std::fs::remove_dir_all(&whole).unwrap();
+    let flat = crate::common::scattered(folder.path());
     let mut session = Session::new(Settings { memory_gib: Some(0.0142), ..Settings::default() });
     session.apply(Command::Open(flat));
     let mut harness = window([1280.0, 720.0], session);

@@ -61,7 +61,7 @@ pub(super) fn read(
 fn axes_of(words: &Words<'_>, warnings: &mut Vec<String>) -> (AxisOrder, [usize; 3]) {
     // Columns, rows, sections in the header; sections first here.
     let map = [72, 68, 64].map(|at| words.i32(at));
-    let axes = map.map(|axis| usize::try_from(axis - 1).unwrap_or(3));
+    let axes = map.map(|axis| usize::try_from(axis.saturating_sub(1)).unwrap_or(3));
     let order = AxisOrder::from_axes(axes.map(|axis| 2usize.saturating_sub(axis)))
         .filter(|_| axes.iter().all(|axis| *axis < 3));
     match order {

@@ -105,6 +105,14 @@ fn version_3(mut fields: Map<String, Value>) -> Result<ArrayMetadata, String> {
     let filters: Vec<Value> = filters.and_then(|list| list.as_array().cloned()).unwrap_or_default();
     let is_big_endian =
         fields.get("dtype").and_then(Value::as_str).is_some_and(|dtype| dtype.starts_with('>'));
+    // Complex numbers begin with a pair of parts; some writers give the real one alone.
+    let is_complex = fields
+        .get("dtype")
+        .and_then(Value::as_str)
+        .is_some_and(|dtype| dtype.trim_start_matches(['<', '>', '|']).starts_with('c'));
+    if is_complex && let Some(real) = fields.get("fill_value").filter(|fill| fill.is_number()).cloned() {
+        fields.insert("fill_value".to_owned(), Value::Array(vec![real, 0.0.into()]));
+    }
     let metadata: ArrayMetadataV2 = serde_json::from_value(fields.into()).map_err(damaged)?;
     let mut metadata = array_metadata_v2_to_v3(&metadata).map_err(unread)?;
     let is_bytes = |codec: &MetadataV3| codec.name() == "bytes";

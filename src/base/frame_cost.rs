@@ -26,7 +26,7 @@ impl FrameCost {
 
     /// A frame took so many seconds on the clock; counted where the system does not say better.
     pub(crate) fn tell(&mut self, seconds: f64) {
-        let cores = if self.is_software { crate::base::parallel::n_cores() } else { 1 };
+        let cores = if self.is_software { super::parallel::n_cores() } else { 1 };
         self.told += seconds * cores as f64;
     }
 
