@@ -239,6 +239,10 @@ impl Source for Turned {
         &mut self.header
     }
 
+    fn reads_planes(&self) -> bool {
+        self.order.is[0] == 0
+    }
+
     fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError> {
         if self.order.is[0] == 0 {
             let n = self.header.shape[0];

@@ -79,6 +79,8 @@ fn levels_of(header: &Header, by_rows: bool) -> Vec<PyramidLevel> {
 
 /// Opens a file by levels that are picked from it; `working` chooses the level that is held by the shapes of all.
 ///
+/// `None` where no plane can be read without the whole array.
+///
 /// # Errors
 /// As [`open`].
 pub(super) fn open_flat(
@@ -89,6 +91,9 @@ pub(super) fn open_flat(
     budget: MemoryBudget,
 ) -> Result<Option<Pyramid>, IoError> {
     let source = open(path, options, budget)?;
+    if !source.reads_planes() {
+        return Ok(None);
+    }
     let header = source.header().clone();
     let levels = levels_of(&header, source.reads_rows());
     let shapes: Vec<[usize; 3]> = levels.iter().map(|level| level.shape).collect();

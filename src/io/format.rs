@@ -271,6 +271,10 @@ pub(crate) trait Source: Send {
     fn header_mut(&mut self) -> &mut Header;
     /// Planes `planes` along z, in the type of the header and with its rows and columns.
     fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError>;
+    /// Whether a plane can be read without holding the whole array.
+    fn reads_planes(&self) -> bool {
+        true
+    }
     /// Whether some rows of a plane can be read without the rest of it.
     fn reads_rows(&self) -> bool {
         false

@@ -136,6 +136,10 @@ impl Frames {
             return Err(format!("rows up to {} of {n_rows}", rows.end));
         }
         let rows = if self.mirrored[1] { n_rows - rows.end..n_rows - rows.start } else { rows };
+        let sides = [planes.len(), rows.len(), cols];
+        let needed = sides.iter().try_fold(size_of::<T>() as u64, |n, side| n.checked_mul(*side as u64));
+        let budget = self.dataset.budget();
+        budget.admit(needed.unwrap_or(u64::MAX)).map_err(|error| error.to_string())?;
         let mut array =
             Array3::<T>::from_elem((planes.len(), rows.len(), cols), bytemuck::Zeroable::zeroed());
         let values = array.as_slice_mut().unwrap_or(&mut []);

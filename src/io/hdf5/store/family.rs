@@ -124,7 +124,7 @@ impl Family {
     }
 
     /// What may be allocated.
-    pub(super) fn budget(&self) -> MemoryBudget {
+    pub(in crate::io::hdf5) fn budget(&self) -> MemoryBudget {
         self.budget
     }
 

@@ -184,6 +184,11 @@ impl Node {
 }
 
 impl Dataset {
+    /// What may be allocated for values.
+    pub(in crate::io::hdf5) fn budget(&self) -> crate::base::MemoryBudget {
+        self.family.budget()
+    }
+
     /// Path in the file that was asked for.
     pub(in crate::io::hdf5) fn path(&self) -> &str {
         &self.path
