@@ -142,7 +142,7 @@ fn main() {
         interpolate(p, &painted.view(), volume.voxel_um, &InterpolateParams::default()).expect("slices")
     });
     timed("split by distance, all classes", |p| {
-        split(p, &labels.view(), volume.voxel_um, None, &SplitParams::default()).expect("objects")
+        split(p, &labels.view(), u32::from, volume.voxel_um, None, &SplitParams::default()).expect("objects")
     });
     timed("watershed of the gradient, no markers", |p| {
         watershed(p, &volume, None, None, &WatershedParams { scale: 2.0, ..WatershedParams::default() })
