@@ -813,7 +813,7 @@ fn a_file_without_levels_that_is_too_large_becomes_a_pyramid_and_opens() {
     let asked = events.iter().any(|event| matches!(event, Event::TooLarge { path, .. } if *path == flat));
     assert!(asked, "{events:?}");
     assert!(session.project().is_empty());
-    session.apply(Command::SetSettings(Box::new(little_memory(0.12))));
+    session.apply(Command::SetSettings(Box::new(little_memory(0.06))));
     let target = folder.path().join("made");
     go(&mut session, Command::MakePyramid { source: flat, target });
     let held = session.project().from_top().next().unwrap();
