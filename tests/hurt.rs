@@ -117,7 +117,6 @@ fn what_once_hurt_is_read_or_refused() {
 }
 
 #[test]
-#[ignore = "what it found is mended, and it has not run clean since: cargo test --test hurt -- --ignored"]
 fn mutated_files_of_every_format_are_read_or_refused() {
     let folder = tempfile::tempdir().unwrap();
     let seeds = seeds(folder.path());

@@ -67,7 +67,6 @@ fn files_in(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-#[ignore = "taken with the program of this commit, not yet run as a test: cargo test --test manifest -- --ignored"]
 fn every_real_file_is_read_as_independent_libraries_do_or_refused_in_words() {
     let Some(folder) = data_folder() else { return };
     let manifest = include_str!("manifest/manifest.tsv");
