@@ -240,7 +240,7 @@ impl Source for Turned {
     }
 
     fn reads_planes(&self) -> bool {
-        self.order.is[0] == 0
+        self.order.is[0] == 0 && self.source.reads_planes()
     }
 
     fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError> {

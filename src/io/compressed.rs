@@ -219,6 +219,10 @@ impl Source for Held {
         self.source.read_planes(planes)
     }
 
+    fn reads_planes(&self) -> bool {
+        self.source.reads_planes()
+    }
+
     fn reads_rows(&self) -> bool {
         self.source.reads_rows()
     }
