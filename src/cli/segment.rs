@@ -47,8 +47,7 @@ fn label_data(shell: &Shell, file: &Path, loaded: io::LoadedLabels) -> LabelData
     shell.note_of(file, &warnings);
     let labels = Labels::from_dense(&volume.data);
     let classes = classes.unwrap_or_default().with_ids(labels.ids());
-    let (voxel_um, ratios, origin_um) = (volume.voxel_um, volume.ratios, volume.origin_um);
-    LabelData { labels, voxel_um, ratios, origin_um, classes }
+    LabelData::on_grid_of(&volume, labels, classes)
 }
 
 /// Reads ids of classes or of objects, whichever the file holds; a table of objects makes them those of objects.

@@ -27,6 +27,12 @@ pub struct LabelData {
 }
 
 impl LabelData {
+    /// Labels on the grid of a volume.
+    pub(crate) fn on_grid_of<T>(volume: &Volume<T>, labels: Labels, classes: ClassTable) -> Self {
+        let (voxel_um, ratios, origin_um) = (volume.voxel_um, volume.ratios, volume.origin_um);
+        Self { labels, voxel_um, ratios, origin_um, classes }
+    }
+
     /// Voxel size in µm as z, y, x; where unknown the ratios of its edges, or 1.
     pub fn voxel_um_or_one(&self) -> [f64; 3] {
         self.voxel_um.or(self.ratios).unwrap_or([1.0; 3])

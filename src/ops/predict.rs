@@ -67,13 +67,7 @@ fn run(context: &Context, inputs: &Inputs, _params: &Value) -> Result<Outcome, O
     let prediction = segment::predict(&context.progress, &cache, classifier).map_err(OpError::method)?;
     let labels = Labels::from_dense(&prediction.labels(&cache.regions, None));
     let classes = ClassTable::default().with_ids(classifier.classes.iter().copied());
-    let labels = LabelData {
-        labels,
-        voxel_um: volume.voxel_um,
-        ratios: volume.ratios,
-        origin_um: volume.origin_um,
-        classes,
-    };
+    let labels = LabelData::on_grid_of(volume, labels, classes);
     let uncertainty = prediction.uncertainty_volume(&cache.regions);
     Ok(Outcome {
         data: vec![

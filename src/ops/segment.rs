@@ -268,13 +268,7 @@ pub fn outcome(volume: &Volume<f32>, classes: &LabelData, segmentation: Segmenta
 pub(super) fn label_data(volume: &Volume<f32>, ids: &Array3<u16>, classes: &LabelData) -> LabelData {
     let labels = Labels::from_dense(ids);
     let classes = classes.classes.clone().with_ids(labels.ids());
-    LabelData {
-        labels,
-        voxel_um: volume.voxel_um,
-        ratios: volume.ratios,
-        origin_um: volume.origin_um,
-        classes,
-    }
+    LabelData::on_grid_of(volume, labels, classes)
 }
 
 fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {

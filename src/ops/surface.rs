@@ -139,13 +139,7 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
         None => (1, ClassTable::from_names(["cell"])),
     };
     let labels = Labels::from_dense(&found.labels.mapv(|inside| inside * id));
-    let data = LabelData {
-        labels,
-        voxel_um: volume.voxel_um,
-        ratios: volume.ratios,
-        origin_um: volume.origin_um,
-        classes,
-    };
+    let data = LabelData::on_grid_of(volume, labels, classes);
     let mut details = json!({ "voxels": found.voxels, "rounds": found.rounds, "at_rest": found.at_rest });
     if let Some(start) = &found.start {
         details["start"] = json!({

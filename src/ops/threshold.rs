@@ -196,13 +196,7 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     });
     let table = table(&found, &classes, volume.unit);
     let labels = Labels::from_dense(&found.labels);
-    let data = LabelData {
-        labels,
-        voxel_um: volume.voxel_um,
-        ratios: volume.ratios,
-        origin_um: volume.origin_um,
-        classes,
-    };
+    let data = LabelData::on_grid_of(volume, labels, classes);
     Ok(Outcome {
         data: vec![
             ("classes by value", Data::Labels(Arc::new(data))),

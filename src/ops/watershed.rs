@@ -112,13 +112,7 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
         }
     };
     let classes = classes.with_ids(labels.ids());
-    let data = LabelData {
-        labels,
-        voxel_um: volume.voxel_um,
-        ratios: volume.ratios,
-        origin_um: volume.origin_um,
-        classes,
-    };
+    let data = LabelData::on_grid_of(volume, labels, classes);
     let details = json!({ "regions": found.n, "from_markers": found.from_markers });
     Ok(Outcome { details, ..Outcome::of("flooded", Data::Labels(Arc::new(data))) })
 }

@@ -28,6 +28,20 @@ pub(super) struct Laid {
     pub(super) warnings: Vec<String>,
 }
 
+impl Laid {
+    /// Frames as z, y, x.
+    pub(super) fn plain(frames: Frames) -> Self {
+        Self {
+            frames,
+            order: AxisOrder::ZYX,
+            voxel_um: None,
+            n_channels: 1,
+            n_times: 1,
+            warnings: Vec::new(),
+        }
+    }
+}
+
 /// What a dataset says of its axes; `None` where it says nothing that is understood.
 pub(super) fn tags(dataset: &Dataset) -> Option<Vec<AxisTag>> {
     let n = dataset.ndim();
@@ -135,17 +149,9 @@ fn by_tags(dataset: Dataset, tags: &[AxisTag], shape: &[u64], options: &ReadOpti
 ///
 /// A short axis at the end is one of channels, as pictures in colour have it.
 fn by_number(dataset: Dataset, shape: &[u64], options: &ReadOptions) -> Result<Laid, String> {
-    let plain = |frames: Frames| Laid {
-        frames,
-        order: AxisOrder::ZYX,
-        voxel_um: None,
-        n_channels: 1,
-        n_times: 1,
-        warnings: Vec::new(),
-    };
     let long = shape.iter().filter(|n| **n != 1).count();
     if shape.len() <= 3 || long <= 3 {
-        return Frames::all(dataset).map(plain);
+        return Frames::all(dataset).map(Laid::plain);
     }
     let n = shape.len();
     let rank = if long == 4 { 4 } else { 5 };

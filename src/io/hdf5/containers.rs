@@ -43,15 +43,7 @@ impl Found {
 
     /// Frames as z, y, x.
     fn plain(name: &'static str, frames: Frames) -> Self {
-        let laid = Laid {
-            frames,
-            order: AxisOrder::ZYX,
-            voxel_um: None,
-            n_channels: 1,
-            n_times: 1,
-            warnings: Vec::new(),
-        };
-        Self { name: Some(name), ..Self::of(laid) }
+        Self { name: Some(name), ..Self::of(Laid::plain(frames)) }
     }
 }
 
