@@ -8,7 +8,7 @@ use super::atomic::write_atomically;
 use super::choice::{ReadAs, ReadOptions};
 use super::error::IoError;
 use super::format::{
-    Format, Loaded, Source, WriteRequest, for_each_slab, open, ratio_loss, read_all, write_array, writer,
+    Format, Loaded, Source, WriteRequest, for_each_view, open, ratio_loss, read_all, write_array, writer,
 };
 use super::sidecar;
 use crate::base::{MemoryBudget, Progress, Unit};
@@ -121,8 +121,8 @@ fn check_ids(source: &mut dyn Source, path: &Path, progress: &Progress) -> Resul
     if matches!(source.header().dtype, Dtype::U8 | Dtype::U16 | Dtype::U32) {
         return Ok(());
     }
-    for_each_slab(source, progress, |at, planes| {
-        planes.check_ids().map(|_ids| ()).map_err(|NotAnId { value, zyx: [z, y, x] }| {
+    for_each_view(source, progress, |at, planes| {
+        planes.to_owned_array().check_ids().map(|_ids| ()).map_err(|NotAnId { value, zyx: [z, y, x] }| {
             IoError::content(path, NotAnId { value, zyx: [z + at, y, x] }.to_string())
         })
     })

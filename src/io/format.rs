@@ -403,8 +403,8 @@ pub(crate) fn formats() -> [&'static dyn Format; 12] {
     [
         &super::zarr::Zarr,
         &super::hdf5::Hdf5,
-        &super::tiff::OmeTiff,
-        &super::tiff::Tiff,
+        &super::tiff::OME_TIFF,
+        &super::tiff::TIFF,
         &super::npy::Npy,
         &super::npy::Npz,
         &Png,
@@ -562,23 +562,6 @@ pub(crate) fn check_tree(format: &dyn Format, path: &Path, options: &ReadOptions
 
 /// About how many bytes are read between two looks at the cancel flag.
 const SLAB_BYTES: usize = 16 << 20;
-
-/// Visits all planes of a source in slabs of bounded size.
-pub(crate) fn for_each_slab(
-    source: &mut dyn Source,
-    progress: &Progress,
-    mut visit: impl FnMut(usize, AnyArray) -> Result<(), IoError>,
-) -> Result<(), IoError> {
-    let (n_planes, step) = (source.header().shape[0], source.header().planes_a_slab());
-    progress.phase("Reading", u64::try_from(n_planes).unwrap_or(0));
-    for at in (0..n_planes).step_by(step) {
-        progress.check()?;
-        let end = n_planes.min(at + step);
-        visit(at, source.read_planes(at..end)?)?;
-        progress.advance(u64::try_from(end - at).unwrap_or(0));
-    }
-    Ok(())
-}
 
 /// About how many bytes are looked at at once where they are not kept: they stay in the cache of a core.
 const VIEW_BYTES: usize = 4 << 20;

@@ -9,6 +9,7 @@ use ndarray::Array3;
 
 use super::array::{Dtype, FileVoxel, bytes_mut, put_planes, values_from, with_dtype, zeros};
 use super::error::IoError;
+use super::format::{Header, Source, rows_of};
 use crate::volume::AnyArray;
 
 /// How a value is stored, where this program may hold it in another type.
@@ -267,6 +268,45 @@ impl RawFile {
 
     fn wrong_number(&self) -> IoError {
         IoError::content(&self.path, "the number of values does not fit the header")
+    }
+}
+
+/// The planes of a raw file, with what its header says.
+pub(crate) struct RawSource {
+    pub(crate) raw: RawFile,
+    pub(crate) header: Header,
+}
+
+impl Source for RawSource {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn header_mut(&mut self) -> &mut Header {
+        &mut self.header
+    }
+
+    fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError> {
+        self.raw.read(planes)
+    }
+
+    fn reads_rows(&self) -> bool {
+        self.raw.reads_rows()
+    }
+
+    fn read_rows(&mut self, planes: Range<usize>, rows: Range<usize>) -> Result<AnyArray, IoError> {
+        if self.raw.reads_rows() {
+            return self.raw.read_rows(planes, rows);
+        }
+        Ok(rows_of(self.raw.read(planes)?, rows))
+    }
+
+    fn read_into(&mut self, planes: Range<usize>, into: &mut [u8]) -> Result<bool, IoError> {
+        self.raw.read_into(planes, into)
+    }
+
+    fn at_plain_values(&mut self) -> Result<Option<&mut File>, IoError> {
+        self.raw.at_plain_values()
     }
 }
 

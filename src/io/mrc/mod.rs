@@ -16,18 +16,16 @@ mod write;
 
 use std::fs::File;
 use std::io::Read as _;
-use std::ops::Range;
 use std::path::Path;
 
 use self::extended::Extended;
 use self::header::{HEADER_BYTES, MrcHeader};
 use super::choice::Turned;
 use super::error::IoError;
-use super::format::{Format, Header, Kind, OpenRequest, Probe, Source, WriteRequest, has_extension, rows_of};
-use super::raw::{RawFile, RawLayout};
+use super::format::{Format, Header, Kind, OpenRequest, Probe, Source, WriteRequest, has_extension};
+use super::raw::{RawFile, RawLayout, RawSource};
 use super::sidecar::Sidecar;
 use crate::base::{Progress, Unit};
-use crate::volume::AnyArray;
 
 /// What precedes the unit in a text label.
 const UNIT_LABEL: &str = "unit ";
@@ -40,11 +38,6 @@ const MAX_EXTENDED: usize = 64 << 20;
 
 /// The format.
 pub(crate) struct Mrc;
-
-struct MrcSource {
-    raw: RawFile,
-    header: Header,
-}
 
 impl Format for Mrc {
     fn name(&self) -> &'static str {
@@ -92,7 +85,7 @@ impl Format for Mrc {
     }
 }
 
-fn open(request: &OpenRequest<'_>) -> Result<(MrcSource, MrcHeader), IoError> {
+fn open(request: &OpenRequest<'_>) -> Result<(RawSource, MrcHeader), IoError> {
     let path = request.path;
     let read_error = |e| IoError::system("read", path, e);
     let content = |problem| IoError::content(path, problem);
@@ -112,7 +105,7 @@ fn open(request: &OpenRequest<'_>) -> Result<(MrcSource, MrcHeader), IoError> {
     let extended = extended_of(&mrc, &bytes);
     let mut header = header_of(path, &mut mrc, &layout, extended);
     header.missing_planes = missing;
-    Ok((MrcSource { raw: RawFile { path: path.to_owned(), file, layout }, header }, mrc))
+    Ok((RawSource { raw: RawFile { path: path.to_owned(), file, layout }, header }, mrc))
 }
 
 /// Where the planes of the channel and time lie that are asked for.
@@ -218,38 +211,5 @@ fn read_labels(header: &mut Header, labels: &[String]) {
     }
     if !free.is_empty() {
         header.metadata.insert("labels".to_owned(), free.join("\n"));
-    }
-}
-
-impl Source for MrcSource {
-    fn header(&self) -> &Header {
-        &self.header
-    }
-
-    fn header_mut(&mut self) -> &mut Header {
-        &mut self.header
-    }
-
-    fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError> {
-        self.raw.read(planes)
-    }
-
-    fn reads_rows(&self) -> bool {
-        self.raw.reads_rows()
-    }
-
-    fn read_rows(&mut self, planes: Range<usize>, rows: Range<usize>) -> Result<AnyArray, IoError> {
-        if self.raw.reads_rows() {
-            return self.raw.read_rows(planes, rows);
-        }
-        Ok(rows_of(self.raw.read(planes)?, rows))
-    }
-
-    fn read_into(&mut self, planes: Range<usize>, into: &mut [u8]) -> Result<bool, IoError> {
-        self.raw.read_into(planes, into)
-    }
-
-    fn at_plain_values(&mut self) -> Result<Option<&mut File>, IoError> {
-        self.raw.at_plain_values()
     }
 }

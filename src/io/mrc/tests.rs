@@ -7,6 +7,7 @@ use super::write::{NewHeader, build};
 use super::*;
 use crate::base::MemoryBudget;
 use crate::io::{Dtype, FileVoxel, Loaded, ReadOptions, read_array, read_array_of, write_array};
+use crate::volume::AnyArray;
 
 fn read(path: &Path) -> Result<Loaded, IoError> {
     read_array(path, &Progress::new(), MemoryBudget::from_gib(1.0))

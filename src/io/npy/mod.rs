@@ -12,18 +12,16 @@ mod tests;
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::ops::Range;
 use std::path::Path;
 
 use self::axes::Axes;
 use super::array::{Dtype, with_dtype, write_values};
 use super::choice::Turned;
 use super::error::IoError;
-use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest, for_each_view, rows_of};
-use super::raw::{RawFile, RawLayout, Stored};
+use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest, for_each_view};
+use super::raw::{RawFile, RawLayout, RawSource, Stored};
 use super::sidecar::Sidecar;
 use crate::base::Progress;
-use crate::volume::AnyArray;
 use crate::volume::any::Voxel as _;
 
 pub(crate) use self::npz::Npz;
@@ -37,11 +35,6 @@ const COPY_BYTES: u64 = 32 << 20;
 
 /// The format.
 pub(crate) struct Npy;
-
-struct NpySource {
-    raw: RawFile,
-    header: Header,
-}
 
 impl Format for Npy {
     fn name(&self) -> &'static str {
@@ -110,7 +103,7 @@ impl Format for Npy {
     }
 }
 
-fn open(request: &OpenRequest<'_>) -> Result<(NpySource, Axes), IoError> {
+fn open(request: &OpenRequest<'_>) -> Result<(RawSource, Axes), IoError> {
     let path = request.path;
     let read_error = |e| IoError::system("read", path, e);
     let content = |problem: String| IoError::content(path, problem);
@@ -133,7 +126,7 @@ fn open(request: &OpenRequest<'_>) -> Result<(NpySource, Axes), IoError> {
     header.missing_planes = missing;
     (header.n_channels, header.n_times) = (axes.n_channels, axes.n_times);
     header.channel_names.clone_from(&axes.channel_names);
-    Ok((NpySource { raw: RawFile { path: path.to_owned(), file, layout }, header }, axes))
+    Ok((RawSource { raw: RawFile { path: path.to_owned(), file, layout }, header }, axes))
 }
 
 /// The text of the header, and where the values begin.
@@ -203,37 +196,4 @@ fn create(path: &Path, [z, y, x]: [usize; 3], dtype: Dtype) -> Result<File, IoEr
     let mut file = File::create(path).map_err(|e| IoError::system("create", path, e))?;
     file.write_all(&head).map_err(|e| IoError::system("write", path, e))?;
     Ok(file)
-}
-
-impl Source for NpySource {
-    fn header(&self) -> &Header {
-        &self.header
-    }
-
-    fn header_mut(&mut self) -> &mut Header {
-        &mut self.header
-    }
-
-    fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError> {
-        self.raw.read(planes)
-    }
-
-    fn reads_rows(&self) -> bool {
-        self.raw.reads_rows()
-    }
-
-    fn read_rows(&mut self, planes: Range<usize>, rows: Range<usize>) -> Result<AnyArray, IoError> {
-        if self.raw.reads_rows() {
-            return self.raw.read_rows(planes, rows);
-        }
-        Ok(rows_of(self.raw.read(planes)?, rows))
-    }
-
-    fn read_into(&mut self, planes: Range<usize>, into: &mut [u8]) -> Result<bool, IoError> {
-        self.raw.read_into(planes, into)
-    }
-
-    fn at_plain_values(&mut self) -> Result<Option<&mut File>, IoError> {
-        self.raw.at_plain_values()
-    }
 }

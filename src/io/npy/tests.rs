@@ -1,6 +1,7 @@
 //! Tests of io::npy.
 
 use super::*;
+use crate::volume::AnyArray;
 use ndarray::Array3;
 
 use crate::base::{MemoryBudget, Unit};

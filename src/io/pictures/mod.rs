@@ -16,7 +16,7 @@ use super::array::{put_planes, zeros};
 use super::choice::ReadOptions;
 use super::error::IoError;
 use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest, has_extension, read_all};
-use super::tiff::Tiff;
+use super::tiff::TIFF;
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::volume::{AnyArray, Scan};
 
@@ -159,7 +159,7 @@ fn open_picture(
 ) -> Result<Box<dyn Source>, IoError> {
     let request = OpenRequest { path, options, budget };
     match KINDS.iter().position(|(_, extensions)| has_extension(path, extensions)) {
-        Some(0) => Tiff.open(&request),
+        Some(0) => TIFF.open(&request),
         Some(1) => Png.open(&request),
         _ => Photo.open(&request),
     }

@@ -47,25 +47,35 @@ use crate::volume::any::Voxel as _;
 const MAX_COMPANION: u64 = 128 << 20;
 
 /// The format.
-pub(crate) struct Tiff;
+pub(crate) struct Tiff {
+    /// Whether it is written as OME-TIFF, described by OME-XML; read it is as every TIFF.
+    is_ome: bool,
+}
 
-/// The same, described by OME-XML; a choice of the writer by the extension.
-pub(crate) struct OmeTiff;
+/// TIFF as ImageJ has it.
+pub(crate) const TIFF: Tiff = Tiff { is_ome: false };
+/// OME-TIFF, a choice of the writer by the extension.
+pub(crate) const OME_TIFF: Tiff = Tiff { is_ome: true };
 
 impl Format for Tiff {
     fn name(&self) -> &'static str {
-        "TIFF"
+        if self.is_ome { "OME-TIFF" } else { "TIFF" }
     }
 
     fn extensions(&self) -> &'static [&'static str] {
-        &["tif", "tiff", "btf", "tf8"]
+        if self.is_ome {
+            &["ome.tif", "ome.tiff", "ome.btf", "ome.tf8"]
+        } else {
+            &["tif", "tiff", "btf", "tf8"]
+        }
     }
 
     fn sniff(&self, probe: &Probe) -> bool {
         let is_tiff = [b"II\x2a\0", b"MM\0\x2a", b"II\x2b\0", b"MM\0\x2b"]
             .iter()
             .any(|magic| probe.head.starts_with(*magic));
-        is_tiff || is_companion(&probe.head)
+        // Both are read by the one.
+        !self.is_ome && (is_tiff || is_companion(&probe.head))
     }
 
     fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
@@ -88,7 +98,7 @@ impl Format for Tiff {
         request: &WriteRequest<'_>,
         progress: &Progress,
     ) -> Result<Vec<String>, IoError> {
-        write::stream(path, source, request, false, progress)
+        write::stream(path, source, request, self.is_ome, progress)
     }
 
     fn write(
@@ -97,49 +107,7 @@ impl Format for Tiff {
         request: &WriteRequest<'_>,
         progress: &Progress,
     ) -> Result<Vec<String>, IoError> {
-        write::write(path, request, false, progress)
-    }
-}
-
-impl Format for OmeTiff {
-    fn name(&self) -> &'static str {
-        "OME-TIFF"
-    }
-
-    fn extensions(&self) -> &'static [&'static str] {
-        &["ome.tif", "ome.tiff", "ome.btf", "ome.tf8"]
-    }
-
-    fn sniff(&self, _probe: &Probe) -> bool {
-        // Read as every TIFF.
-        false
-    }
-
-    fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
-        Tiff.open(request)
-    }
-
-    fn bytes_of_streaming(&self, header: &Header) -> Option<u64> {
-        bytes_of_streaming(header)
-    }
-
-    fn stream(
-        &self,
-        path: &Path,
-        source: &mut dyn Source,
-        request: &WriteRequest<'_>,
-        progress: &Progress,
-    ) -> Result<Vec<String>, IoError> {
-        write::stream(path, source, request, true, progress)
-    }
-
-    fn write(
-        &self,
-        path: &Path,
-        request: &WriteRequest<'_>,
-        progress: &Progress,
-    ) -> Result<Vec<String>, IoError> {
-        write::write(path, request, true, progress)
+        write::write(path, request, self.is_ome, progress)
     }
 }
 
