@@ -163,7 +163,7 @@ fn check_recorded(scan: &Scan, path: &Path) -> Result<(), IoError> {
     match angles.first() {
         Some(first) if n_views > 2 && angles.iter().all(|angle| angle == first) => {
             Err(IoError::scan(format!(
-                "all {n_views} views have the angle {first}°: the angles were not recorded; give them (--angles FILE|START:STEP; {first}:0 where every view is at that angle) ({})",
+                "all {n_views} views have the angle {first}°: the angles were not recorded; give them (--angles FILE|START:STEP) ({})",
                 path.display()
             )))
         }
