@@ -4,13 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::array::{Dtype, zeros};
-use super::atomic::write_atomically;
 use super::choice::{ReadAs, ReadOptions};
 use super::error::IoError;
 use super::format::{
-    Format, Loaded, Source, WriteRequest, for_each_view, open, ratio_loss, read_all, write_array, writer,
+    Loaded, Source, WriteRequest, for_each_view, open, read_all, write_array, write_whole, writer,
 };
-use super::sidecar;
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::volume::NotAnId;
 
@@ -61,29 +59,14 @@ pub fn convert(
         // The values come by planes: what is asked for says all but them.
         let said = Loaded { array: zeros(dtype, [0; 3]), header };
         let request = WriteRequest { keeps_values, ..WriteRequest::loaded(&said) };
-        stream_array(format, target, from.as_mut(), &request, progress)?
+        write_whole(format, target, &request, |temporary| {
+            format.stream(temporary, from.as_mut(), &request, progress)
+        })?
     } else {
         let loaded = read_all(from.as_mut(), source, progress, budget)?;
         write_array(target, &WriteRequest { keeps_values, ..WriteRequest::loaded(&loaded) }, progress)?
     };
     Ok(Converted { shape, dtype, warnings: from.header().warnings.clone(), losses })
-}
-
-/// As [`write_array`], of an array whose planes come from a source.
-fn stream_array(
-    format: &dyn Format,
-    target: &Path,
-    source: &mut dyn Source,
-    request: &WriteRequest<'_>,
-    progress: &Progress,
-) -> Result<Vec<String>, IoError> {
-    let mut losses =
-        write_atomically(target, |temporary| format.stream(temporary, source, request, progress))?;
-    losses.extend(ratio_loss(format, request));
-    let mut beside = format.sidecar(request);
-    losses.extend(beside.drop_what_is_too_long());
-    sidecar::write_beside(target, Some(&beside).filter(|beside| !beside.is_empty()))?;
-    Ok(losses)
 }
 
 /// Share of neighbours with the same id from which values count as ids; noise of a camera has a tenth of it.

@@ -737,7 +737,17 @@ pub fn write_array(
         super::zarr::write_labels_into(&image, &name, request, progress)?;
         return Ok(Vec::new());
     }
-    let mut losses = write_atomically(path, |temporary| format.write(temporary, request, progress))?;
+    write_whole(format, path, request, |temporary| format.write(temporary, request, progress))
+}
+
+/// Lets `write` make a file under a temporary name, and what the format cannot hold beside it; returns the losses.
+pub(crate) fn write_whole(
+    format: &dyn Format,
+    path: &Path,
+    request: &WriteRequest<'_>,
+    write: impl FnOnce(&Path) -> Result<Vec<String>, IoError>,
+) -> Result<Vec<String>, IoError> {
+    let mut losses = write_atomically(path, write)?;
     losses.extend(ratio_loss(format, request));
     let mut beside = format.sidecar(request);
     losses.extend(beside.drop_what_is_too_long());
@@ -746,7 +756,7 @@ pub fn write_array(
 }
 
 /// The sentence about edges without a unit, where the format holds none.
-pub(crate) fn ratio_loss(format: &dyn Format, request: &WriteRequest<'_>) -> Option<String> {
+fn ratio_loss(format: &dyn Format, request: &WriteRequest<'_>) -> Option<String> {
     let ratios = request.ratios.filter(|ratios| request.voxel_um.is_none() && *ratios != [1.0; 3]);
     let [z, y, x] = ratios.filter(|_| format.name() != "OME-Zarr")?;
     Some(format!(
