@@ -7,7 +7,7 @@ use waterwindow::cli;
 fn main() -> ExitCode {
     let matches = cli::command().get_matches();
     let is_command = matches.subcommand_name().is_some();
-    if is_command {
+    if cli::may_ask_drivers(&matches) {
         cli::silence_drivers();
     }
     let filter = if cli::is_quiet(&matches) { "off" } else { "warn,wgpu_hal=off,wgpu_core=error" };

@@ -175,6 +175,16 @@ pub fn is_quiet(matches: &ArgMatches) -> bool {
     of_command || matches.get_flag("quiet")
 }
 
+/// Whether the command may look for a graphics device.
+pub fn may_ask_drivers(matches: &ArgMatches) -> bool {
+    let Some((name, command)) = matches.subcommand() else { return false };
+    match command.get_one::<String>("device").map(String::as_str) {
+        Some("cpu") => false,
+        Some("gpu") => true,
+        _ => !["info", "convert"].contains(&name),
+    }
+}
+
 /// The synthetic cell asked for with --demo.
 pub fn demo_cell(matches: &ArgMatches) -> Option<String> {
     matches.get_one::<String>("demo").cloned()

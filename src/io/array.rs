@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::ops::Range;
 
-use ndarray::{Array3, ArrayView2, ArrayView3, Axis, Slice};
+use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut3, Axis, Slice};
 use rayon::prelude::*;
 
 use crate::volume::AnyArray;
@@ -136,6 +136,15 @@ pub trait FileVoxel: Voxel {
     fn wrap_view(view: ArrayView3<'_, Self>) -> ArrayRef<'_>;
 }
 
+/// The nearest whole number, half away from 0, beyond 32 bits near enough to be clamped; without a call of the system's
+/// library, as a processor without SSE 4.1 needs.
+#[expect(clippy::cast_possible_truncation, reason = "what is beyond 64 bits is clamped")]
+fn rounded(value: f64) -> f64 {
+    let whole = (value as i64) as f64;
+    let rest = value - whole;
+    whole + f64::from(i8::from(rest >= 0.5) - i8::from(rest <= -0.5))
+}
+
 macro_rules! file_voxel {
     ($($type:ty, $variant:ident, $value:ident => $nearest:expr;)*) => {$(
         impl FileVoxel for $type {
@@ -157,12 +166,12 @@ macro_rules! file_voxel {
     )*};
 }
 file_voxel! {
-    u8, U8, v => v.round() as u8;
-    i8, I8, v => v.round() as i8;
-    u16, U16, v => v.round() as u16;
-    i16, I16, v => v.round() as i16;
-    u32, U32, v => v.round() as u32;
-    i32, I32, v => v.round() as i32;
+    u8, U8, v => rounded(v) as u8;
+    i8, I8, v => rounded(v) as i8;
+    u16, U16, v => rounded(v) as u16;
+    i16, I16, v => rounded(v) as i16;
+    u32, U32, v => rounded(v) as u32;
+    i32, I32, v => rounded(v) as i32;
     f32, F32, v => v as f32;
     f64, F64, v => v;
 }
@@ -237,6 +246,23 @@ pub(crate) fn bytes_mut(array: &mut AnyArray, planes: Range<usize>) -> Option<&m
         let values = array.as_slice_mut()?.get_mut(planes.start.checked_mul(plane)?..planes.end.checked_mul(plane)?)?;
         Some(bytemuck::cast_slice_mut(values))
     })
+}
+
+/// Cuts a view along an axis where `side` divides the place of its voxels, `at` being that of the first.
+pub(crate) fn cut<T>(
+    at: [usize; 3],
+    view: ArrayViewMut3<'_, T>,
+    axis: usize,
+    side: usize,
+) -> Vec<([usize; 3], ArrayViewMut3<'_, T>)> {
+    let (mut pieces, mut at, mut rest) = (Vec::new(), at, view);
+    while rest.len_of(Axis(axis)) > 0 {
+        let n = rest.len_of(Axis(axis)).min(side - at[axis] % side);
+        let (head, tail) = rest.split_at(Axis(axis), n);
+        pieces.push((at, head));
+        (at[axis], rest) = (at[axis] + n, tail);
+    }
+    pieces
 }
 
 /// The values of a view, x fastest, as little-endian bytes.

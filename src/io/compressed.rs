@@ -234,10 +234,6 @@ impl Source for Held {
     fn read_into(&mut self, planes: Range<usize>, into: &mut [u8]) -> Result<bool, IoError> {
         self.source.read_into(planes, into)
     }
-
-    fn at_plain_values(&mut self) -> Result<Option<&mut File>, IoError> {
-        self.source.at_plain_values()
-    }
 }
 
 /// Kinds of archives by their first bytes, and where those stand.

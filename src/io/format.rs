@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
-use super::array::{ArrayRef, Dtype, bytes_mut, put_planes, zeros};
+use super::array::{ArrayRef, Dtype, FileVoxel, bytes_mut, put_planes, zeros};
 use super::atomic::{check_writable, write_atomically};
 use super::beside;
 use super::choice::{ReadAs, ReadOptions, Turned};
@@ -19,6 +19,7 @@ use super::mdoc;
 use super::sidecar::{self, Sidecar};
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::volume::{AnyArray, ClassTable, ObjectTable, RegionMap, Scan, Volume};
+use crate::with_array;
 
 /// What a file holds, as far as it can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -288,10 +289,6 @@ pub(crate) trait Source: Send {
     fn read_into(&mut self, _planes: Range<usize>, _into: &mut [u8]) -> Result<bool, IoError> {
         Ok(false)
     }
-    /// The file, standing at the first value, where all values of the array follow in it as they are, little-endian.
-    fn at_plain_values(&mut self) -> Result<Option<&mut File>, IoError> {
-        Ok(None)
-    }
 }
 
 /// Some rows of planes.
@@ -300,7 +297,7 @@ pub(crate) fn rows_of(planes: AnyArray, rows: Range<usize>) -> AnyArray {
         return planes;
     }
     let rows = ndarray::Slice::from(rows);
-    crate::with_array!(planes, array => crate::volume::any::Voxel::wrap(array.slice_axis(ndarray::Axis(1), rows).to_owned()))
+    with_array!(planes, array => crate::volume::any::Voxel::wrap(array.slice_axis(ndarray::Axis(1), rows).to_owned()))
 }
 
 /// One array of a file that holds several.
@@ -568,32 +565,79 @@ const VIEW_BYTES: usize = 4 << 20;
 /// Most that is held for that; single planes may be larger.
 const MOST_VIEW_BYTES: usize = 256 << 20;
 
-/// Visits all planes of a source in slabs whose memory is used again and again.
+/// Bytes that [`for_each_view`] holds at once, about.
+pub(crate) fn bytes_of_views(header: &Header) -> Option<u64> {
+    let plane = header.n_bytes()? / header.shape[0].max(1) as u64;
+    let slab = plane.saturating_mul(header.slab.max(1) as u64).max(VIEW_BYTES as u64);
+    // What is read, what is visited, and what a reader unpacks on the way.
+    Some(slab.saturating_mul(3))
+}
+
+/// Planes that are looked at together: read into memory that is used again, or given by the source.
+struct Slab {
+    kept: AnyArray,
+    given: Option<AnyArray>,
+    planes: Range<usize>,
+}
+
+impl Slab {
+    /// Room for `n_planes` planes, where they are few bytes enough to be kept.
+    fn of(header: &Header, n_planes: usize, plane_bytes: usize) -> Self {
+        let is_kept = n_planes.saturating_mul(plane_bytes) <= MOST_VIEW_BYTES;
+        let [_, rows, cols] = header.shape;
+        let shape = if is_kept { [n_planes, rows, cols] } else { [0; 3] };
+        Self { kept: zeros(header.dtype, shape), given: None, planes: 0..0 }
+    }
+
+    fn read(&mut self, source: &mut dyn Source, planes: Range<usize>) -> Result<(), IoError> {
+        let is_read = match bytes_mut(&mut self.kept, 0..planes.len()) {
+            Some(bytes) if !bytes.is_empty() => source.read_into(planes.clone(), bytes)?,
+            _ => false,
+        };
+        self.given = if is_read { None } else { Some(source.read_planes(planes.clone())?) };
+        self.planes = planes;
+        Ok(())
+    }
+
+    fn view(&self) -> ArrayRef<'_> {
+        match &self.given {
+            Some(array) => ArrayRef::from(array),
+            None => with_array!(&self.kept, array => {
+                FileVoxel::wrap_view(array.slice_axis(ndarray::Axis(0), (0..self.planes.len()).into()))
+            }),
+        }
+    }
+}
+
+/// Visits all planes of a source, from the first on, in slabs whose memory is used again and again; while one is visited
+/// the next is read.
 pub(crate) fn for_each_view(
     source: &mut dyn Source,
     progress: &Progress,
-    mut visit: impl FnMut(usize, ArrayRef<'_>) -> Result<(), IoError>,
+    mut visit: impl FnMut(usize, ArrayRef<'_>) -> Result<(), IoError> + Send,
 ) -> Result<(), IoError> {
     let header = source.header();
     let ([n_planes, rows, cols], slab) = (header.shape, header.slab.max(1));
     let plane_bytes = rows.saturating_mul(cols).saturating_mul(header.dtype.n_bytes());
     let step = ((VIEW_BYTES / plane_bytes.max(1) / slab).max(1) * slab).min(n_planes);
-    let held = if step.saturating_mul(plane_bytes) <= MOST_VIEW_BYTES { step } else { 0 };
-    let mut kept = zeros(header.dtype, [held, rows, if held > 0 { cols } else { 0 }]);
+    let (mut now, mut next) = (Slab::of(header, step, plane_bytes), Slab::of(header, step, plane_bytes));
     progress.phase("Reading", u64::try_from(n_planes).unwrap_or(0));
-    for at in (0..n_planes).step_by(step.max(1)) {
+    next.read(source, 0..step)?;
+    while !next.planes.is_empty() {
         progress.check()?;
-        let n = step.min(n_planes - at);
-        let is_read = match bytes_mut(&mut kept, 0..n) {
-            Some(bytes) if held > 0 => source.read_into(at..at + n, bytes)?,
-            _ => false,
+        std::mem::swap(&mut now, &mut next);
+        let ahead = now.planes.end..(now.planes.end + step).min(n_planes);
+        let read_ahead = || {
+            if ahead.is_empty() {
+                next.planes = ahead;
+                return Ok(());
+            }
+            next.read(source, ahead)
         };
-        if is_read {
-            visit(at, ArrayRef::from(&kept).planes(0..n))?;
-        } else {
-            visit(at, ArrayRef::from(&source.read_planes(at..at + n)?))?;
-        }
-        progress.advance(u64::try_from(n).unwrap_or(0));
+        let (visited, read) = rayon::join(|| visit(now.planes.start, now.view()), read_ahead);
+        visited?;
+        read?;
+        progress.advance(u64::try_from(now.planes.len()).unwrap_or(0));
     }
     Ok(())
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ndarray::{Array3, s};
+use ndarray::Array3;
 use rayon::prelude::*;
 
+use super::array::cut;
 use super::choice::ReadOptions;
 use super::error::IoError;
 use super::flat_levels::open_flat;
@@ -104,31 +105,21 @@ impl Levels {
         let needed = dims.iter().fold(4u64, |bytes, n| bytes.saturating_mul(*n as u64));
         budget.admit(needed).map_err(|source| IoError::Memory { path: path.to_owned(), source })?;
         let mut data = Array3::zeros(dims);
-        // By layers of blocks, so that a cancel is heard; within a layer by columns of blocks.
-        let (depth, height) = (at.block[0], at.block[1]);
-        let first = |a: usize, block: usize| (block * at.block[a]).saturating_sub(low[a]);
-        let layers: Vec<usize> = (low[0] / depth..(low[0] + dims[0]).div_ceil(depth)).collect();
-        progress.phase("Reading", layers.len() as u64);
-        for layer in layers {
-            let z = first(0, layer)..first(0, layer + 1).min(dims[0]);
-            let mut planes = data.slice_mut(s![z.clone(), .., ..]);
-            // Blocks need not begin where the part does.
-            let rows: Vec<usize> = (low[1] / height..(low[1] + dims[1]).div_ceil(height)).collect();
-            let parts: Vec<(usize, Array3<f32>)> = rows
-                .into_par_iter()
-                .map(|row| {
-                    progress.check()?;
-                    let y = first(1, row)..first(1, row + 1).min(dims[1]);
-                    let from = [low[0] + z.start, low[1] + y.start, low[2]];
-                    let values = self.pyramid.read_box(level, from, [z.len(), y.len(), dims[2]]);
-                    Ok((y.start, values.map_err(|problem| IoError::content(path, problem))?.into_f32()))
-                })
-                .collect::<Result<_, IoError>>()?;
-            for (y, part) in parts {
-                planes.slice_mut(s![.., y..y + part.dim().1, ..]).assign(&part);
-            }
-            progress.advance(1);
+        // By columns of blocks, on all cores; blocks need not begin where the part does.
+        let mut pieces = vec![(low, data.view_mut())];
+        for axis in 0..2 {
+            pieces =
+                pieces.into_iter().flat_map(|(first, view)| cut(first, view, axis, at.block[axis])).collect();
         }
+        progress.phase("Reading", pieces.len() as u64);
+        pieces.into_par_iter().try_for_each(|(first, mut view)| {
+            progress.check()?;
+            let (z, y, x) = view.dim();
+            let values = self.pyramid.read_box(level, first, [z, y, x]);
+            view.assign(&values.map_err(|problem| IoError::content(path, problem))?.into_f32());
+            progress.advance(1);
+            Ok::<(), IoError>(())
+        })?;
         let mut volume = Volume::new(data, None, self.header.unit.unwrap_or_default());
         (volume.voxel_um, volume.origin_um) = self.frame(level, low);
         let shortest = at.scale.iter().copied().fold(f64::INFINITY, f64::min);
@@ -162,6 +153,8 @@ impl From<Levels> for Arc<Pyramid> {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::s;
+
     use super::*;
     use crate::base::Unit;
     use crate::io::{WriteRequest, read_header, read_volume, write_array};

@@ -39,6 +39,7 @@ mod picture;
 mod pictures;
 mod raw;
 mod report;
+mod room;
 mod rulers;
 mod scan;
 mod sidecar;

@@ -234,17 +234,6 @@ impl RawFile {
         }
     }
 
-    /// The file, standing at the first value, where all values follow as little-endian bytes of their type.
-    pub(crate) fn at_plain_values(&mut self) -> Result<Option<&mut File>, IoError> {
-        let layout = &self.layout;
-        let one_byte = layout.stored.dtype().n_bytes() == 1;
-        if !layout.is_direct() || layout.step != 1 || (layout.big_endian && !one_byte) {
-            return Ok(None);
-        }
-        self.seek(0)?;
-        Ok(Some(&mut self.file))
-    }
-
     fn section_bytes(&self) -> Result<usize, IoError> {
         self.layout.section_bytes().and_then(|n| usize::try_from(n).ok()).ok_or_else(|| self.wrong_number())
     }
@@ -303,10 +292,6 @@ impl Source for RawSource {
 
     fn read_into(&mut self, planes: Range<usize>, into: &mut [u8]) -> Result<bool, IoError> {
         self.raw.read_into(planes, into)
-    }
-
-    fn at_plain_values(&mut self) -> Result<Option<&mut File>, IoError> {
-        self.raw.at_plain_values()
     }
 }
 

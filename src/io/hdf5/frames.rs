@@ -142,14 +142,7 @@ impl Frames {
         budget.admit(needed.unwrap_or(u64::MAX)).map_err(|error| error.to_string())?;
         let mut array =
             Array3::<T>::from_elem((planes.len(), rows.len(), cols), bytemuck::Zeroable::zeroed());
-        let values = array.as_slice_mut().unwrap_or(&mut []);
-        match &self.picked {
-            None => self.read_run(planes, rows, values)?,
-            Some(picked) => {
-                let wanted = picked.get(planes).ok_or("frames beyond the end")?;
-                self.read_picked(wanted, rows, values)?;
-            }
-        }
+        self.fill(planes, rows, array.as_slice_mut().unwrap_or(&mut []))?;
         if self.mirrored[0] {
             array.invert_axis(Axis(2));
         }
@@ -157,6 +150,34 @@ impl Frames {
             array.invert_axis(Axis(1));
         }
         Ok(if self.mirrored == [false; 2] { array } else { array.as_standard_layout().into_owned() })
+    }
+
+    /// Reads frames into the memory of an array of their type; false where they are mirrored on the way.
+    pub(super) fn read_into(&self, planes: Range<usize>, into: &mut [u8]) -> Result<bool, String> {
+        let rows = 0..self.sides[1];
+        if self.mirrored != [false; 2] {
+            return Ok(false);
+        }
+        with_dtype!(self.dtype()?, T => match bytemuck::try_cast_slice_mut::<u8, T>(into) {
+            Ok(values) => self.fill(planes, rows, values).map(|()| true),
+            Err(_misaligned) => Ok(false),
+        })
+    }
+
+    /// Fills `into` with rows of frames as they are stored.
+    fn fill<T: FileVoxel + bytemuck::Pod>(
+        &self,
+        planes: Range<usize>,
+        rows: Range<usize>,
+        into: &mut [T],
+    ) -> Result<(), String> {
+        match &self.picked {
+            None => self.read_run(planes, rows, into),
+            Some(picked) => {
+                let wanted = picked.get(planes).ok_or("frames beyond the end")?;
+                self.read_picked(wanted, rows, into)
+            }
+        }
     }
 
     /// Neighbours are read at once; where several share a chunk, what lies between them too.

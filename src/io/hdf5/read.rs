@@ -137,6 +137,10 @@ impl Source for Hdf5Source {
         guarded(&self.path, || self.frames.read(planes))
     }
 
+    fn read_into(&mut self, planes: Range<usize>, into: &mut [u8]) -> Result<bool, IoError> {
+        guarded(&self.path, || self.frames.read_into(planes, into))
+    }
+
     fn reads_rows(&self) -> bool {
         self.frames.reads_rows()
     }

@@ -11,15 +11,19 @@ mod npz;
 mod tests;
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use self::axes::Axes;
 use super::array::{Dtype, with_dtype, write_values};
 use super::choice::Turned;
 use super::error::IoError;
-use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest, for_each_view};
+use super::format::{
+    Format, Header, OpenRequest, Probe, Source, WriteRequest, bytes_of_views, for_each_view,
+};
+
 use super::raw::{RawFile, RawLayout, RawSource, Stored};
+use super::room;
 use super::sidecar::Sidecar;
 use crate::base::Progress;
 use crate::volume::any::Voxel as _;
@@ -30,8 +34,6 @@ pub(crate) use self::npz::Npz;
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Longest header that is read.
 const MAX_HEADER: usize = 1 << 20;
-/// Bytes that are copied between two looks at the cancel flag.
-const COPY_BYTES: u64 = 32 << 20;
 
 /// The format.
 pub(crate) struct Npy;
@@ -55,8 +57,7 @@ impl Format for Npy {
     }
 
     fn bytes_of_streaming(&self, header: &Header) -> Option<u64> {
-        let plane = header.n_bytes()? / (header.shape[0].max(1) as u64);
-        Some(COPY_BYTES + plane.saturating_mul(2 * header.slab.max(1) as u64))
+        bytes_of_views(header)
     }
 
     fn stream(
@@ -68,11 +69,6 @@ impl Format for Npy {
     ) -> Result<Vec<String>, IoError> {
         let (shape, dtype) = (source.header().shape, source.header().dtype);
         let mut file = create(path, shape, dtype)?;
-        let n_bytes = source.header().n_bytes().unwrap_or(0);
-        if let Some(from) = source.at_plain_values()? {
-            copy(path, from, &mut file, n_bytes, progress)?;
-            return Ok(Vec::new());
-        }
         for_each_view(source, progress, |_, planes| {
             write_values(&planes, &mut file).map_err(|e| IoError::system("write", path, e))
         })?;
@@ -151,29 +147,6 @@ fn header_text(path: &Path, file: &mut File) -> Result<(String, u64), IoError> {
     Ok((String::from_utf8_lossy(&text).into_owned(), offset + n as u64))
 }
 
-/// Copies bytes from file to file, in the kernel where the system can.
-fn copy(
-    path: &Path,
-    from: &mut File,
-    to: &mut File,
-    n_bytes: u64,
-    progress: &Progress,
-) -> Result<(), IoError> {
-    progress.phase("Copying", n_bytes.div_ceil(COPY_BYTES));
-    let mut left = n_bytes;
-    while left > 0 {
-        progress.check()?;
-        let n = left.min(COPY_BYTES);
-        let copied = io::copy(&mut (&*from).take(n), to).map_err(|e| IoError::system("write", path, e))?;
-        if copied < n {
-            return Err(IoError::content(path, "the file that is copied ends before its data do"));
-        }
-        left -= n;
-        progress.advance(1);
-    }
-    Ok(())
-}
-
 /// Creates a file with its header, ready for the values.
 fn create(path: &Path, [z, y, x]: [usize; 3], dtype: Dtype) -> Result<File, IoError> {
     let letter = with_dtype!(dtype, T => match T::DTYPE.as_bytes().first() {
@@ -193,7 +166,9 @@ fn create(path: &Path, [z, y, x]: [usize; 3], dtype: Dtype) -> Result<File, IoEr
     let n =
         u16::try_from(text.len()).map_err(|_e| IoError::content(path, "a .npy header that is too long"))?;
     let head = [&MAGIC[..], &[1, 0], &n.to_le_bytes(), text.as_bytes()].concat();
-    let mut file = File::create(path).map_err(|e| IoError::system("create", path, e))?;
+    let n_values = [z, y, x].iter().fold(dtype.n_bytes() as u64, |n, side| n.saturating_mul(*side as u64));
+    let mut file = room::create(path, n_values.saturating_add(head.len() as u64))
+        .map_err(|e| IoError::system("create", path, e))?;
     file.write_all(&head).map_err(|e| IoError::system("write", path, e))?;
     Ok(file)
 }

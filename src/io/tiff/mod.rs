@@ -35,10 +35,11 @@ use std::path::{Path, PathBuf};
 use ndarray::Array3;
 
 use self::page::{Page, Stored};
+use self::planes::has_rows;
 use self::stack::Stack;
 use super::array::{Dtype, FileVoxel, with_dtype};
 use super::error::{IoError, guarded};
-use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest};
+use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest, bytes_of_views, rows_of};
 use crate::base::Progress;
 use crate::volume::AnyArray;
 use crate::volume::any::Voxel as _;
@@ -117,8 +118,7 @@ fn bytes_of_streaming(header: &Header) -> Option<u64> {
     if header.objects.is_some() || header.ratios.is_some() {
         return None;
     }
-    let plane = header.n_bytes().unwrap_or(u64::MAX) / header.shape[0].max(1) as u64;
-    Some(plane.saturating_mul(header.slab as u64).saturating_add(32 << 20))
+    bytes_of_views(header)
 }
 
 /// Whether a file begins as OME-XML does.
@@ -263,6 +263,25 @@ impl Source for TiffSource {
         )
     }
 
+    fn reads_rows(&self) -> bool {
+        let page = &self.stack.page;
+        !self.stack.said.is_signed_16 && with_dtype!(self.header.dtype, T => has_rows::<T>(page))
+    }
+
+    fn read_rows(&mut self, planes: Range<usize>, rows: Range<usize>) -> Result<AnyArray, IoError> {
+        if self.reads_rows() {
+            let read = guarded(
+                &self.path,
+                "TIFF",
+                || with_dtype!(self.header.dtype, T => self.rows_of::<T>(planes.clone(), rows.clone())),
+            )?;
+            if let Some(read) = read {
+                return Ok(read);
+            }
+        }
+        Ok(rows_of(self.read_planes(planes)?, rows))
+    }
+
     fn read_into(&mut self, planes: Range<usize>, into: &mut [u8]) -> Result<bool, IoError> {
         guarded(&self.path, "TIFF", || {
             with_dtype!(self.header.dtype, T => match bytemuck::try_cast_slice_mut::<u8, T>(into) {
@@ -280,6 +299,23 @@ impl TiffSource {
         let mut values = bytemuck::zeroed_vec(planes.len() * rows * cols);
         self.read(planes, &mut values)?;
         Array3::from_shape_vec(shape, values).map_err(|e| e.to_string())
+    }
+
+    /// Rows of planes; `None` where a plane is stored in another way than the first.
+    fn rows_of<T: FileVoxel>(
+        &self,
+        planes: Range<usize>,
+        rows: Range<usize>,
+    ) -> Result<Option<AnyArray>, String> {
+        let [_, n_rows, cols] = self.header.shape;
+        let spots = self.stack.spots.get(planes.clone()).filter(|_| rows.end <= n_rows);
+        let spots = spots.ok_or_else(|| format!("no rows {rows:?} of the planes {planes:?}"))?;
+        let mut values: Vec<T> = bytemuck::zeroed_vec(planes.len() * rows.len() * cols);
+        if !self.stack.planes.read_rows(spots, rows.clone(), &mut values)? {
+            return Ok(None);
+        }
+        let shape = (planes.len(), rows.len(), cols);
+        Array3::from_shape_vec(shape, values).map(|array| Some(T::wrap(array))).map_err(|e| e.to_string())
     }
 
     /// Fills `out` with planes.

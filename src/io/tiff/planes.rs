@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 
@@ -13,6 +14,11 @@ use crate::io::array::FileVoxel;
 
 /// Bytes that one thread reads at once.
 const RUN_BYTES: usize = 4 << 20;
+
+/// Whether some rows of a plane of this page can be read without the others.
+pub(super) fn has_rows<T: FileVoxel>(page: &Page) -> bool {
+    page.codec.is_plain() && page.predictor == 1 && is_direct::<T>(page)
+}
 
 /// Where the values of one plane are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +49,15 @@ pub(super) struct Planes {
     pub(super) files: Vec<Container>,
     /// Rows and columns.
     pub(super) size: [usize; 2],
+    /// The page that was looked at last, with its file and its directory.
+    last: Mutex<Option<(usize, u64, Arc<Page>)>>,
 }
 
 impl Planes {
+    pub(super) fn new(files: Vec<Container>, [_, rows, cols]: [usize; 3]) -> Self {
+        Self { files, size: [rows, cols], last: Mutex::new(None) }
+    }
+
     /// Fills `out` with the planes at `spots`, one after the other.
     pub(super) fn read<T: FileVoxel>(&self, spots: &[Spot], out: &mut [T]) -> Result<(), String> {
         let planes = self.planes(spots)?;
@@ -61,6 +73,25 @@ impl Planes {
             rest = behind;
         }
         groups.into_par_iter().try_for_each(|(group, values)| self.read_group(group, values))
+    }
+
+    /// Fills `out` with some rows of the planes at `spots`; false where they cannot be read without the others.
+    pub(super) fn read_rows<T: FileVoxel>(
+        &self,
+        spots: &[Spot],
+        rows: Range<usize>,
+        out: &mut [T],
+    ) -> Result<bool, String> {
+        let n = (rows.len() * self.size[1]).max(1);
+        for (plane, values) in self.planes(spots)?.iter().zip(out.chunks_exact_mut(n)) {
+            if !has_rows::<T>(&plane.page) {
+                return Ok(false);
+            }
+            let bytes = bytemuck::cast_slice_mut(values);
+            plane.read_rows(rows.clone(), bytes)?;
+            to_native(bytes, &plane.page, plane.big_endian)?;
+        }
+        Ok(true)
     }
 
     /// How many of the planes at `spots` the files hold, up to the last whole one.
@@ -79,7 +110,7 @@ impl Planes {
 
     fn planes(&self, spots: &[Spot]) -> Result<Vec<Plane>, String> {
         let mut files: BTreeMap<usize, Arc<File>> = BTreeMap::new();
-        let mut last: Option<(usize, u64, Arc<Page>)> = None;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let mut planes = Vec::with_capacity(spots.len());
         for spot in spots {
             let container = self.files.get(spot.file).ok_or("a file of the set is missing")?;
@@ -87,14 +118,14 @@ impl Planes {
                 Some(file) => Arc::clone(file),
                 None => Arc::clone(files.entry(spot.file).or_insert(container.file()?)),
             };
-            let page = match &last {
+            let page = match &*last {
                 Some((of, at, page)) if (*of, *at) == (spot.file, spot.directory) => Arc::clone(page),
                 _ => Arc::new(Page::of(container, &file, &container.directory(&file, spot.directory)?)?),
             };
             if page.form.shape[1..] != self.size || spot.plane >= page.form.shape[0] {
                 return Err("a page of another size".to_owned());
             }
-            last = Some((spot.file, spot.directory, Arc::clone(&page)));
+            *last = Some((spot.file, spot.directory, Arc::clone(&page)));
             let (big_endian, length) = (container.big_endian, container.length);
             planes.push(Plane { spot: *spot, page, file, big_endian, length });
         }
@@ -250,6 +281,22 @@ impl Plane {
         read_at(&self.file, &mut packed, offset).map_err(|e| e.to_string())?;
         let width = self.page.piece[2];
         self.page.codec.unpack(packed, out, width).map_err(|e| format!("a strip or tile at {offset}: {e}"))
+    }
+
+    /// Rows that lie in strips as they are.
+    fn read_rows(&self, rows: Range<usize>, out: &mut [u8]) -> Result<(), String> {
+        let (row_bytes, per_strip) = (self.page.row_bytes().unwrap_or(0), self.page.piece[1].max(1));
+        let (mut row, mut rest) = (rows.start, out);
+        while row < rows.end {
+            let strip = row / per_strip;
+            let end = rows.end.min((strip + 1) * per_strip);
+            let (bytes, behind) = rest.split_at_mut(((end - row) * row_bytes).min(rest.len()));
+            let (at, _) = self.place([self.spot.plane, strip, 0])?;
+            let skipped = (row - strip * per_strip) * row_bytes;
+            read_at(&self.file, bytes, at + skipped as u64).map_err(|e| e.to_string())?;
+            (row, rest) = (end, behind);
+        }
+        Ok(())
     }
 
     /// A strip whose rows are those of the plane.

@@ -184,7 +184,7 @@ fn of_pages(
     }
     said.warnings.splice(..0, warnings);
     let resolution = resolution(container, file, &book.first);
-    let planes = Planes { files: vec![book.container], size: [form.shape[1], form.shape[2]] };
+    let planes = Planes::new(vec![book.container], form.shape);
     let frame = |i: usize| frames.get(i).copied();
     Stack::chosen(planes, book.page, axes, n_samples, said, resolution, options, frame)
 }
@@ -375,7 +375,7 @@ fn of_ome(
     if !missing_files.is_empty() {
         said.warnings.push(format!("files of the set are not beside it: {}", missing_files.join(", ")));
     }
-    let planes = Planes { files, size: [form.shape[1], form.shape[2]] };
+    let planes = Planes::new(files, form.shape);
     let frame = |i: usize| frames.get(i).copied().flatten();
     Stack::chosen(planes, page, axes, n_samples, said, Resolution::default(), options, frame)
 }

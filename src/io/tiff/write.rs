@@ -16,6 +16,7 @@ use crate::base::Progress;
 use crate::io::array::{Dtype, FileVoxel, le_bytes, with_view};
 use crate::io::error::IoError;
 use crate::io::format::{Source, WriteRequest, for_each_view};
+use crate::io::room;
 
 /// Bytes that are given to the system at once.
 const WRITE_BYTES: usize = 8 << 20;
@@ -36,6 +37,8 @@ enum Layout {
 /// What stands before and behind the values.
 pub(super) struct Frame {
     head: Vec<u8>,
+    /// Bytes of the values between them.
+    n_values: u64,
     tail: Vec<u8>,
 }
 
@@ -57,9 +60,8 @@ pub(super) fn write(
 ) -> Result<Vec<String>, IoError> {
     let frame = Frame::new(request.array.shape(), request.array.dtype(), request, is_ome)
         .map_err(|problem| IoError::content(path, problem))?;
-    let mut file = File::create(path).map_err(|e| IoError::system("create", path, e))?;
+    let mut file = frame.create(path)?;
     let system = |e| IoError::system("write", path, e);
-    file.write_all(&frame.head).map_err(system)?;
     with_view!(&request.array, view => write_values(path, &mut file, view, progress))?;
     file.write_all(&frame.tail).map_err(system)?;
     Ok(Vec::new())
@@ -76,9 +78,8 @@ pub(super) fn stream(
     let header = source.header();
     let frame = Frame::new(header.shape, header.dtype, request, is_ome)
         .map_err(|problem| IoError::content(path, problem))?;
-    let mut file = File::create(path).map_err(|e| IoError::system("create", path, e))?;
+    let mut file = frame.create(path)?;
     let system = |e| IoError::system("write", path, e);
-    file.write_all(&frame.head).map_err(system)?;
     let quiet = Progress::new();
     for_each_view(
         source,
@@ -147,6 +148,14 @@ impl Frame {
         };
         let writer = Directories::new(shape, dtype, request, dialect, &text)?;
         Ok(writer.frame(shape[0]))
+    }
+
+    /// A file with the head, where the values follow.
+    fn create(&self, path: &Path) -> Result<File, IoError> {
+        let n_bytes = self.n_values.saturating_add((self.head.len() + self.tail.len()) as u64);
+        let mut file = room::create(path, n_bytes).map_err(|e| IoError::system("create", path, e))?;
+        file.write_all(&self.head).map_err(|e| IoError::system("write", path, e))?;
+        Ok(file)
     }
 }
 
@@ -292,6 +301,6 @@ impl Directories {
             let next = if plane == n_others { 0 } else { at + length };
             tail.extend(self.directory(&entries, at, next));
         }
-        Frame { head, tail }
+        Frame { head, n_values: end - data, tail }
     }
 }

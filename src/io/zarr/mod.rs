@@ -15,6 +15,7 @@ mod node;
 mod ome;
 mod pyramid;
 mod rows;
+mod shard;
 mod store;
 mod stored;
 #[cfg(test)]
@@ -99,11 +100,15 @@ impl Format for Zarr {
         progress: &Progress,
     ) -> Result<Vec<String>, IoError> {
         let (dtype, shape) = (source.header().dtype, source.header().shape);
-        with_dtype!(dtype, T => write::write_planes::<T>(path, shape, request, progress, |planes| {
-            let (first, n) = (planes.start, planes.len());
-            T::unwrap(source.read_planes(planes)?).filter(|found| found.dim() == (n, shape[1], shape[2])).ok_or_else(|| {
-                IoError::content(path, format!("planes {first} to {} are not what the header says", first + n))
-            })
+        with_dtype!(dtype, T => write::write_planes::<T>(path, shape, request, progress, |planes, mut into| {
+            let bytes = into.as_slice_mut().map(bytemuck::cast_slice_mut);
+            if let Some(bytes) = bytes && source.read_into(planes.clone(), bytes)? {
+                return Ok(());
+            }
+            let found = T::unwrap(source.read_planes(planes.clone())?).filter(|found| found.dim() == into.dim());
+            let problem = || format!("planes {} to {} are not what the header says", planes.start, planes.end);
+            into.assign(&found.ok_or_else(|| IoError::content(path, problem()))?);
+            Ok(())
         }))?;
         Ok(Vec::new())
     }

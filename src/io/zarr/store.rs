@@ -17,6 +17,7 @@ use zarrs::storage::{
 
 use super::zip::ZipStore;
 use crate::io::error::IoError;
+use crate::io::room;
 
 /// Anything that a hierarchy is read from.
 pub(super) type Store = dyn ReadableListableStorageTraits;
@@ -97,6 +98,20 @@ impl FolderStore {
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Writes a value that lies in several pieces of memory.
+    pub(super) fn set_parts(&self, key: &StoreKey, parts: &[&[u8]]) -> Result<(), StorageError> {
+        let path = self.path_of(key.as_str())?;
+        let n_bytes = parts.iter().map(|part| part.len() as u64).sum();
+        let mut file = match room::create(&path, n_bytes) {
+            Err(error) if is_missing(&error) => {
+                fs::create_dir_all(path.parent().unwrap_or(&self.root))?;
+                room::create(&path, n_bytes)?
+            }
+            file => file?,
+        };
+        Ok(parts.iter().try_for_each(|part| file.write_all(part))?)
     }
 
     /// An existing file with its size.
@@ -193,15 +208,7 @@ impl ListableStorageTraits for FolderStore {
 /// is that a folder appears under its final name only when all of it is written.
 impl WritableStorageTraits for FolderStore {
     fn set(&self, key: &StoreKey, value: Bytes) -> Result<(), StorageError> {
-        let path = self.path_of(key.as_str())?;
-        let mut file = match File::create(&path) {
-            Err(error) if is_missing(&error) => {
-                fs::create_dir_all(path.parent().unwrap_or(&self.root))?;
-                File::create(&path)?
-            }
-            file => file?,
-        };
-        Ok(file.write_all(&value)?)
+        self.set_parts(key, &[&value])
     }
 
     fn set_partial_many(

@@ -13,7 +13,7 @@ use zarrs::array::{
 use super::axes::Role;
 use super::store::Store;
 use super::{damaged, text};
-use crate::io::array::{Dtype, FileVoxel, zeros};
+use crate::io::array::{Dtype, FileVoxel, cut, zeros};
 use crate::io::choice::ReadOptions;
 use crate::volume::AnyArray;
 
@@ -297,23 +297,6 @@ impl StoredArray {
         }
         Ok(if array.is_standard_layout() { array } else { array.as_standard_layout().into_owned() })
     }
-}
-
-/// Cuts a view along an axis where `side` divides the place of its voxels, `at` being that of the first.
-fn cut<T>(
-    at: [usize; 3],
-    view: ArrayViewMut3<'_, T>,
-    axis: usize,
-    side: usize,
-) -> Vec<([usize; 3], ArrayViewMut3<'_, T>)> {
-    let (mut pieces, mut at, mut rest) = (Vec::new(), at, view);
-    while rest.len_of(NdAxis(axis)) > 0 {
-        let n = rest.len_of(NdAxis(axis)).min(side - at[axis] % side);
-        let (head, tail) = rest.split_at(NdAxis(axis), n);
-        pieces.push((at, head));
-        (at[axis], rest) = (at[axis] + n, tail);
-    }
-    pieces
 }
 
 /// Ids of 64 bits, where all of them fit 32.

@@ -72,6 +72,44 @@ fn coarse_levels_are_means_and_their_centres_are_right() {
 }
 
 #[test]
+fn coarse_voxels_at_odd_ends_are_means_of_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zarr");
+    let whole =
+        Array3::from_shape_fn((5, 7, 131), |(z, y, x)| ((z * 977 + y * 131 + x * 37) % 1000) as i16 - 500);
+    write_array(&path, &WriteRequest::new(&whole), &Progress::new()).unwrap();
+    let coarse = read_array(&path.join("1"), &Progress::new(), budget()).unwrap().array;
+    let AnyArray::I16(coarse) = coarse else { panic!("another type") };
+    assert_eq!(coarse.dim(), (3, 4, 66));
+    for ((z, y, x), value) in coarse.indexed_iter() {
+        let box_of = |at: usize, n: usize| 2 * at..n.min(2 * at + 2);
+        let fine = whole.slice(s![box_of(z, 5), box_of(y, 7), box_of(x, 131)]).mapv(f64::from);
+        // Half away from 0.
+        assert_eq!(f64::from(*value), (fine.sum() / fine.len() as f64).round(), "{z} {y} {x}");
+    }
+}
+
+#[test]
+fn shards_hold_their_chunks_and_leave_zeros_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zarr");
+    // Two shards along y; the chunks of the middle are empty, so is all of the last shard.
+    let whole = Array3::from_shape_fn((70, 300, 130), |(z, y, x)| {
+        if (64..128).contains(&y) || y >= 256 { 0 } else { (z * 31 + y * 7 + x + 1) as u16 }
+    });
+    write_array(&path, &WriteRequest::new(&whole), &Progress::new()).unwrap();
+    assert_eq!(read_array(&path, &Progress::new(), budget()).unwrap().array, AnyArray::U16(whole.clone()));
+    assert!(path.join("0/c/0/0/0").is_file() && !path.join("0/c/0/1/0").exists());
+    let first = std::fs::read(path.join("0/c/0/0/0")).unwrap();
+    let (n_chunks, entries) = (2 * 4 * 3, first.len() - 4);
+    let entry = |i: usize| {
+        let at = entries - 16 * (n_chunks - i);
+        u64::from_le_bytes(first[at..at + 8].try_into().unwrap())
+    };
+    assert_eq!((entry(0), entry(3)), (0, u64::MAX), "the second chunk along y is not there");
+}
+
+#[test]
 fn labels_keep_names_and_colours_and_coarse_levels_stay_ids() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("l.zarr");

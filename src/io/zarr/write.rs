@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ndarray::{Array3, ArrayView1, ArrayView3, s};
+use ndarray::{Array3, ArrayView1, ArrayView3, ArrayViewMut3, s};
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 use zarrs::array::codec::{BloscCodec, BloscCompressionLevel, BloscCompressor, BloscShuffleMode};
-use zarrs::array::{Array, ArrayBuilder, DataType, Element, data_type};
+use zarrs::array::{Array, ArrayBuilder, DataType, data_type};
 use zarrs::group::GroupBuilder;
 
+use super::shard::Shard;
 use super::store::FolderStore;
 use super::{ome, text};
 use crate::base::Progress;
@@ -107,39 +108,44 @@ fn n_levels(shape: [usize; 3]) -> usize {
 
 /// Writes an image whose planes come one layer after the other; `request` says everything but the values.
 ///
-/// `next` gives the planes from the one it is asked for on, at most as many as it is asked for; reading goes on while the
-/// layer before is compressed. Three layers are in memory at once.
-pub(super) fn write_planes<T: Element + FileVoxel>(
+/// `next` fills a view with the planes that it is asked for; reading goes on while the layer before is compressed. Two
+/// layers of shards are in memory at once.
+pub(super) fn write_planes<T: FileVoxel>(
     path: &Path,
     shape: [usize; 3],
     request: &WriteRequest<'_>,
     progress: &Progress,
-    mut next: impl FnMut(std::ops::Range<usize>) -> Result<Array3<T>, IoError> + Send,
+    mut next: impl FnMut(std::ops::Range<usize>, ArrayViewMut3<'_, T>) -> Result<(), IoError> + Send,
 ) -> Result<(), IoError> {
     let store = FolderStore::create(path)?;
     let (n_levels, is_label) = (n_levels(shape), request.keeps_ids());
     let attributes = ome::attributes(request, &image_name(path), n_levels, None);
     write_group(&store, "/", attributes).map_err(|problem| IoError::content(path, problem))?;
     let mut levels = Levels::<T>::create(&store, path, "", shape, (n_levels, is_label))?;
-    let (depth, n_planes) = (levels.n_planes_at_once(), shape[0]);
+    let [n_planes, rows, cols] = shape;
+    let depth = levels.n_planes_at_once().min(n_planes);
     progress.phase("Converting", n_planes as u64);
-    let mut layer = next(0..depth.min(n_planes))?;
-    let mut read = layer.dim().0;
-    while !layer.is_empty() {
+    let empty = || Array3::from_elem((depth, rows, cols), bytemuck::Zeroable::zeroed());
+    let (mut now, mut coming): (Array3<T>, Array3<T>) = (empty(), empty());
+    next(0..depth, now.view_mut())?;
+    let mut planes = 0..depth;
+    while !planes.is_empty() {
         progress.check()?;
-        let ahead = read..(read + depth).min(n_planes);
-        let (coming, written) = rayon::join(
-            || if ahead.is_empty() { Ok(None) } else { next(ahead).map(Some) },
-            || levels.push(&layer.view(), progress),
+        let ahead = planes.end..(planes.end + depth).min(n_planes);
+        let into = coming.slice_mut(s![..ahead.len(), .., ..]);
+        let (read, written) = rayon::join(
+            || if ahead.is_empty() { Ok(()) } else { next(ahead.clone(), into) },
+            || levels.push(&now.slice(s![..planes.len(), .., ..]), progress),
         );
         written?;
-        let Some(coming) = coming? else { break };
-        (read, layer) = (read + coming.dim().0, coming);
+        read?;
+        std::mem::swap(&mut now, &mut coming);
+        planes = ahead;
     }
     levels.finish(progress)
 }
 
-/// Bytes that [`write_planes`] holds at once, about: three layers of shards and what the coarser levels wait for.
+/// Bytes that [`write_planes`] holds at once, about: two layers of shards, packed chunks and what the coarser levels wait for.
 pub(super) fn bytes_of_writing(dtype: Dtype, shape: [usize; 3]) -> u64 {
     let depth = ArrayPlan::cubic(dtype, shape).shard[0].min(shape[0]);
     let sides = [depth, shape[1], shape[2], dtype.n_bytes()];
@@ -235,7 +241,7 @@ fn write_at(
 }
 
 /// Writes the levels of a view.
-fn write_levels<T: Element + FileVoxel>(
+fn write_levels<T: FileVoxel>(
     store: &Arc<FolderStore>,
     path: &Path,
     base: &str,
@@ -261,8 +267,10 @@ pub(super) struct Levels<T> {
 /// One level that is being written.
 struct LevelWriter<T> {
     array: Array<FolderStore>,
+    store: Arc<FolderStore>,
     shape: [usize; 3],
     shard: [usize; 3],
+    chunk: [usize; 3],
     /// Planes of one layer of shards; empty until planes come that do not fill one.
     buffer: Array3<T>,
     n_buffered: usize,
@@ -270,7 +278,7 @@ struct LevelWriter<T> {
     next_z: usize,
 }
 
-impl<T: Element + FileVoxel> Levels<T> {
+impl<T: FileVoxel> Levels<T> {
     /// Creates the arrays `BASE/0`, `BASE/1` and so on for `shape_zyx` voxels.
     pub(super) fn create(
         store: &Arc<FolderStore>,
@@ -287,8 +295,10 @@ impl<T: Element + FileVoxel> Levels<T> {
                 plan.create(store, &format!("{base}/{level}")).map_err(|e| IoError::content(path, e))?;
             levels.push(LevelWriter {
                 array,
+                store: Arc::clone(store),
                 shape,
                 shard: plan.shard,
+                chunk: plan.chunk,
                 buffer: Array3::from_elem((0, 0, 0), bytemuck::Zeroable::zeroed()),
                 n_buffered: 0,
                 next_z: 0,
@@ -332,7 +342,7 @@ impl<T: Element + FileVoxel> Levels<T> {
 }
 
 /// Hands planes to the first of `levels`, layer of shards by layer of shards.
-fn push<T: Element + FileVoxel>(
+fn push<T: FileVoxel>(
     levels: &mut [LevelWriter<T>],
     planes: &ArrayView3<'_, T>,
     (path, is_label): (&Path, bool),
@@ -371,7 +381,7 @@ fn push<T: Element + FileVoxel>(
 }
 
 /// Stores a layer of shards, all at once, and hands its halves to the coarser levels.
-fn flush<T: Element + FileVoxel>(
+fn flush<T: FileVoxel>(
     writer: &mut LevelWriter<T>,
     coarser: &mut [LevelWriter<T>],
     layer: &ArrayView3<'_, T>,
@@ -384,21 +394,19 @@ fn flush<T: Element + FileVoxel>(
     let parts: Vec<_> = steps(ny, writer.shard[1])
         .flat_map(|y| steps(nx, writer.shard[2]).map(move |x| (y.clone(), x)))
         .collect();
-    let (array, shard) = (&writer.array, writer.shard);
+    let (array, store, shard, chunk) = (&writer.array, &writer.store, writer.shard, writer.chunk);
+    let codec = blosc(T::KIND).map_err(|problem| IoError::content(path, problem))?;
     let z = writer.next_z / shard[0];
     parts.into_par_iter().try_for_each(|(y, x)| {
         progress.check()?;
-        let at = [z, y.start / shard[1], x.start / shard[2]].map(|n| n as u64);
-        // What lies beyond the array is stored as zeros, which cost nothing and are never read.
-        let part = layer.slice(s![.., y, x]);
-        let part = if part.shape() == shard {
-            part.to_owned()
-        } else {
-            let mut whole = Array3::from_elem(shard, bytemuck::Zeroable::zeroed());
-            whole.slice_mut(s![..part.dim().0, ..part.dim().1, ..part.dim().2]).assign(&part);
-            whole
-        };
-        array.store_chunk(&at, part.into_dyn()).map_err(|e| IoError::content(path, text(e)))
+        let key = array.chunk_key(&[z, y.start / shard[1], x.start / shard[2]].map(|n| n as u64));
+        let packed = Shard::pack(&layer.slice(s![.., y, x]), chunk, shard, &codec);
+        match packed.map_err(|problem| IoError::content(path, problem))? {
+            Some(packed) => {
+                store.set_parts(&key, &packed.parts()).map_err(|e| IoError::content(path, text(e)))
+            }
+            None => Ok(()),
+        }
     })?;
     writer.next_z += nz;
     if is_finest {
@@ -433,8 +441,12 @@ fn halved<T: FileVoxel>(
                     .for_each(|(x, to)| *to = most_frequent(&rows, 2 * x, nx.min(2 * x + 2)));
             } else {
                 mean_rows(&rows, &mut sums);
-                let n = |x: usize| (rows.len() * (nx.min(2 * x + 2) - 2 * x)) as f64;
-                to.iter_mut().zip(&sums).enumerate().for_each(|(x, (to, sum))| *to = T::from_f64(sum / n(x)));
+                if let Some(sum) = sums.last_mut().filter(|_| nx % 2 == 1) {
+                    // The last column stands alone.
+                    *sum *= 2.0;
+                }
+                let n = (2 * rows.len()) as f64;
+                to.iter_mut().zip(&sums).for_each(|(to, sum)| *to = T::from_f64(sum / n));
             }
         }
         Ok::<(), crate::base::Cancelled>(())
@@ -446,11 +458,14 @@ fn halved<T: FileVoxel>(
 fn mean_rows<T: FileVoxel>(rows: &[ArrayView1<'_, T>], sums: &mut [f64]) {
     sums.fill(0.0);
     for row in rows {
-        match row.as_slice() {
-            Some(values) => sums.iter_mut().zip(values.chunks(2)).for_each(|(sum, pair)| {
-                pair.iter().for_each(|value| *sum += value.to_f64());
-            }),
-            None => row.iter().enumerate().for_each(|(x, value)| sums[x / 2] += value.to_f64()),
+        let Some(values) = row.as_slice() else {
+            row.iter().enumerate().for_each(|(x, value)| sums[x / 2] += value.to_f64());
+            continue;
+        };
+        let (pairs, last) = values.as_chunks::<2>();
+        sums.iter_mut().zip(pairs).for_each(|(sum, [a, b])| *sum += a.to_f64() + b.to_f64());
+        if let (Some(sum), [value]) = (sums.get_mut(pairs.len()), last) {
+            *sum += value.to_f64();
         }
     }
 }

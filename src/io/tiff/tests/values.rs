@@ -146,6 +146,34 @@ fn volumes_of_one_page_are_read_plane_by_plane() {
 }
 
 #[test]
+fn rows_of_strips_are_read_without_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    for big_endian in [false, true] {
+        // Two planes of 5 × 2, two rows a strip, the last strip shorter.
+        let value = |z: u16, y: u16, x: u16| 1000 * z + 10 * y + x;
+        let bytes = |v: u16| if big_endian { v.to_be_bytes() } else { v.to_le_bytes() };
+        let strip = |z: u16, rows: std::ops::Range<u16>| -> Vec<u8> {
+            rows.flat_map(|y| (0..2).flat_map(move |x| bytes(value(z, y, x)))).collect()
+        };
+        let pages = [0, 1].map(|z| Handmade {
+            pieces: vec![strip(z, 0..2), strip(z, 2..4), strip(z, 4..5)],
+            ..page(5, 2, 16, Vec::new()).with(278, Tag::Short(vec![2]))
+        });
+        let path = folder.path().join("a.tif");
+        std::fs::write(&path, file_of(big_endian, &pages)).unwrap();
+        let mut source = crate::io::format::open(&path, &ReadOptions::default(), budget()).unwrap();
+        assert!(source.reads_rows());
+        for rows in [0..5usize, 1..4, 3..5, 4..5] {
+            let read = source.read_rows(0..2, rows.clone()).unwrap();
+            let wanted = (0..2)
+                .flat_map(|z| rows.clone().flat_map(move |y| (0..2).map(move |x| value(z, y as u16, x))));
+            assert_eq!(read, any_u16((2, rows.len(), 2), wanted.collect()), "{rows:?}");
+        }
+        assert!(source.read_rows(0..2, 4..6).is_err());
+    }
+}
+
+#[test]
 fn packed_pages_of_an_independent_writer_are_read() {
     use tiff::encoder::{Compression, TiffEncoder, colortype};
     use tiff::tags::Predictor;
