@@ -24,6 +24,15 @@ def virtual(d, file="raw.h5", lib=None):
     d.create_virtual_dataset("data", lay, fillvalue=7)
 with h5py.File("virtual.h5", "w") as f: scan(f, "entry", frames, key, angles, data=virtual)
 with h5py.File("virtual_latest.h5", "w", libver="latest") as f: scan(f, "entry", frames, key, angles, data=virtual)
+# Sources with long names in this file and another, as the newest library shares them; a user block before the mark.
+long = "counts_of_the_detector_in_the_main_hutch"
+with h5py.File("woven.h5", "w", libver="latest", userblock_size=512) as f:
+    f[long] = frames + np.uint16(1)
+    lay = h5py.VirtualLayout(shape=(20, 3, 4), dtype="u2")
+    own = h5py.VirtualSource(".", long, shape=frames.shape); vs = h5py.VirtualSource("raw.h5", src, shape=frames.shape)
+    for n, (a, b) in enumerate(((own, 0), (vs, 0), (own, 5), (vs, 5))): lay[5 * n:5 * n + 5] = a[b:b + 5]
+    f.create_virtual_dataset("woven", lay)
+    f.create_dataset("packed", data=frames, chunks=(1, 3, 4), compression="gzip", shuffle=True)
 with h5py.File("external.h5", "w") as f: scan(f, "entry", frames, key, angles, data=lambda d: d.__setitem__("data", h5py.ExternalLink("raw.h5", "/" + src)))
 with h5py.File("missing.h5", "w") as f: scan(f, "entry", frames, key, angles, data=lambda d: d.__setitem__("data", h5py.ExternalLink("gone.h5", "/" + src)))
 def partly(d):

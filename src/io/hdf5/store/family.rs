@@ -34,7 +34,8 @@ impl File {
         let inner = Hdf5File::from_storage_with_options(bytes.clone(), options)
             .map_err(|e| format!("not an HDF5 file, or a truncated or damaged one; copy it again: {e}"))?;
         let superblock = inner.superblock();
-        let promised = superblock.base_address.saturating_add(superblock.eof_address);
+        // Counted from the start of the file, a user block included.
+        let promised = superblock.eof_address;
         let length = std::fs::metadata(path).map_err(text)?.len();
         if promised > length {
             return Err(format!(

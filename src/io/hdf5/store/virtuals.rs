@@ -20,6 +20,10 @@ use super::text;
 const MAX_PARTS: u64 = 1_000_000;
 /// Virtual datasets of virtual datasets at most.
 const MAX_DEPTH: usize = 8;
+/// Marks of a source in lists of version 1: it lies in this file, its file or its dataset has the name of an earlier one.
+const SAME_FILE: u64 = 4;
+const FILE_OF: u64 = 1;
+const DATASET_OF: u64 = 2;
 /// About how many bytes of parts are held at once.
 const BATCH_BYTES: usize = 64 << 20;
 
@@ -273,22 +277,46 @@ fn end_of(blocks: Blocks, n: u64) -> u64 {
 fn parts(bytes: &[u8], length_size: u8) -> Result<Vec<Part>, String> {
     let mut bytes = Bytes(bytes);
     let version = bytes.number(1)?;
-    if version != 0 {
+    if version > 1 {
         return Err(format!("a list of sources of version {version}, which is not read"));
     }
     let n = bytes.number(usize::from(length_size))?;
     if n > MAX_PARTS.min(bytes.0.len() as u64) {
         return Err(format!("{n} parts in a list that is shorter"));
     }
-    let mut part = || {
-        Ok(Part {
-            file: bytes.text()?,
-            dataset: bytes.text()?,
-            source: Selection::read(&mut bytes)?,
-            target: Selection::read(&mut bytes)?,
-        })
-    };
-    (0..n).map(|_| part()).collect()
+    let mut parts: Vec<Part> = Vec::new();
+    for _ in 0..n {
+        let flags = if version == 1 { bytes.number(1)? } else { 0 };
+        if flags & !(SAME_FILE | FILE_OF | DATASET_OF) != 0 {
+            return Err(format!("a source with the marks {flags:#x}, which are not known"));
+        }
+        let file = if flags & SAME_FILE != 0 {
+            ".".to_owned()
+        } else {
+            name(&mut bytes, flags & FILE_OF != 0, length_size, &parts, |part| &part.file)?
+        };
+        let dataset = name(&mut bytes, flags & DATASET_OF != 0, length_size, &parts, |part| &part.dataset)?;
+        let source = Selection::read(&mut bytes)?;
+        let target = Selection::read(&mut bytes)?;
+        parts.push(Part { file, dataset, source, target });
+    }
+    Ok(parts)
+}
+
+/// A name, or that of an earlier part.
+fn name(
+    bytes: &mut Bytes<'_>,
+    is_of_earlier: bool,
+    length_size: u8,
+    parts: &[Part],
+    of: impl Fn(&Part) -> &String,
+) -> Result<String, String> {
+    if !is_of_earlier {
+        return bytes.text();
+    }
+    let index = bytes.number(usize::from(length_size))?;
+    let earlier = usize::try_from(index).ok().and_then(|index| parts.get(index));
+    earlier.map(of).cloned().ok_or_else(|| format!("a source named after the {index}th, which comes later"))
 }
 
 fn touches(runs: &[Runs], area: &Area) -> bool {
