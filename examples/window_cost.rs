@@ -9,7 +9,7 @@
 
 use std::error::Error;
 use std::process::Command as Process;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -176,7 +176,6 @@ struct Driven {
     app: App,
     walk: Walk,
     frames: usize,
-    out: Arc<Mutex<Vec<Took>>>,
 }
 
 impl eframe::App for Driven {
@@ -187,13 +186,14 @@ impl eframe::App for Driven {
         let n_done = self.walk.took.len();
         if let Err(error) = self.walk.step(self.app.session_mut(), so_far) {
             println!("stopped: {error}");
-            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+            std::process::exit(1);
         }
         eframe::App::ui(&mut self.app, ui, frame);
         self.frames += 1;
         if self.walk.is_over() {
-            self.out.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.walk.took);
-            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+            print(&self.walk.took);
+            // A window that is closed would ask whether the cell is to be saved.
+            std::process::exit(0);
         }
         if self.walk.took.len() > n_done || (!self.walk.is_begun || self.walk.is_done(self.app.session())) {
             ctx.request_repaint_after(Duration::from_nanos(1));
@@ -201,9 +201,8 @@ impl eframe::App for Driven {
     }
 }
 
-fn in_a_window() -> Result<Vec<Took>, Box<dyn Error>> {
-    let out = Arc::new(Mutex::new(Vec::new()));
-    let given = Arc::clone(&out);
+/// Opens the window and goes through the steps in it; ends the process with them.
+fn in_a_window() -> Result<(), Box<dyn Error>> {
     let mut setup = egui_wgpu::WgpuSetupCreateNew::without_display_handle();
     setup.device_descriptor = Arc::new(waterwindow::gpu::device::device_descriptor);
     let options = eframe::NativeOptions {
@@ -218,12 +217,17 @@ fn in_a_window() -> Result<Vec<Took>, Box<dyn Error>> {
     let made = move |creation: &eframe::CreationContext<'_>| {
         let state = creation.wgpu_render_state.as_ref();
         let app = App::with_session(&creation.egui_ctx, state, session, Start::default());
-        let driven = Driven { app, walk: Walk::new(), frames: 0, out: given };
+        let driven = Driven { app, walk: Walk::new(), frames: 0 };
         Ok(Box::new(driven) as Box<dyn eframe::App>)
     };
-    eframe::run_native("window_cost", options, Box::new(made))?;
-    let took = out.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Ok(took)
+    Ok(eframe::run_native("window_cost", options, Box::new(made))?)
+}
+
+/// One line a step, for the process that asked for it.
+fn print(took: &[Took]) {
+    for Took { seconds, processor, drawing, frames } in took {
+        println!("{seconds} {processor} {drawing} {frames}");
+    }
 }
 
 fn without_a_window() -> Result<Vec<Took>, Box<dyn Error>> {
@@ -254,15 +258,11 @@ fn beside(which: &str) -> Result<Vec<Took>, Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let which = std::env::args().nth(1).unwrap_or_default();
-    let took = match which.as_str() {
-        "--window" => in_a_window()?,
-        "--none" => without_a_window()?,
-        _ => return table(),
-    };
-    for Took { seconds, processor, drawing, frames } in took {
-        println!("{seconds} {processor} {drawing} {frames}");
+    match which.as_str() {
+        "--window" => in_a_window(),
+        "--none" => without_a_window().map(|took| print(&took)),
+        _ => table(),
     }
-    Ok(())
 }
 
 fn table() -> Result<(), Box<dyn Error>> {

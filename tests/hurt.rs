@@ -55,9 +55,11 @@ fn in_tree(name: &str) -> PathBuf {
 /// Small files of every format that this program reads.
 fn seeds(folder: &Path) -> Vec<PathBuf> {
     let array = Array3::from_shape_fn((3, 5, 7), |(z, y, x)| (100 * z + 10 * y + x) as u16);
-    for name in ["a.mrc", "a.tif", "a.npy", "a.h5", "a.zarr"] {
+    for name in ["a.mrc", "a.tif", "a.npy", "a.h5", "a.zarr", "a.nrrd", "a.mha"] {
         write_array(&folder.join(name), &WriteRequest::new(&array), &Progress::new()).unwrap();
     }
+    let ids = WriteRequest { unit: Some(waterwindow::base::Unit::Label), ..WriteRequest::new(&array) };
+    write_array(&folder.join("a.seg.nrrd"), &ids, &Progress::new()).unwrap();
     let mut scan = Scan::new(AnyArray::U16(array.clone()), waterwindow::base::Unit::Counts);
     (scan.flats, scan.angles_deg) = (Some(AnyArray::U16(array)), vec![-1.0, 0.0, 1.0]);
     write_scan(&folder.join("scan.h5"), &scan, &Progress::new()).unwrap();

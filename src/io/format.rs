@@ -395,7 +395,7 @@ pub(crate) trait Format: Sync {
 }
 
 /// Every format, in the order in which they are asked.
-pub(crate) fn formats() -> [&'static dyn Format; 12] {
+pub(crate) fn formats() -> [&'static dyn Format; 14] {
     use super::pictures::{Photo, PictureFolder, Png};
     [
         &super::zarr::Zarr,
@@ -404,6 +404,8 @@ pub(crate) fn formats() -> [&'static dyn Format; 12] {
         &super::tiff::TIFF,
         &super::npy::Npy,
         &super::npy::Npz,
+        &super::nrrd::Nrrd,
+        &super::meta_image::MetaImage,
         &Png,
         &Photo,
         &super::txrm::Txrm,

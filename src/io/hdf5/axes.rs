@@ -5,8 +5,8 @@
 
 use super::frames::Frames;
 use super::store::Dataset;
-use super::tree::um_per;
 use crate::io::choice::{AxisOrder, ReadOptions};
+use crate::io::lengths::um_per;
 
 /// One axis of an array.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,9 +10,10 @@ use std::path::Path;
 use super::axes::{Laid, lay};
 use super::frames::Frames;
 use super::store::{Dataset, Group};
-use super::tree::{numbers, search, um_per, units_of};
+use super::tree::{numbers, search, units_of};
 use super::values::degrees;
 use crate::io::choice::{AxisOrder, ReadOptions};
+use crate::io::lengths::um_per;
 
 /// An array that was found, with what its layout says of it.
 pub(super) struct Found {

@@ -64,7 +64,7 @@ fn names_that_sources_share_and_a_user_block_are_read() {
     assert_eq!(array("woven.h5", &of("packed")).unwrap().array, AnyArray::U16(frames.clone()));
     let AnyArray::U16(woven) = array("woven.h5", &of("woven")).unwrap().array else { panic!("another type") };
     for n in 0..20 {
-        let (from, more) = (5 * (n / 10) + n % 5, if n / 5 % 2 == 0 { 1 } else { 0 });
+        let (from, more) = (5 * (n / 10) + n % 5, u16::from(n / 5 % 2 == 0));
         let wanted = frames.index_axis(ndarray::Axis(0), from).mapv(|v| v + more);
         assert_eq!(woven.index_axis(ndarray::Axis(0), n), wanted, "frame {n}");
     }

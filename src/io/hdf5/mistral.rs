@@ -6,9 +6,10 @@
 use super::frames::Frames;
 use super::scan::ScanLayout;
 use super::store::{Dataset, Group};
-use super::tree::{first_dataset, number_in, numbers, um_per};
+use super::tree::{first_dataset, number_in, numbers};
 use super::values::{degrees, energy_ev, median_ev, own_unit, pixel_um};
 use crate::base::Unit;
+use crate::io::lengths::um_per;
 
 /// Groups of normalised series, and the names of the series in them.
 const NORMALIZED: [&str; 5] =

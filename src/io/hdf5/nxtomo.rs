@@ -331,7 +331,8 @@ fn pixel_of(entry: &Group, detector: &Group, warnings: &mut Vec<String>) -> Opti
     }
     let camera = first_dataset(detector, &["x_pixel_size", "real_x_pixel_size", "y_pixel_size"])?;
     let size = pixel_um(&camera, warnings)?;
-    if let Some(other) = detector.dataset("y_pixel_size").and_then(|d| number_in(&d, super::tree::um_per))
+    if let Some(other) =
+        detector.dataset("y_pixel_size").and_then(|d| number_in(&d, crate::io::lengths::um_per))
         && (other / size - 1.0).abs() > 1e-3
     {
         warnings.push(format!("pixels of {size} µm × {other} µm: the width {size} µm was taken for both"));

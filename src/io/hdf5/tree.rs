@@ -206,21 +206,6 @@ pub(super) fn children(group: &Group, class: &str, names: &[&str]) -> Vec<Group>
     found.collect()
 }
 
-/// A length of these units in µm.
-pub(super) fn um_per(units: &str) -> Option<f64> {
-    match units.to_lowercase().as_str() {
-        "m" | "meter" | "meters" | "metre" | "metres" | "[m]" => Some(1e6),
-        "cm" | "centimeter" | "centimeters" | "centimetre" => Some(1e4),
-        "mm" | "millimeter" | "millimeters" | "millimetre" | "millimetres" => Some(1e3),
-        "um" | "µm" | "μm" | "micron" | "microns" | "micrometer" | "micrometers" | "micrometre"
-        | "micrometres" | "[u_m]" => Some(1.0),
-        "nm" | "nanometer" | "nanometers" | "nanometre" | "nanometres" | "[n_m]" => Some(1e-3),
-        "pm" | "picometer" | "picometers" | "[p_m]" => Some(1e-6),
-        "angstrom" | "angstroms" | "ångström" | "a" | "å" => Some(1e-4),
-        _ => None,
-    }
-}
-
 /// A photon energy of these units in eV.
 pub(super) fn ev_per(units: &str) -> Option<f64> {
     match units.to_lowercase().as_str() {

@@ -2,8 +2,9 @@
 
 use super::scan::ScanLayout;
 use super::store::{Dataset, Group};
-use super::tree::{ev_per, first_dataset, number_in, numbers, s_per, um_per, units_of};
+use super::tree::{ev_per, first_dataset, number_in, numbers, s_per, units_of};
 use crate::base::Unit;
+use crate::io::lengths::um_per;
 
 /// Highest photon energy that is believed, in eV: above it stands the energy of a storage ring.
 const MAX_EV: f64 = 3e5;

@@ -2,8 +2,8 @@
 //!
 //! Source: ij.io.TiffDecoder, ij.io.FileOpener and ij.io.FileSaver of ImageJ 1.54.
 
-use super::lengths::{is_no_length, um_per};
 use super::said::{Axes, OWN_LINE, Said};
+use crate::io::lengths::{is_no_length, um_per};
 
 /// Whether a description is ImageJ's.
 pub(super) fn is_image_j(text: &str) -> bool {

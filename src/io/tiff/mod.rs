@@ -15,7 +15,6 @@ mod codec;
 mod container;
 mod describe;
 mod image_j;
-mod lengths;
 mod ome;
 mod page;
 mod planes;

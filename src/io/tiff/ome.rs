@@ -5,8 +5,8 @@
 
 use roxmltree::{Document, Node, ParsingOptions};
 
-use super::lengths::{is_no_length, um_per};
 use super::said::{Axes, Said};
+use crate::io::lengths::{is_no_length, um_per};
 
 /// Longest description that is parsed.
 const MAX_TEXT: usize = 128 << 20;

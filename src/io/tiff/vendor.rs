@@ -6,9 +6,9 @@
 use std::fs::File;
 
 use super::container::{Container, Directory, text_of};
-use super::lengths::um_per;
 use super::page::Page;
 use super::said::{Axes, Said};
+use crate::io::lengths::um_per;
 
 const LSM: u16 = 34412;
 const UIC1: u16 = 33628;

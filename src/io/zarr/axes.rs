@@ -2,6 +2,7 @@
 
 use super::transform::Along;
 use crate::io::choice::LETTERS;
+use crate::io::lengths::um_per;
 
 /// What an axis of a stored array is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,56 +85,6 @@ pub(super) fn roles(axes: &[Axis]) -> Result<Vec<Role>, String> {
 /// The roles of the axes of an array that has no names, or none that are clear: the last are z, y, x.
 pub(super) fn roles_by_place(n: usize) -> Vec<Role> {
     (0..n).map(|i| (i + 3).checked_sub(n).map_or(Role::Channel, Role::Space)).collect()
-}
-
-/// Micrometers of a unit of length: the names of UDUNITS that OME-Zarr lists, and what writers use besides.
-pub(super) fn um_per(unit: &str) -> Option<f64> {
-    const NAMED: [(&str, f64); 33] = [
-        ("angstrom", 1e-4),
-        ("ångström", 1e-4),
-        ("å", 1e-4),
-        ("yoctometer", 1e-18),
-        ("zeptometer", 1e-15),
-        ("attometer", 1e-12),
-        ("femtometer", 1e-9),
-        ("picometer", 1e-6),
-        ("nanometer", 1e-3),
-        ("micrometer", 1.0),
-        ("micron", 1.0),
-        ("um", 1.0),
-        ("µm", 1.0),
-        ("μm", 1.0),
-        ("nm", 1e-3),
-        ("millimeter", 1e3),
-        ("centimeter", 1e4),
-        ("cm", 1e4),
-        ("decimeter", 1e5),
-        ("meter", 1e6),
-        ("hectometer", 1e8),
-        ("kilometer", 1e9),
-        ("megameter", 1e12),
-        ("gigameter", 1e15),
-        ("terameter", 1e18),
-        ("petameter", 1e21),
-        ("exameter", 1e24),
-        ("zettameter", 1e27),
-        ("yottameter", 1e30),
-        ("inch", 25_400.0),
-        ("foot", 304_800.0),
-        ("yard", 914_400.0),
-        ("mile", 1_609_344_000.0),
-    ];
-    // Where the case tells milli from mega the short names are taken as they stand.
-    match unit.trim() {
-        "m" => return Some(1e6),
-        "mm" => return Some(1e3),
-        "pm" => return Some(1e-6),
-        "A" => return Some(1e-4),
-        _ => {}
-    }
-    let name = unit.trim().to_lowercase().replace("metre", "meter");
-    let find = |name: &str| NAMED.iter().find(|(known, _)| *known == name).map(|(_, um)| *um);
-    find(&name).or_else(|| find(name.strip_suffix('s')?))
 }
 
 /// One axis of an array with what is known of it.
@@ -261,34 +212,6 @@ mod tests {
         }
         assert_eq!(roles_by_place(2), [Space(1), Space(2)]);
         assert_eq!(roles_by_place(4), [Channel, Space(0), Space(1), Space(2)]);
-    }
-
-    #[test]
-    fn units_of_length_are_known() {
-        for (unit, um) in [
-            ("micrometer", 1.0),
-            ("Micrometers", 1.0),
-            ("micrometre", 1.0),
-            ("µm", 1.0),
-            ("μm", 1.0),
-            ("um", 1.0),
-            ("nanometer", 1e-3),
-            ("nm", 1e-3),
-            ("angstrom", 1e-4),
-            ("Å", 1e-4),
-            ("A", 1e-4),
-            ("Angstroms", 1e-4),
-            ("picometer", 1e-6),
-            ("mm", 1e3),
-            ("m", 1e6),
-            ("meter", 1e6),
-            ("inch", 25_400.0),
-        ] {
-            assert_eq!(um_per(unit), Some(um), "{unit}");
-        }
-        for unit in ["", "pixel", "second", "Mm", "s"] {
-            assert_eq!(um_per(unit), None, "{unit}");
-        }
     }
 
     fn dim(at: usize, unit: Option<&str>, scale: f64) -> Dim {

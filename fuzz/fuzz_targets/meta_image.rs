@@ -1,0 +1,15 @@
+//! Any bytes under the extension .mha: an array or an error, never a panic, never more memory than allowed.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use waterwindow::base::{MemoryBudget, Progress};
+use waterwindow::io::{ScanOptions, read_array, read_scan};
+
+fuzz_target!(|bytes: &[u8]| {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("fuzz.mha");
+    std::fs::write(&path, bytes).expect("a temporary file");
+    let budget = MemoryBudget::from_gib(0.05);
+    drop(read_array(&path, &Progress::new(), budget));
+    drop(read_scan(&path, &ScanOptions::default(), &Progress::new(), budget));
+});

@@ -1,0 +1,135 @@
+//! Segments of 3D Slicer: names, colours and values of labels, which may lie in several layers where they overlap.
+
+use std::collections::BTreeMap;
+
+use super::header::Said;
+use crate::base::Unit;
+use crate::io::array::FileVoxel as _;
+use crate::io::format::{Header, WriteRequest};
+use crate::volume::classes::palette_color;
+use crate::volume::{Class, ClassTable};
+
+/// Segments that are looked at.
+const MAX_SEGMENTS: usize = 65_535;
+
+/// One segment.
+#[derive(Default)]
+struct Segment {
+    name: Option<String>,
+    color: Option<[u8; 3]>,
+    value: Option<u16>,
+    layer: Option<usize>,
+}
+
+/// Lets a header know the segments of the layer that is read, where there are any.
+pub(super) fn describe(said: &Said, layer: usize, header: &mut Header) {
+    let segments = read(said);
+    if segments.is_empty() {
+        return;
+    }
+    header.set_unit(Unit::Label);
+    header.metadata.retain(|key, _| !key.starts_with("Segment"));
+    let n_layers = header.n_channels;
+    // Before there were layers, each segment had one of its own.
+    let layer_of = |(index, segment): (&usize, &Segment)| {
+        segment.layer.unwrap_or(if n_layers > 1 && segment.value.is_none() { *index } else { 0 })
+    };
+    let name = |(index, segment): (&usize, &Segment)| {
+        segment.name.clone().unwrap_or_else(|| format!("segment {index}"))
+    };
+    let mut table = ClassTable::default();
+    for (index, segment) in segments.iter().filter(|entry| layer_of(*entry) == layer) {
+        let id = segment.value.unwrap_or(1);
+        if id == 0 || table.get(id).is_some() {
+            let name = name((index, segment));
+            header
+                .warnings
+                .push(format!("the segment {name} has the value {id} of another one; it is not told apart"));
+            continue;
+        }
+        let color = segment.color.unwrap_or_else(|| palette_color(usize::from(id) - 1));
+        table.insert(Class {
+            id,
+            name: name((index, segment)),
+            color,
+            parent: None,
+            go_id: None,
+            typical_lac: None,
+            visible: true,
+            locked: false,
+        });
+    }
+    header.classes = Some(table);
+    if n_layers > 1 {
+        let mut names = vec![Vec::new(); n_layers.min(MAX_SEGMENTS)];
+        for entry in &segments {
+            if let Some(names) = names.get_mut(layer_of(entry)) {
+                names.push(name(entry));
+            }
+        }
+        header.channel_names = names.iter().map(|names| names.join(" + ")).collect();
+        header.warnings.push(format!(
+            "segments overlap: they lie in {n_layers} layers, which are read one at a time, as channels"
+        ));
+    }
+}
+
+fn read(said: &Said) -> BTreeMap<usize, Segment> {
+    let mut segments: BTreeMap<usize, Segment> = BTreeMap::new();
+    for (key, value) in &said.keys {
+        let Some((index, what)) = key.strip_prefix("Segment").and_then(|rest| rest.split_once('_')) else {
+            continue;
+        };
+        let Ok(index) = index.parse::<usize>() else { continue };
+        if segments.len() >= MAX_SEGMENTS && !segments.contains_key(&index) {
+            continue;
+        }
+        let segment = segments.entry(index).or_default();
+        match what {
+            "Name" => segment.name = Some(value.clone()),
+            "ID" => segment.name = segment.name.take().or_else(|| Some(value.clone())),
+            "Color" => segment.color = color(value),
+            "LabelValue" => segment.value = value.trim().parse().ok(),
+            "Layer" => segment.layer = value.trim().parse().ok(),
+            _ => {}
+        }
+    }
+    segments
+}
+
+/// A colour of three shares of 1.
+fn color(text: &str) -> Option<[u8; 3]> {
+    let parts: Vec<f64> = text.split_whitespace().filter_map(|n| n.parse().ok()).collect();
+    let byte = |share: f64| u8::from_f64(255.0 * share);
+    match parts.as_slice() {
+        [r, g, b] => Some([byte(*r), byte(*g), byte(*b)]),
+        _ => None,
+    }
+}
+
+/// The keys that 3D Slicer wants of a segmentation of this shape (z, y, x).
+pub(super) fn keys(request: &WriteRequest<'_>, [z, y, x]: [usize; 3]) -> Vec<(String, String)> {
+    let last = |n: usize| n.saturating_sub(1);
+    let extent = format!("0 {} 0 {} 0 {}", last(x), last(y), last(z));
+    let mut keys = vec![
+        ("Segmentation_ContainedRepresentationNames".to_owned(), "Binary labelmap|".to_owned()),
+        ("Segmentation_MasterRepresentation".to_owned(), "Binary labelmap".to_owned()),
+        ("Segmentation_ReferenceImageExtentOffset".to_owned(), "0 0 0".to_owned()),
+    ];
+    for (n, class) in request.classes.into_iter().flat_map(|table| &table.classes).enumerate() {
+        let [r, g, b] = class.color.map(|c| format!("{:.6}", f64::from(c) / 255.0));
+        let entries = [
+            ("ID", format!("Segment_{}", class.id)),
+            ("Name", class.name.clone()),
+            ("NameAutoGenerated", "0".to_owned()),
+            ("Color", format!("{r} {g} {b}")),
+            ("ColorAutoGenerated", "0".to_owned()),
+            ("LabelValue", class.id.to_string()),
+            ("Layer", "0".to_owned()),
+            ("Extent", extent.clone()),
+            ("Tags", String::new()),
+        ];
+        keys.extend(entries.map(|(what, value)| (format!("Segment{n}_{what}"), value)));
+    }
+    keys
+}
