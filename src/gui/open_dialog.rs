@@ -252,6 +252,7 @@ fn arrays(ui: &mut egui::Ui, form: &mut OpenForm, arrays: &[ArrayEntry]) {
         egui::ScrollArea::vertical()
             .id_salt("arrays")
             .max_height(6.0 * ARRAY_ROW)
+            .min_scrolled_height(6.0 * ARRAY_ROW)
             .auto_shrink([false, true])
             .show_rows(ui, ARRAY_ROW, rows.len(), |ui, range| {
                 for array in &rows[range] {

@@ -189,8 +189,8 @@ fn about(folder: &Path) -> Harness<'static, App> {
     click(&mut harness, "Layer arrays /large");
     click(&mut harness, "Menu of arrays /large");
     click(&mut harness, "About the file");
-    settle(&mut harness);
-    settle(&mut harness);
+    // It is looked at, opened and scrolled to.
+    (0..4).for_each(|_| settle(&mut harness));
     harness
 }
 
@@ -199,7 +199,7 @@ fn the_inspector_tells_what_the_file_says_and_searches_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut harness = about(folder.path());
     look(&mut harness, "about_the_file");
-    for said in ["arrays.h5", "HDF5", "3 × 4 × 5", "uint16", "other/beamline", "B24", "yeast 7"] {
+    for said in ["arrays.h5", "HDF5", "3 × 4 × 5", "uint16", "other@beamline", "B24", "yeast 7"] {
         assert!(is_there(&harness, said), "{said}");
     }
     harness.get_by_label("Search metadata").focus();

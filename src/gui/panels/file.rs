@@ -101,9 +101,11 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     say(ui, &notes);
     // One place for all stages, so that it stays open from stage to stage.
     let id = egui::Id::unique("about-the-file");
-    if std::mem::take(&mut cx.view.reveal_file) {
-        widgets::open_fold(ui.ctx(), id);
+    if cx.view.reveal_file {
         ui.scroll_to_rect(egui::Rect::from_min_size(top, egui::vec2(1.0, 1.0)), Some(Align::TOP));
+        // It gets its height once it is open and the file was looked at; until then there is nowhere to scroll to.
+        let is_seen = cx.session.look(&Subject::Layer(layer.id)).is_some_and(|look| look.seen().is_some());
+        cx.view.reveal_file = !(widgets::open_fold(ui.ctx(), id) && is_seen);
     }
     widgets::fold_at(ui, id, "What the file says", false, |ui| about(ui, layer, source, cx));
 }
@@ -309,6 +311,7 @@ fn arrays(ui: &mut egui::Ui, arrays: &[ArrayEntry]) {
         egui::ScrollArea::vertical()
             .id_salt("arrays")
             .max_height(220.0)
+            .min_scrolled_height(220.0)
             .auto_shrink([false, true])
             .show_rows(ui, ARRAY_ROW, arrays.len(), |ui, range| {
                 for array in &arrays[range] {

@@ -588,11 +588,12 @@ pub(crate) fn fold(ui: &mut Ui, id: &str, label: &str, open: bool, add: impl FnO
     fold_at(ui, id, label, open, add);
 }
 
-/// Opens what is folded under `id`.
-pub(crate) fn open_fold(ctx: &egui::Context, id: egui::Id) {
+/// Opens what is folded under `id`; whether all of it is seen.
+pub(crate) fn open_fold(ctx: &egui::Context, id: egui::Id) -> bool {
     let mut state = egui::collapsing_header::CollapsingState::load_with_default_open(ctx, id, true);
     state.set_open(true);
     state.store(ctx);
+    state.openness(ctx) >= 1.0
 }
 
 /// As [`fold`], under an id that is the same wherever it is drawn.

@@ -173,6 +173,7 @@ impl Tree {
             egui::ScrollArea::vertical()
                 .id_salt(name)
                 .max_height(height)
+                .min_scrolled_height(height)
                 .auto_shrink([false, true])
                 .show_rows(ui, ROW, self.rows.len(), |ui, range| {
                     for at in self.rows[range].iter().copied() {
