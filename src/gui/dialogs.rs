@@ -143,6 +143,9 @@ pub(crate) fn show(ctx: &egui::Context, session: &Session, view: &mut ViewState,
     if keep && view.dialog.is_none() {
         view.dialog = Some(dialog);
     }
+    if view.dialog.is_none() && !view.waiting.is_empty() {
+        ctx.request_repaint();
+    }
 }
 
 /// A dialog's frame; false once it is closed.

@@ -21,6 +21,8 @@ const SETTLED_S: f64 = 0.3;
 const SEARCHED: usize = 8;
 /// Height of a row of the list of arrays.
 const ARRAY_ROW: f32 = 24.0;
+/// Most that the list of arrays is high: a row that is cut shows that there are more.
+const LIST_HEIGHT: f32 = 6.5 * ARRAY_ROW;
 /// Every order of the axes that a menu offers.
 const ORDERS: [&str; 6] = ["zyx", "zxy", "yzx", "yxz", "xzy", "xyz"];
 
@@ -251,8 +253,8 @@ fn arrays(ui: &mut egui::Ui, form: &mut OpenForm, arrays: &[ArrayEntry]) {
         ui.spacing_mut().item_spacing.y = 0.0;
         egui::ScrollArea::vertical()
             .id_salt("arrays")
-            .max_height(6.0 * ARRAY_ROW)
-            .min_scrolled_height(6.0 * ARRAY_ROW)
+            .max_height(LIST_HEIGHT)
+            .min_scrolled_height(LIST_HEIGHT)
             .auto_shrink([false, true])
             .show_rows(ui, ARRAY_ROW, rows.len(), |ui, range| {
                 for array in &rows[range] {
@@ -313,7 +315,9 @@ fn opened_as(ui: &mut egui::Ui, form: &mut OpenForm, queue: &mut Queue) {
     );
     if matches!(form.role, OpenAs::Guess | OpenAs::Scan) {
         let is_open = form.role == OpenAs::Scan;
-        widgets::fold(ui, "scan-options", "What the scan's files do not say", is_open, |ui| {
+        // Open where it is asked for, and only there.
+        let id = if is_open { "options-of-a-scan" } else { "options-of-a-file" };
+        widgets::fold(ui, id, "What the scan's files do not say", is_open, |ui| {
             scan_options_ui(ui, form, queue);
         });
     }

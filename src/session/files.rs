@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::assess::Beside;
 use super::landing::{Done, Landing};
-use super::looks::{FileAbout, role_of};
+use super::looks::{FileAbout, Looks, role_of};
 use super::{Event, ExportKind, Level, MeshFormat, Session};
 use crate::base::{MemoryBudget, Progress};
 use crate::gpu::DeviceChoice;
@@ -312,6 +312,8 @@ impl Session {
         self.jobs.cancel_lane(Lane::Live);
         (self.project, self.history, self.store) = (Project::default(), History::default(), None);
         (self.path, self.read_only, self.dirty) = (None, None, false);
+        // Another project gives the same ids to other layers.
+        self.looks = Looks::default();
         self.reset_live();
         self.events.push(Event::ProjectReplaced);
     }

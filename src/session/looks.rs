@@ -275,6 +275,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_seen_belongs_to_the_layers_of_one_project() {
+        let mut session = Session::new(Settings::default());
+        session.apply(Command::Open(fixture("raw.h5")));
+        session.wait_idle();
+        let subject = Subject::Layer(session.project().layers[0].id);
+        assert!(seen(&mut session, &subject).info.is_some());
+        session.apply(Command::NewProject);
+        assert_eq!(session.look(&subject), None, "another project gives the same id to another layer");
+    }
+
+    #[test]
     fn scans_side_by_side_are_asked_about_though_the_reader_takes_none() {
         let mut session = Session::new(Settings::default());
         let about = seen(&mut session, &file(&fixture("nxtomo31.nx")));

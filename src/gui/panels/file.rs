@@ -284,10 +284,11 @@ fn part(ui: &mut egui::Ui, source: &SourceFile, info: &FileInfo) {
     if let Some(axes) = read.axes {
         fact(ui, "Axes read as", &axes.to_string());
     }
-    let read_as = match (source.role, read.kind) {
-        (Role::Labels, _) | (_, Some(ReadAs::Labels)) if info.kind != Kind::Labels => Some("labels"),
-        (Role::Scan, _) if info.kind != Kind::Scan => Some("scan"),
-        (_, Some(ReadAs::Volume)) => Some("values"),
+    let read_as = match (source.role, info.kind) {
+        (_, _) if read.kind == Some(ReadAs::Volume) => Some("values"),
+        (Role::Labels, kind) if kind != Kind::Labels => Some("labels"),
+        (Role::Scan, kind) if kind != Kind::Scan => Some("scan"),
+        (Role::Volume, Kind::Scan | Kind::Labels) => Some("values"),
         _ => None,
     };
     if let Some(read_as) = read_as {

@@ -13,6 +13,8 @@ const ROW: f32 = 20.0;
 const INDENT: f32 = 12.0;
 /// Room before a label, where the caret of a group is.
 const CARET: f32 = 16.0;
+/// Room between a label and its value.
+const GAP: f32 = 8.0;
 /// A tree of no more rows is open from the start.
 const OPEN_ROWS: usize = 16;
 /// Characters of a value that are shown when it is pointed at.
@@ -51,7 +53,7 @@ pub(crate) struct Tree {
 struct Branch<'a> {
     key: String,
     value: Option<&'a str>,
-    children: BTreeMap<&'a str, Branch<'a>>,
+    children: BTreeMap<&'a str, Self>,
 }
 
 /// The parts of a key: HDF5 writes `group/array@attribute`, others `group.name`.
@@ -214,7 +216,7 @@ impl Tree {
             let place = pos2(left + CARET / 2.0, rect.center().y);
             ui.painter().text(place, Align2::CENTER_CENTER, icon, theme::icon(11.0), t.text_weak);
         }
-        self.texts(ui, node, Rect::from_min_max(pos2(left + CARET, rect.top()), rect.max));
+        texts(ui, node, Rect::from_min_max(pos2(left + CARET, rect.top()), rect.max));
         let act = if !response.clicked() {
             None
         } else if is_group {
@@ -227,22 +229,24 @@ impl Tree {
             None
         })
     }
+}
 
-    /// Label and value of a row: the label has its length, at most half of the room beside a value.
-    fn texts(&self, ui: &Ui, node: &Node, room: Rect) {
-        let t = theme::of(ui);
-        let font = egui::FontId::proportional(12.5);
-        let most = if node.value.is_some() { room.width() * 0.5 } else { room.width() };
-        let color = if node.value.is_some() { t.text_weak } else { t.text };
-        let label = cut_line(ui, &node.label, font.clone(), most, color);
-        let beside = room.left() + label.size().x + 8.0;
-        let middle = |galley: &egui::Galley| room.center().y - galley.size().y / 2.0;
-        ui.painter().galley(pos2(room.left(), middle(&label)), label, color);
-        if let Some(value) = &node.value {
-            let line = first_line(value);
-            let value = cut_line(ui, &line, font, room.right() - beside - 4.0, t.text_strong);
-            ui.painter().galley(pos2(beside, middle(&value)), value, t.text_strong);
-        }
+/// Label and value of a row: the label has what the value leaves, and half of the room at least.
+fn texts(ui: &Ui, node: &Node, room: Rect) {
+    let t = theme::of(ui);
+    let font = egui::FontId::proportional(12.5);
+    let line = node.value.as_deref().map(first_line);
+    let cut = |text: &str, room: f32, color| cut_line(ui, text, font.clone(), room, color);
+    let needed =
+        line.as_ref().map_or(0.0, |line| cut(line, room.width() * 0.5, t.text_strong).size().x + GAP);
+    let color = if node.value.is_some() { t.text_weak } else { t.text };
+    let label = cut(&node.label, room.width() - needed, color);
+    let beside = room.left() + label.size().x + GAP;
+    let middle = |galley: &egui::Galley| room.center().y - galley.size().y / 2.0;
+    ui.painter().galley(pos2(room.left(), middle(&label)), label, color);
+    if let Some(line) = line {
+        let value = cut(&line, room.right() - beside - 4.0, t.text_strong);
+        ui.painter().galley(pos2(beside, middle(&value)), value, t.text_strong);
     }
 }
 

@@ -282,9 +282,10 @@ fn one_of(
     let inner = join(path, chosen)?;
     let found =
         node(store, &inner)?.ok_or_else(|| format!("the {what} {chosen} is listed but is not there"))?;
-    let mut found = match found.is_array {
-        true => plain(store, &inner)?,
-        false => image_of(store, &inner, found.attributes, None, warnings)?,
+    let mut found = if found.is_array {
+        plain(store, &inner)?
+    } else {
+        image_of(store, &inner, found.attributes, None, warnings)?
     };
     if entry.is_none() && names.len() > 1 {
         found.first = Some(first.clone());
