@@ -305,7 +305,7 @@ fn the_window_and_the_command_line_give_the_same_bits() {
 
     let mut session = Session::new(Settings::default());
     let path = at("demo/scan.h5");
-    go(&mut session, Command::OpenWith { path, role: Role::Scan, options: ScanOptions::default() });
+    go(&mut session, Command::OpenWith { path, role: Some(Role::Scan), options: ScanOptions::default() });
     let volume = reconstruct(&mut session);
     let ours = session.project().volume(volume).unwrap().clone();
     let read =
@@ -527,7 +527,7 @@ fn a_scan_that_says_too_little_is_asked_about() {
     let file = common::bare_views(folder.path());
     let before = contents(&session);
     let options = ScanOptions { angles: Some("0:10".to_owned()), ..ScanOptions::default() };
-    session.apply(Command::OpenWith { path: file, role: Role::Scan, options: options.clone() });
+    session.apply(Command::OpenWith { path: file, role: Some(Role::Scan), options: options.clone() });
     let events = session.wait_idle();
     let said = said(&events);
     let asked = events.into_iter().find_map(|event| match event {
@@ -539,7 +539,7 @@ fn a_scan_that_says_too_little_is_asked_about() {
     assert!(problem.contains("what its values are"), "{problem}");
     assert_eq!(contents(&session), before);
     let options = ScanOptions { input: Some(waterwindow::base::Unit::Absorbance), ..kept };
-    go(&mut session, Command::OpenWith { path, role: Role::Scan, options });
+    go(&mut session, Command::OpenWith { path, role: Some(Role::Scan), options });
     let scans = session.project().layers.iter().filter(|l| matches!(l.content, Content::Scan(_)));
     assert_eq!(scans.count(), 2);
 }
@@ -815,7 +815,7 @@ fn a_file_without_levels_that_is_too_large_becomes_a_pyramid_and_opens() {
     assert!(session.project().is_empty());
     session.apply(Command::SetSettings(Box::new(little_memory(0.06))));
     let target = folder.path().join("made");
-    go(&mut session, Command::MakePyramid { source: flat, target });
+    go(&mut session, Command::MakePyramid { source: flat, read: io::ReadOptions::default(), target });
     let held = session.project().from_top().next().unwrap();
     assert!(held.pyramid.is_some());
     assert!(folder.path().join("made.zarr").is_dir());

@@ -12,6 +12,7 @@ use super::frames::FrameBudget;
 use super::layouts::Stored;
 use super::messages::{Level, Messages};
 use super::moment::{KeptLook, is_unsaved};
+use super::open_form::OpenForm;
 use super::palette::Palette;
 use super::state::{AfterSave, Dialog, OpenWhat, Queue, ViewState};
 use super::tour::Tour;
@@ -20,7 +21,7 @@ use super::{Start, film, frames, keymap, panels, status_bar, theme, top_bar, vie
 use crate::base::frame_cost::FrameCost;
 use crate::ops::Stage;
 use crate::project::Content;
-use crate::session::{self, Command, Event, Session, Theme};
+use crate::session::{self, Command, Event, Role, Session, Theme};
 
 /// How long jobs let go first what somebody moves in a window that the processor draws.
 const HAND: std::time::Duration = std::time::Duration::from_millis(150);
@@ -210,8 +211,7 @@ impl App {
         if let Some(id) = self.palette.show(&ctx, &facts) {
             self.queue.run(id);
         }
-        let classes = self.session.project().classes.clone();
-        dialogs::show(&ctx, &mut self.view, &classes, &mut self.queue);
+        dialogs::show(&ctx, &self.session, &mut self.view, &mut self.queue);
         self.messages.show(&ctx);
         self.take_picture(&ctx);
         self.apply_queue(&ctx);
@@ -271,6 +271,7 @@ impl App {
             project: !project.layers.is_empty(),
             volume: super::state::main_volume(project, &self.view).is_some(),
             labels: project.layers.iter().any(|layer| layer.labels().is_some()),
+            file: project.layers.iter().any(|layer| layer.source.is_some()),
             prediction: self.session.live().prediction.is_some(),
             undo: self.session.undo_label().is_some(),
             redo: self.session.redo_label().is_some(),
@@ -365,11 +366,15 @@ impl App {
                     KeptLook::read(self.session.project(), &mut self.view);
                 }
                 Event::ScanUnclear { path, options, problem } => {
-                    let form = dialogs::OpenForm::again(&path, &options, &problem);
-                    self.view.dialog = Some(Dialog::Open(form));
+                    let form = OpenForm::again(&path, Some(Role::Scan), &options, &problem);
+                    self.view.ask(Dialog::Open(Box::new(form)));
                 }
-                Event::TooLarge { path, problem } => {
-                    self.view.dialog = Some(super::panels::levels::too_large(&path, &problem));
+                Event::Unchosen { path, role, options, about, problem } => {
+                    let form = OpenForm::again(&path, role, &options, &problem).with(about);
+                    self.view.ask(Dialog::Open(Box::new(form)));
+                }
+                Event::TooLarge { path, read, problem } => {
+                    self.view.ask(super::panels::levels::too_large(&path, read, &problem));
                 }
                 // Other strokes, other advice.
                 Event::PredictionChanged if self.session.advice().is_none() => self.view.suggestion = None,

@@ -2,9 +2,10 @@
 
 use super::app::{App, theme_preference};
 use super::commands::CommandId as C;
-use super::dialogs::{Browse, OpenForm, SystemDialog, WriteForm, WriteWhat};
+use super::dialogs::{Browse, SystemDialog, WriteForm, WriteWhat};
 use super::messages::Level;
 use super::moment::{KeptLook, is_unsaved};
+use super::open_form::{OpenAs, OpenForm};
 use super::state::{AfterSave, Dialog, OpenWhat, Request, Tool, ViewKind};
 use super::views::dock::{Side, ViewAct};
 use super::views::reslice;
@@ -95,13 +96,10 @@ impl App {
     pub(super) fn run(&mut self, ctx: &egui::Context, id: C) {
         let view = &mut self.view;
         match id {
-            C::Open => view.dialog = Some(Dialog::Open(OpenForm::default())),
+            C::Open => view.dialog = Some(Dialog::Open(Box::default())),
             C::AddVolume => {
-                view.dialog = Some(Dialog::Open(OpenForm {
-                    add: true,
-                    role: super::dialogs::OpenAs::Volume,
-                    ..OpenForm::default()
-                }));
+                let form = OpenForm { role: OpenAs::Volume, ..OpenForm::default() };
+                view.dialog = Some(Dialog::Open(Box::new(form)));
             }
             C::DemoYeast => self.open_demo(ctx, "yeast"),
             C::DemoLymphocyte => self.open_demo(ctx, "lymphocyte"),
@@ -207,6 +205,11 @@ impl App {
             }
             C::FitViews => view.fit_wanted = true,
             C::AutoContrast => self.auto_contrast(),
+            C::AboutFile => {
+                if let Some(layer) = panels::file::with_file(self.session.project(), view) {
+                    view.show_file(layer);
+                }
+            }
             C::MaximiseView => {
                 let at_hand = view.at_hand();
                 view.maximised = if view.maximised.is_some() { None } else { at_hand };
@@ -442,7 +445,9 @@ impl App {
                 let done = panels::figure::write(self.drawing(), path);
                 self.warn(done);
             }
-            WriteWhat::Pyramid(source) => self.session.apply(Command::MakePyramid { source, target: path }),
+            WriteWhat::Pyramid(source, read) => {
+                self.session.apply(Command::MakePyramid { source, read, target: path });
+            }
             WriteWhat::Film => {
                 let done = super::film::write(self.drawing(), path);
                 self.warn(done);

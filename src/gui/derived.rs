@@ -96,6 +96,8 @@ pub(crate) struct Derived {
     projection: Option<((LayerId, u64, FrameKey), egui::TextureHandle)>,
     /// The power of a volume across the rotation axis.
     pub(crate) fourier: super::panels::fourier::Fourier,
+    /// What the file of a layer says, as a tree.
+    pub(crate) metadata: super::panels::file::Metadata,
     /// Unsaved work of earlier sessions, and when it was looked for.
     pub(crate) unsaved: Option<(std::time::Instant, Vec<crate::session::Recoverable>)>,
     /// Pictures of the demo cells on the welcome page.

@@ -11,91 +11,10 @@ use egui::{Align2, Key, vec2};
 
 use super::state::{AfterSave, Dialog, Queue, Request, ViewState};
 use super::widgets::Button;
-use super::{icons, theme, widgets};
-use crate::base::Unit;
-use crate::io::TiltAxis;
+use super::{open_dialog, theme, widgets};
+use crate::io::ReadOptions;
 use crate::project::LayerId;
-use crate::session::{Command, ExportKind, Role, ScanOptions};
-
-/// What a file is opened as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum OpenAs {
-    /// What it looks like.
-    #[default]
-    Guess,
-    /// Raw frames.
-    Scan,
-    /// A volume.
-    Volume,
-    /// Class ids.
-    Labels,
-}
-
-/// The open dialog's fields.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct OpenForm {
-    /// The file or folder.
-    pub(crate) path: String,
-    /// What it is.
-    pub(crate) role: OpenAs,
-    /// Adds to the project instead of replacing it.
-    pub(crate) add: bool,
-    /// Angles as typed.
-    pub(crate) angles: String,
-    /// Flat file as typed.
-    pub(crate) flat: String,
-    /// Dark file as typed.
-    pub(crate) dark: String,
-    /// Pixel size as typed, µm.
-    pub(crate) pixel: String,
-    /// What the values are.
-    pub(crate) input: Option<Unit>,
-    /// How the tilt axis lies in the pictures.
-    pub(crate) tilt_axis: TiltAxis,
-    /// Why the dialog asks, where a first try failed.
-    pub(crate) problem: Option<String>,
-}
-
-impl OpenForm {
-    /// The dialog for a scan that did not say enough about itself.
-    pub(crate) fn again(path: &std::path::Path, options: &ScanOptions, problem: &str) -> Self {
-        let text =
-            |path: &Option<PathBuf>| path.as_ref().map_or_else(String::new, |p| p.display().to_string());
-        Self {
-            path: path.display().to_string(),
-            role: OpenAs::Scan,
-            add: false,
-            angles: options.angles.clone().unwrap_or_default(),
-            flat: text(&options.flat),
-            dark: text(&options.dark),
-            pixel: options.pixel_um.map_or_else(String::new, |um| um.to_string()),
-            input: options.input,
-            tilt_axis: options.tilt_axis,
-            problem: Some(super::panels::operation::sentence(problem)),
-        }
-    }
-
-    /// The scan options as typed; the name of the first field that makes no sense.
-    pub(crate) fn options(&self) -> Result<ScanOptions, &'static str> {
-        let path = |text: &str| (!text.trim().is_empty()).then(|| PathBuf::from(text.trim()));
-        let pixel_um = match self.pixel.trim() {
-            "" => None,
-            text => match text.replace(',', ".").parse::<f64>() {
-                Ok(value) if value > 0.0 && value.is_finite() => Some(value),
-                _ => return Err("The pixel size must be a number above 0, in µm"),
-            },
-        };
-        Ok(ScanOptions {
-            angles: (!self.angles.trim().is_empty()).then(|| self.angles.trim().to_owned()),
-            flat: path(&self.flat),
-            dark: path(&self.dark),
-            pixel_um,
-            input: self.input,
-            tilt_axis: self.tilt_axis,
-            ..ScanOptions::default()
-        })
-    }
-}
+use crate::session::{ExportKind, Session};
 
 /// What is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,7 +37,7 @@ pub(crate) enum WriteWhat {
     /// The film that is set up.
     Film,
     /// A pyramid of a file that is too large to be read whole.
-    Pyramid(PathBuf),
+    Pyramid(PathBuf, ReadOptions),
 }
 
 /// The save dialog's fields.
@@ -202,21 +121,18 @@ pub(crate) fn take_path(dialog: &mut Option<Dialog>, browse: Browse, path: &std:
 }
 
 /// Draws the dialog that is open.
-pub(crate) fn show(
-    ctx: &egui::Context,
-    view: &mut ViewState,
-    classes: &crate::volume::ClassTable,
-    queue: &mut Queue,
-) {
-    let Some(mut dialog) = view.dialog.take() else { return };
+pub(crate) fn show(ctx: &egui::Context, session: &Session, view: &mut ViewState, queue: &mut Queue) {
+    let Some(mut dialog) = view.dialog.take().or_else(|| view.waiting.pop_front()) else { return };
     let keep = match &mut dialog {
-        Dialog::Open(form) => frame(ctx, "open", "Open", 520.0, |ui| open_ui(ui, form, queue)),
+        Dialog::Open(form) => {
+            frame(ctx, "open", "Open", 520.0, |ui| open_dialog::show(ui, form, session, queue))
+        }
         Dialog::Write(form) => {
             let title = form.title.clone();
             frame(ctx, "write", &title, 480.0, |ui| write_ui(ui, form, queue))
         }
         Dialog::NewClass { query } => frame(ctx, "class", "New class", 380.0, |ui| {
-            super::panels::classes::new_class_ui(ui, query, classes, queue)
+            super::panels::classes::new_class_ui(ui, query, &session.project().classes, queue)
         }),
         Dialog::Unsaved(after) => {
             let after = after.clone();
@@ -226,6 +142,9 @@ pub(crate) fn show(
     // A dialog may have asked for another one.
     if keep && view.dialog.is_none() {
         view.dialog = Some(dialog);
+    }
+    if view.dialog.is_none() && !view.waiting.is_empty() {
+        ctx.request_repaint();
     }
 }
 
@@ -264,7 +183,7 @@ fn frame(
 }
 
 /// A path field with a button for the system's dialog; true when Enter was pressed.
-fn path_field(
+pub(super) fn path_field(
     ui: &mut egui::Ui,
     path: &mut String,
     name: &str,
@@ -322,134 +241,6 @@ pub(crate) fn text_field(
     .inner
 }
 
-fn open_ui(ui: &mut egui::Ui, form: &mut OpenForm, queue: &mut Queue) -> bool {
-    if let Some(problem) = &form.problem {
-        widgets::warn(ui, problem);
-        ui.add_space(4.0);
-    }
-    let mut go = path_field(
-        ui,
-        &mut form.path,
-        "Path",
-        "A scan, a volume, labels or a project folder",
-        Browse::OpenFile,
-        queue,
-    );
-    ui.horizontal(|ui| {
-        if Button::new("Choose a folder…").quiet().icon(icons::FOLDER_OPEN).show(ui).clicked() {
-            queue.push(Request::Browse(Browse::OpenFolder));
-        }
-    });
-    ui.add_space(4.0);
-    widgets::segmented(
-        ui,
-        &mut form.role,
-        &[
-            (OpenAs::Guess, "By content", "What the file is, is read from it"),
-            (OpenAs::Scan, "Scan", "Raw frames of a tilt series"),
-            (OpenAs::Volume, "Volume", "A reconstruction or another image stack"),
-            (OpenAs::Labels, "Labels", "Whole numbers that name classes"),
-        ],
-    );
-    if matches!(form.role, OpenAs::Guess | OpenAs::Scan) {
-        widgets::fold(
-            ui,
-            "scan-options",
-            "What the scan's files do not say",
-            form.role == OpenAs::Scan,
-            |ui| {
-                scan_options_ui(ui, form, queue);
-            },
-        );
-    }
-    ui.add_space(8.0);
-    let mut keep = true;
-    footer(ui, "Open", !form.path.trim().is_empty(), &mut go, &mut keep);
-    if go && !form.path.trim().is_empty() {
-        match form.options() {
-            Ok(options) => {
-                queue.session(open_command(form, options));
-                return false;
-            }
-            Err(problem) => form.problem = Some(problem.to_owned()),
-        }
-    }
-    keep
-}
-
-fn open_command(form: &OpenForm, options: ScanOptions) -> Command {
-    let path = PathBuf::from(form.path.trim());
-    let role = match form.role {
-        OpenAs::Guess if options == ScanOptions::default() => return Command::Open(path),
-        OpenAs::Guess | OpenAs::Scan => Role::Scan,
-        OpenAs::Volume => Role::Volume,
-        OpenAs::Labels => Role::Labels,
-    };
-    Command::OpenWith { path, role, options }
-}
-
-fn scan_options_ui(ui: &mut egui::Ui, form: &mut OpenForm, queue: &mut Queue) {
-    ui.add_space(4.0);
-    widgets::row(ui, "Angles", "A file of angles, or first:step in degrees", |ui, _| {
-        let width = ui.available_width() - 4.0;
-        text_field(ui, &mut form.angles, "Angles", "angles.rawtlt or -65:1", width);
-    });
-    for (label, browse) in [("Flat frames", Browse::Flat), ("Dark frames", Browse::Dark)] {
-        let text = if browse == Browse::Flat { &mut form.flat } else { &mut form.dark };
-        widgets::row(
-            ui,
-            label,
-            "A stack beside the scan; found by itself where it is called flat or dark",
-            |ui, _| {
-                path_field(ui, text, label, "", browse, queue);
-            },
-        );
-    }
-    widgets::row(
-        ui,
-        "Pixel size",
-        "At the sample, in µm; results are in 1/voxel where it is unknown",
-        |ui, _| {
-            let width = ui.available_width() - 4.0;
-            text_field(ui, &mut form.pixel, "Pixel size", "0.010 µm", width);
-        },
-    );
-    widgets::row(
-        ui,
-        "Tilt axis",
-        "How it lies in the pictures; from left to right in many scans of electron microscopes",
-        |ui, _| {
-            widgets::segmented(
-                ui,
-                &mut form.tilt_axis,
-                &[
-                    (TiltAxis::Vertical, "Upright", "From top to bottom"),
-                    (TiltAxis::Horizontal, "Level", "From left to right: every picture is turned on reading"),
-                ],
-            );
-        },
-    );
-    widgets::row(ui, "Values are", "What the numbers in the file mean", |ui, _| {
-        let choices = [
-            (None, "As the file says"),
-            (Some(Unit::Counts), "Counts"),
-            (Some(Unit::Transmission), "Transmission"),
-            (Some(Unit::Absorbance), "Absorbance"),
-        ];
-        let shown = choices.iter().find(|(unit, _)| *unit == form.input).map_or("", |(_, label)| label);
-        egui::ComboBox::from_id_salt("scan-input")
-            .selected_text(shown)
-            .width(ui.available_width() - 4.0)
-            .show_ui(ui, |ui| {
-                for (unit, label) in choices {
-                    ui.selectable_value(&mut form.input, unit, label);
-                }
-            })
-            .response
-            .accessible_name("Values are");
-    });
-}
-
 fn write_ui(ui: &mut egui::Ui, form: &mut WriteForm, queue: &mut Queue) -> bool {
     let mut go = path_field(ui, &mut form.path, "Path", &form.hint, Browse::Write, queue);
     widgets::hint(ui, &form.hint);
@@ -485,7 +276,7 @@ fn unsaved_ui(ui: &mut egui::Ui, after: &AfterSave, queue: &mut Queue) -> bool {
 }
 
 /// The buttons at the end of a dialog.
-fn footer(ui: &mut egui::Ui, action: &str, enabled: bool, go: &mut bool, keep: &mut bool) {
+pub(super) fn footer(ui: &mut egui::Ui, action: &str, enabled: bool, go: &mut bool, keep: &mut bool) {
     ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
         ui.add_enabled_ui(enabled, |ui| {
             let name = format!("{action} file");

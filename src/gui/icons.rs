@@ -30,6 +30,7 @@ pub(crate) const EXPORT: &str = "\u{EAF0}";
 pub(crate) const EYE: &str = "\u{E220}";
 pub(crate) const EYEDROPPER: &str = "\u{E568}";
 pub(crate) const EYE_SLASH: &str = "\u{E224}";
+pub(crate) const FILE_TEXT: &str = "\u{E23A}";
 pub(crate) const FINGERPRINT: &str = "\u{E23E}";
 pub(crate) const FLOPPY_DISK: &str = "\u{E248}";
 pub(crate) const FOLDER_OPEN: &str = "\u{E256}";

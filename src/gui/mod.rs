@@ -21,6 +21,8 @@ mod layouts;
 mod look;
 mod messages;
 mod moment;
+mod open_dialog;
+mod open_form;
 mod palette;
 mod panels;
 mod panes;

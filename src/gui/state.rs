@@ -184,7 +184,7 @@ pub(crate) struct Hover {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Dialog {
     /// Which file to open, and as what.
-    Open(super::dialogs::OpenForm),
+    Open(Box<super::open_form::OpenForm>),
     /// A path to write to.
     Write(super::dialogs::WriteForm),
     /// Which class to add.
@@ -358,6 +358,10 @@ pub(crate) struct ViewState {
     pub(crate) fit_model: crate::volume::landmarks::TransformModel,
     /// The dialog that is open.
     pub(crate) dialog: Option<Dialog>,
+    /// Dialogs that wait until it is closed: each asks something.
+    pub(crate) waiting: std::collections::VecDeque<Dialog>,
+    /// What is told of the file of a layer is to be opened and scrolled to.
+    pub(crate) reveal_file: bool,
     /// The view that has all the room.
     pub(crate) maximised: Option<ViewId>,
     /// How the oblique slice lies.
@@ -451,6 +455,8 @@ impl Default for ViewState {
             half_landmark: super::tools::landmark::Half::default(),
             fit_model: crate::volume::landmarks::TransformModel::default(),
             dialog: None,
+            waiting: std::collections::VecDeque::new(),
+            reveal_file: false,
             maximised: None,
             tilt: Tilt::default(),
             views: super::panes::Panes::default(),
@@ -480,6 +486,20 @@ impl Default for ViewState {
 }
 
 impl ViewState {
+    /// Asks something: now, or once the dialog that is open has its answer.
+    pub(crate) fn ask(&mut self, dialog: Dialog) {
+        if self.dialog.is_none() {
+            self.dialog = Some(dialog);
+        } else {
+            self.waiting.push_back(dialog);
+        }
+    }
+
+    /// Shows what is known of the file of a layer.
+    pub(crate) fn show_file(&mut self, layer: LayerId) {
+        (self.layer, self.right_open, self.reveal_file) = (Some(layer), true, true);
+    }
+
     /// Which part of the prediction is accepted, as the session takes it.
     pub(crate) fn acceptance(&self) -> crate::session::Acceptance {
         let Accept { one_class, max_uncertainty, into } = self.accept;

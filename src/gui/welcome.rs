@@ -241,10 +241,10 @@ fn open_part(ui: &mut egui::Ui, width: f32, cx: &mut Cx<'_>) {
         ui.spacing_mut().item_spacing.y = 8.0;
         ui.horizontal(|ui| {
             if Button::new("Open scan or tomogram…").icon(icons::FOLDER_OPEN).primary().height(30.0).show(ui).clicked() {
-                cx.view.dialog = Some(Dialog::Open(dialogs::OpenForm::default()));
+                cx.view.dialog = Some(Dialog::Open(Box::default()));
             }
             if Button::new("Browse…").height(30.0).show(ui).clicked() {
-                cx.view.dialog = Some(Dialog::Open(dialogs::OpenForm::default()));
+                cx.view.dialog = Some(Dialog::Open(Box::default()));
                 cx.queue.push(Request::Browse(dialogs::Browse::OpenFile));
             }
         });

@@ -55,20 +55,48 @@ impl ReadOptions {
         *self == Self::default()
     }
 
+    /// These choices, and where nothing is chosen those of `other`.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        Self {
+            channel: self.channel.or(other.channel),
+            time: self.time.or(other.time),
+            entry: self.entry.clone().or_else(|| other.entry.clone()),
+            dataset: self.dataset.clone().or_else(|| other.dataset.clone()),
+            axes: self.axes.or(other.axes),
+            kind: self.kind.or(other.kind),
+        }
+    }
+
+    /// Which part of a file this reads, such as "channel 1 GFP"; `None` where there is only the one.
+    pub fn part_of(&self, header: &Header) -> Option<String> {
+        let read = self.or(&header.guessed);
+        let channel = (header.n_channels > 1).then(|| {
+            let channel = read.channel.unwrap_or(0);
+            let name = header.channel_names.get(channel).map_or("", String::as_str);
+            format!("channel {channel} {name}").trim_end().to_owned()
+        });
+        let time = (header.n_times > 1).then(|| format!("time {}", read.time.unwrap_or(0)));
+        let parts: Vec<String> = [read.entry, read.dataset, channel, time].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
+    }
+
     /// Says of a file with several channels or times which one is read where nobody chose.
     pub(crate) fn say_first(&self, header: &mut Header) {
-        let named = |channel: usize| match header.channel_names.get(channel) {
-            Some(name) if !name.is_empty() => format!("{channel} ({name})"),
-            _ => channel.to_string(),
-        };
         let mut said = Vec::new();
         if self.channel.is_none() && header.n_channels > 1 {
-            let (first, n) = (named(0), header.n_channels);
+            let n = header.n_channels;
+            let first = match header.channel_names.first() {
+                Some(name) if !name.is_empty() => format!("0 ({name})"),
+                _ => "0".to_owned(),
+            };
             said.push(format!("channel {first} of {n} was read; --channel takes another, 0 to {}", n - 1));
+            header.guessed.channel = Some(0);
         }
         if self.time.is_none() && header.n_times > 1 {
             let n = header.n_times;
             said.push(format!("time 0 of {n} was read; --time takes another, 0 to {}", n - 1));
+            header.guessed.time = Some(0);
         }
         header.warnings.extend(said);
     }

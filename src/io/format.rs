@@ -73,6 +73,8 @@ pub struct Header {
     pub channel_names: Vec<String>,
     /// Points of time that the file holds; one is read at a time.
     pub n_times: usize,
+    /// What was taken of several that may be meant as well because nobody chose, as a choice would say it.
+    pub guessed: ReadOptions,
     /// Planes along z that are cheapest to read at once.
     pub(crate) slab: usize,
     /// Planes that the file promises after those that it has: it was cut short, or is still being written.
@@ -100,6 +102,7 @@ impl Header {
             n_channels: 1,
             channel_names: Vec::new(),
             n_times: 1,
+            guessed: ReadOptions::default(),
             slab: 1,
             missing_planes: 0,
         }
@@ -360,6 +363,10 @@ pub(crate) trait Format: Sync {
     }
     /// The arrays that a file holds, where it holds a tree of them.
     fn arrays(&self, _path: &Path) -> Result<Vec<ArrayEntry>, IoError> {
+        Ok(Vec::new())
+    }
+    /// The scans or images that a file holds side by side, as `--entry` takes them.
+    fn entries(&self, _path: &Path) -> Result<Vec<String>, IoError> {
         Ok(Vec::new())
     }
     /// Whether arrays can be written in it.
@@ -688,6 +695,14 @@ pub(crate) fn read_all(
 /// [`IoError`] for a missing, foreign or damaged file.
 pub fn list_arrays(path: &Path) -> Result<Vec<ArrayEntry>, IoError> {
     find_format(path)?.arrays(path)
+}
+
+/// The scans or images that a file holds side by side, for a choice by `--entry`; empty for formats that hold one.
+///
+/// # Errors
+/// [`IoError`] for a missing, foreign or damaged file.
+pub fn list_entries(path: &Path) -> Result<Vec<String>, IoError> {
+    find_format(path)?.entries(path)
 }
 
 /// What a file says about itself, without its values; of several arrays, channels or times the first.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::array::Spread;
 use super::choice::ReadOptions;
 use super::error::IoError;
-use super::format::{ArrayEntry, Kind, for_each_view, list_arrays, open, read_header};
+use super::format::{ArrayEntry, Header, Kind, for_each_view, list_arrays, list_entries, open, read_header};
 use super::tilts::{self, Stack};
 use crate::base::{MemoryBudget, Progress, Unit};
 
@@ -53,6 +53,12 @@ pub struct FileInfo {
     /// Arrays that the file holds, where there are several; `--dataset` reads another.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arrays: Vec<ArrayEntry>,
+    /// Scans or images that the file holds side by side, where there are several; `--entry` reads another.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<String>,
+    /// What was taken of several that may be meant as well because nobody chose, as a choice would say it.
+    #[serde(skip_serializing_if = "ReadOptions::is_empty")]
+    pub guessed: ReadOptions,
     /// Anything else the file says.
     pub metadata: BTreeMap<String, String>,
     /// What the reader had to assume.
@@ -71,6 +77,15 @@ pub fn kind_of(path: &Path) -> Result<Kind, IoError> {
     Ok(if header.kind == Kind::Volume && has_angles() { Kind::Scan } else { header.kind })
 }
 
+/// Describes a file by its header; no values are read, so that range and mean are unknown.
+///
+/// # Errors
+/// [`IoError`] for a missing, foreign or damaged file.
+pub fn describe(path: &Path, options: &ReadOptions) -> Result<FileInfo, IoError> {
+    let source = open(path, options, MemoryBudget::from_system())?;
+    Ok(about(path, source.header().clone()))
+}
+
 /// Describes a file; values are streamed for range and mean, never held at once.
 ///
 /// # Errors
@@ -82,13 +97,18 @@ pub fn info(path: &Path, options: &ReadOptions, progress: &Progress) -> Result<F
         spread.add(&planes);
         Ok(())
     })?;
-    let stats = spread.stats();
-    let header = source.header().clone();
-    let mut warnings = header.warnings;
-    if let Some(stats) = stats.filter(|stats| stats.n_non_finite > 0) {
-        warnings.push(format!("{} values are NaN or infinite", stats.n_non_finite));
+    let mut header = source.header().clone();
+    let Some(stats) = spread.stats() else { return Ok(about(path, header)) };
+    if stats.n_non_finite > 0 {
+        header.warnings.push(format!("{} values are NaN or infinite", stats.n_non_finite));
     }
-    let (mut angles_deg, mut kind) = (header.angles_deg, header.kind);
+    let (min, max, mean) = (Some(stats.min), Some(stats.max), Some(stats.mean));
+    Ok(FileInfo { min, max, mean, ..about(path, header) })
+}
+
+/// What a header says, and the angles beside the file.
+fn about(path: &Path, header: Header) -> FileInfo {
+    let (mut angles_deg, mut kind, mut warnings) = (header.angles_deg, header.kind, header.warnings);
     if matches!(kind, Kind::Volume | Kind::Scan) {
         let (n_views, n_missing) = (header.shape[0], header.missing_planes);
         let stack = Stack { path, n_views, n_missing, own_deg: &angles_deg };
@@ -101,7 +121,7 @@ pub fn info(path: &Path, options: &ReadOptions, progress: &Progress) -> Result<F
     if !angles_deg.is_empty() {
         kind = Kind::Scan;
     }
-    Ok(FileInfo {
+    FileInfo {
         path: path.to_owned(),
         format: header.format,
         kind,
@@ -112,15 +132,17 @@ pub fn info(path: &Path, options: &ReadOptions, progress: &Progress) -> Result<F
         n_views: (kind == Kind::Scan).then_some(header.shape[0]),
         angles_deg,
         energy_ev: header.energy_ev,
-        min: stats.map(|s| s.min),
-        max: stats.map(|s| s.max),
-        mean: stats.map(|s| s.mean),
+        min: None,
+        max: None,
+        mean: None,
         n_channels: header.n_channels,
         channel_names: header.channel_names,
         n_times: header.n_times,
         n_objects: header.objects.map(|table| table.class_of.len()),
         arrays: list_arrays(path).ok().filter(|arrays| arrays.len() > 1).unwrap_or_default(),
+        entries: list_entries(path).ok().filter(|entries| entries.len() > 1).unwrap_or_default(),
+        guessed: header.guessed,
         metadata: header.metadata,
         warnings,
-    })
+    }
 }

@@ -66,12 +66,13 @@ pub use convert::{Converted, convert};
 pub use error::IoError;
 pub use film::{FilmKind, write_film};
 pub use format::{
-    ArrayEntry, Header, Kind, Loaded, WriteRequest, check_array_output, list_arrays, read_array,
-    read_array_of, read_header, read_header_of, read_volume, readable_formats, writable_formats, write_array,
+    ArrayEntry, Header, Kind, Loaded, WriteRequest, check_array_output, list_arrays, list_entries,
+    read_array, read_array_of, read_header, read_header_of, read_volume, readable_formats, writable_formats,
+    write_array,
 };
 pub use hdf5::write_scan;
 pub use imod::{read_imod, write_imod};
-pub use info::{FileInfo, info, kind_of};
+pub use info::{FileInfo, describe, info, kind_of};
 pub use labels::{LoadedIds, LoadedLabels, LoadedRegions, read_ids, read_labels};
 pub use landmarks::{read_landmarks, read_transform, write_landmarks, write_transform};
 pub use levels::{Levels, is_beyond, open_levels};

@@ -56,6 +56,14 @@ pub enum Lane {
     Pictures,
     /// What the views show beside the layers: surfaces of labels.
     Views,
+    /// Headers of files, which do not wait for what is read or written meanwhile.
+    Looks,
+}
+
+impl Lane {
+    /// Every lane, those first that somebody waits for at the window.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Looks, Self::Live, Self::Files, Self::Work, Self::Pictures, Self::Views];
 }
 
 /// Why a job gave no result.

@@ -208,7 +208,7 @@ impl<T: Send + 'static> Jobs<T> {
     }
 
     fn start_waiting(&mut self) {
-        for lane in [Lane::Live, Lane::Files, Lane::Work, Lane::Pictures, Lane::Views] {
+        for lane in Lane::ALL {
             while !self.busy.contains_key(&lane) {
                 let next = self.entries.iter().position(|e| e.lane == lane && e.state == JobState::Queued);
                 let Some(at) = next else { break };

@@ -123,11 +123,13 @@ pub struct SourceContent {
     pub pyramid: Option<Arc<Pyramid>>,
     /// Which part of the file it is, where it is not all.
     pub part: Option<SourcePart>,
+    /// Which of several channels, times, entries or arrays it is, in words.
+    pub part_read: Option<String>,
 }
 
 impl SourceContent {
     fn whole(content: Content, classes: Option<ClassTable>, warnings: Vec<String>) -> Self {
-        Self { content, classes, warnings, pyramid: None, part: None }
+        Self { content, classes, warnings, pyramid: None, part: None, part_read: None }
     }
 }
 
@@ -169,7 +171,7 @@ impl SourceFile {
     }
 
     /// One sentence where the file is not what it was when it was read.
-    pub(super) fn change(&self) -> Option<String> {
+    pub fn change(&self) -> Option<String> {
         let now = Self::of(&self.path, self.role, ScanOptions::default()).ok()?;
         (now.size != self.size || now.hash != self.hash).then(|| {
             format!(
@@ -187,52 +189,66 @@ impl SourceFile {
     /// The sentence of the reader.
     pub fn read(&self, progress: &Progress, budget: MemoryBudget) -> Result<SourceContent, IoError> {
         let path = &self.path;
-        Ok(match self.role {
+        let content = match self.role {
             Role::Scan => {
                 let scan = io::read_scan(path, &self.options.for_reader()?, progress, budget)?;
                 let warnings = scan.warnings.clone();
                 SourceContent::whole(Content::Scan(Arc::new(scan)), None, warnings)
             }
-            Role::Volume => {
-                let read = &self.options.read;
-                let header = io::read_header_of(path, read)?;
-                if (self.part.is_some() || io::is_beyond(&header, budget))
-                    && let Some(levels) =
-                        io::open_levels(path, read, &header, self.part.map(|part| part.level), budget)?
-                {
-                    return self.read_level(levels, progress, budget);
-                }
-                let loaded = io::read_array_of(path, read, progress, budget)?;
-                let warnings = loaded.header.warnings.clone();
-                let mut volume = loaded.into_volume();
-                if volume.voxel_um.is_none()
-                    && let Some(pixel) = self.options.pixel_um
-                {
-                    volume.voxel_um = Some([pixel; 3]);
-                }
-                SourceContent::whole(Content::Volume(Arc::new(volume)), None, warnings)
-            }
-            Role::Labels => {
-                let loaded = match io::read_ids(path, &self.options.read, None, progress, budget)? {
-                    io::LoadedIds::Labels(loaded) => loaded,
-                    io::LoadedIds::Regions(io::LoadedRegions { map, warnings }) => {
-                        return Ok(SourceContent::whole(Content::Regions(Arc::new(map)), None, warnings));
-                    }
-                };
-                let io::LoadedLabels { volume, classes, warnings } = loaded;
-                let labels = Labels::from_dense(&volume.data);
-                let classes = classes.unwrap_or_default().with_ids(labels.ids());
-                let (voxel_um, origin_um) = (volume.voxel_um, volume.origin_um);
-                let layer = LabelLayer::new(labels, voxel_um, origin_um);
-                let content = Content::Labels(LabelLayer { ratios: volume.ratios, ..layer });
-                SourceContent::whole(content, Some(classes), warnings)
-            }
+            Role::Volume => return self.read_volume(progress, budget),
+            Role::Labels => self.read_labels(progress, budget)?,
             Role::Classifier => {
                 let (classifier, classes) = io::read_model(path)?;
                 let content = Content::Other(Data::Classifier(Arc::new(classifier)));
                 SourceContent::whole(content, Some(classes), Vec::new())
             }
-        })
+        };
+        Ok(SourceContent { part_read: self.part_read(), ..content })
+    }
+
+    /// Which of several parts was chosen, in words; a file of which nothing was chosen is not opened for it.
+    fn part_read(&self) -> Option<String> {
+        let read = &self.options.read;
+        let header = (!read.is_empty()).then(|| io::read_header_of(&self.path, read).ok()).flatten()?;
+        read.part_of(&header)
+    }
+
+    fn read_labels(&self, progress: &Progress, budget: MemoryBudget) -> Result<SourceContent, IoError> {
+        let loaded = match io::read_ids(&self.path, &self.options.read, None, progress, budget)? {
+            io::LoadedIds::Labels(loaded) => loaded,
+            io::LoadedIds::Regions(io::LoadedRegions { map, warnings }) => {
+                return Ok(SourceContent::whole(Content::Regions(Arc::new(map)), None, warnings));
+            }
+        };
+        let io::LoadedLabels { volume, classes, warnings } = loaded;
+        let labels = Labels::from_dense(&volume.data);
+        let classes = classes.unwrap_or_default().with_ids(labels.ids());
+        let (voxel_um, origin_um) = (volume.voxel_um, volume.origin_um);
+        let layer = LabelLayer::new(labels, voxel_um, origin_um);
+        let content = Content::Labels(LabelLayer { ratios: volume.ratios, ..layer });
+        Ok(SourceContent::whole(content, Some(classes), warnings))
+    }
+
+    fn read_volume(&self, progress: &Progress, budget: MemoryBudget) -> Result<SourceContent, IoError> {
+        let (path, read) = (&self.path, &self.options.read);
+        let header = io::read_header_of(path, read)?;
+        let part_read = read.part_of(&header);
+        if (self.part.is_some() || io::is_beyond(&header, budget))
+            && let Some(levels) =
+                io::open_levels(path, read, &header, self.part.map(|part| part.level), budget)?
+        {
+            return Ok(SourceContent { part_read, ..self.read_level(levels, progress, budget)? });
+        }
+        let loaded = io::read_array_of(path, read, progress, budget)?;
+        let warnings = loaded.header.warnings.clone();
+        let mut volume = loaded.into_volume();
+        if volume.voxel_um.is_none()
+            && let Some(pixel) = self.options.pixel_um
+        {
+            volume.voxel_um = Some([pixel; 3]);
+        }
+        let content = Content::Volume(Arc::new(volume));
+        Ok(SourceContent { part_read, ..SourceContent::whole(content, None, warnings) })
     }
 
     /// Reads a level, or a part of one, of a file with levels.
@@ -271,6 +287,7 @@ impl SourceFile {
             warnings,
             part: Some(SourcePart { level, region }),
             pyramid: (region.is_none() && level > 0).then(|| levels.into()),
+            part_read: None,
         })
     }
 }

@@ -1,13 +1,16 @@
 //! What the session is asked and what it answers: plain data both ways.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::live::{Acceptance, LiveRequest};
+use super::looks::{FileAbout, Subject};
 use super::refine::Refinement;
 use super::review::Verdict;
 use super::settings::Settings;
+use crate::io::ReadOptions;
 use crate::jobs::JobId;
 use crate::ops::chain::Chain;
 use crate::project::{Edit, LayerId, Role, ScanOptions, SourcePart};
@@ -56,15 +59,17 @@ pub enum ExportKind {
 pub enum Command {
     /// Opens a project folder, a scan, a volume or labels: the content says which.
     Open(PathBuf),
-    /// Opens a file as what the user says it is.
+    /// Opens a file as the user says.
     OpenWith {
         /// The file or folder.
         path: PathBuf,
-        /// What it is.
-        role: Role,
-        /// What its files do not say.
+        /// What it is; `None` where its content says.
+        role: Option<Role>,
+        /// Which part of it is read, and what its files do not say.
         options: ScanOptions,
     },
+    /// Looks at what a file says of itself; [`super::Session::look`] has it then.
+    LookAt(Subject),
     /// Opens another level, or a part of one, of the file that a layer was read from.
     OpenPart {
         /// The layer.
@@ -76,6 +81,8 @@ pub enum Command {
     MakePyramid {
         /// The file that is too large to be read whole.
         source: PathBuf,
+        /// Which part of it.
+        read: ReadOptions,
         /// The .zarr folder.
         target: PathBuf,
     },
@@ -214,10 +221,25 @@ pub enum Event {
         /// What is missing, in one sentence.
         problem: String,
     },
+    /// A file was not opened because it holds several things that may be meant.
+    Unchosen {
+        /// The file.
+        path: PathBuf,
+        /// What it was to be opened as.
+        role: Option<Role>,
+        /// What was said about it.
+        options: Box<ScanOptions>,
+        /// What there is to choose from.
+        about: Arc<FileAbout>,
+        /// Why somebody has to choose, in one sentence.
+        problem: String,
+    },
     /// A volume was not opened because it is larger than memory.
     TooLarge {
         /// The file.
         path: PathBuf,
+        /// Which part of it.
+        read: ReadOptions,
         /// The numbers, in one sentence.
         problem: String,
     },

@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use super::assess::Beside;
 use super::landing::{Done, Landing};
+use super::looks::{FileAbout, Looks, role_of};
 use super::{Event, ExportKind, Level, MeshFormat, Session};
 use crate::base::{MemoryBudget, Progress};
 use crate::gpu::DeviceChoice;
-use crate::io::{self, Kind, WriteRequest};
+use crate::io::{self, WriteRequest};
 use crate::jobs::{JobError, JobSpec, Lane, Policy};
 use crate::measure::fsc::Curve;
 use crate::ops::chain::{AlignSource, Chain, prepare, scan_to_volume};
@@ -26,21 +27,6 @@ use crate::volume::{ClassTable, Mark};
 fn failed(error: impl std::fmt::Display) -> JobError {
     let text = error.to_string();
     if text == crate::base::Cancelled.to_string() { JobError::Cancelled } else { JobError::Failed(text) }
-}
-
-/// What a file holds, by what it says about itself.
-fn role_of(path: &Path, options: &ScanOptions) -> Result<Role, io::IoError> {
-    if io::is_model(path) {
-        return Ok(Role::Classifier);
-    }
-    let beside = ["rawtlt", "tlt"].iter().any(|extension| path.with_extension(extension).is_file());
-    let header = io::read_header_of(path, &options.read)?;
-    Ok(match header.kind {
-        Kind::Labels => Role::Labels,
-        Kind::Scan => Role::Scan,
-        _ if beside || !header.angles_deg.is_empty() => Role::Scan,
-        _ => Role::Volume,
-    })
 }
 
 impl Session {
@@ -67,7 +53,23 @@ impl Session {
             if role.is_none() && open::is_project(&path) {
                 return Ok(Done::Opened(Box::new(open::open(progress, &path, &autosaves).map_err(failed)?)));
             }
-            let role = role.map_or_else(|| role_of(&path, &options), Ok).map_err(failed)?;
+            if role == Some(Role::Classifier) || io::is_model(&path) {
+                return read_source(progress, path, Role::Classifier, options, budget);
+            }
+            let header = io::read_header_of(&path, &options.read);
+            if header.as_ref().map_or(true, |header| !header.guessed.is_empty()) {
+                let about = Arc::new(FileAbout::of(&path, &options.read));
+                if let Some(problem) = about.question() {
+                    return Ok(Done::Unchosen { path, role, options: Box::new(options), about, problem });
+                }
+            }
+            let role = match (role, header) {
+                (Some(role), _) => role,
+                (None, header) => {
+                    let header = header.map_err(failed)?;
+                    role_of(&path, header.kind, &header.angles_deg)
+                }
+            };
             read_source(progress, path, role, options, budget)
         });
     }
@@ -86,7 +88,7 @@ impl Session {
     }
 
     /// Writes a volume as a pyramid, layer by layer, and opens it.
-    pub(super) fn make_pyramid(&mut self, source: PathBuf, target: PathBuf) {
+    pub(super) fn make_pyramid(&mut self, source: PathBuf, read: io::ReadOptions, target: PathBuf) {
         let target = if target.extension().is_some_and(|e| e == "zarr") {
             target
         } else {
@@ -94,8 +96,7 @@ impl Session {
         };
         let budget = self.settings.budget();
         self.file_job(format!("Make a pyramid of {}", shown(&source)), move |progress| {
-            let done = io::convert(&source, &target, &io::ReadOptions::default(), progress, budget)
-                .map_err(failed)?;
+            let done = io::convert(&source, &target, &read, progress, budget).map_err(failed)?;
             let opened = read_source(progress, target, Role::Volume, ScanOptions::default(), budget)?;
             Ok(match opened {
                 Done::Layers { landing, mut outcome, displays } => {
@@ -311,6 +312,8 @@ impl Session {
         self.jobs.cancel_lane(Lane::Live);
         (self.project, self.history, self.store) = (Project::default(), History::default(), None);
         (self.path, self.read_only, self.dirty) = (None, None, false);
+        // Another project gives the same ids to other layers.
+        self.looks = Looks::default();
         self.reset_live();
         self.events.push(Event::ProjectReplaced);
     }
@@ -357,7 +360,7 @@ fn read_source(
             let (needed, budget) = (source.needed_gib, source.budget_gib);
             let problem =
                 format!("{} takes {needed:.2} GiB of memory, and {budget:.2} GiB may be used", shown(&path));
-            Ok(Done::TooLarge { path, problem })
+            Ok(Done::TooLarge { path, read: options.read, problem })
         }
         Err(error) => Err(failed(error)),
     }

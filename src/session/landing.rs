@@ -7,13 +7,16 @@ use serde_json::Value;
 
 use super::advice::Advice;
 use super::live::{Accepted, CacheKey, Predicted};
+use super::looks::{FileAbout, Subject};
 use super::refine::Refined;
 use super::review::Review;
 use super::{Event, Level, Session};
-use crate::jobs::{Finished, JobError};
+use crate::io::ReadOptions;
+use crate::jobs::{Finished, JobError, Lane};
 use crate::ops::{Data, Outcome, Provenance};
 use crate::project::{
-    Content, Display, Edit, Layer, LayerId, Opened, Project, Saved, ScanOptions, SourceContent, SourceFile,
+    Content, Display, Edit, Layer, LayerId, Opened, Project, Role, Saved, ScanOptions, SourceContent,
+    SourceFile,
 };
 use crate::segment::agglomerate::Agglomeration;
 use crate::segment::{Classifier, FeatureCache};
@@ -47,8 +50,18 @@ pub(super) enum Done {
     Agglomerated(LayerId, u64, Arc<Agglomeration>),
     /// A scan does not say enough about itself.
     Unclear { path: PathBuf, options: Box<ScanOptions>, problem: String },
+    /// A file holds several things that may be meant.
+    Unchosen {
+        path: PathBuf,
+        role: Option<Role>,
+        options: Box<ScanOptions>,
+        about: Arc<FileAbout>,
+        problem: String,
+    },
     /// A volume does not fit into memory.
-    TooLarge { path: PathBuf, problem: String },
+    TooLarge { path: PathBuf, read: ReadOptions, problem: String },
+    /// A file was looked at.
+    Looked(Subject, Arc<FileAbout>),
     /// New layers.
     Layers { landing: Landing, outcome: Outcome, displays: Vec<Display> },
 }
@@ -116,6 +129,10 @@ impl Landing {
     /// What was read of a file, as the outcome of an import.
     pub(super) fn of_file(source: SourceFile, read: SourceContent) -> Done {
         let mut name = source.path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        if let (Some(name), Some(part)) = (&mut name, &read.part_read) {
+            // Several channels or arrays of a file may be open side by side.
+            name.push_str(&format!(" {part}"));
+        }
         if let (Some(name), Some(part)) = (&mut name, read.part) {
             // Several levels and parts of a file may be open side by side.
             match part.region {
@@ -246,9 +263,16 @@ impl Session {
             Ok(Done::Unclear { path, options, problem }) => {
                 self.events.push(Event::ScanUnclear { path, options, problem });
             }
-            Ok(Done::TooLarge { path, problem }) => self.events.push(Event::TooLarge { path, problem }),
+            Ok(Done::Unchosen { path, role, options, about, problem }) => {
+                self.events.push(Event::Unchosen { path, role, options, about, problem });
+            }
+            Ok(Done::TooLarge { path, read, problem }) => {
+                self.events.push(Event::TooLarge { path, read, problem });
+            }
+            Ok(Done::Looked(subject, about)) => self.land_look(subject, about),
             Ok(Done::Kept) => {}
             Err(JobError::Cancelled) => self.live_failed(finished.lane, ""),
+            Err(JobError::Failed(sentence)) if finished.lane == Lane::Looks => self.looks_failed(&sentence),
             Err(JobError::Failed(sentence)) => {
                 self.live_failed(finished.lane, &sentence);
                 self.say(Level::Error, format!("{}: {sentence}", finished.label));
@@ -334,7 +358,10 @@ impl Session {
 fn project_name(landing: &Landing) -> Option<String> {
     match landing.op.as_str() {
         "demo" => landing.params.get("cell").and_then(Value::as_str).map(|cell| format!("{cell} demo")),
-        _ => landing.name.clone(),
+        _ => {
+            let file = landing.source.as_ref().and_then(|source| source.path.file_stem());
+            file.map(|stem| stem.to_string_lossy().into_owned()).or_else(|| landing.name.clone())
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod halves;
 mod home;
 mod landing;
 mod live;
+mod looks;
 mod outputs;
 mod refine;
 mod review;
@@ -28,6 +29,7 @@ pub use advice::Advice;
 pub use command::{Command, Event, ExportKind, Level, MeshFormat};
 pub use home::user_folder;
 pub use live::{Acceptance, LiveRequest, LiveState, Prediction};
+pub use looks::{FileAbout, Look, Subject};
 pub use outputs::write_outcome;
 pub use refine::Refinement;
 pub use review::{Review, Standing, Verdict};
@@ -59,6 +61,7 @@ pub struct Session {
     stroke: Option<(LayerId, Gesture)>,
     live: live::Live,
     review: Option<Review>,
+    looks: looks::Looks,
     path: Option<PathBuf>,
     dirty: bool,
     read_only: Option<String>,
@@ -102,6 +105,7 @@ impl Session {
             stroke: None,
             live: live::Live::default(),
             review: None,
+            looks: looks::Looks::default(),
             path: None,
             dirty: false,
             read_only: None,
@@ -212,9 +216,10 @@ impl Session {
                 self.keep_settings();
             }
             Command::Open(path) => self.open_path(path, None, ScanOptions::default()),
-            Command::OpenWith { path, role, options } => self.open_path(path, Some(role), options),
+            Command::OpenWith { path, role, options } => self.open_path(path, role, options),
+            Command::LookAt(subject) => self.look_at(subject),
             Command::OpenPart { layer, part } => self.open_part(layer, part),
-            Command::MakePyramid { source, target } => self.make_pyramid(source, target),
+            Command::MakePyramid { source, read, target } => self.make_pyramid(source, read, target),
             Command::OpenDemo(params) => {
                 if let Err(error) = self.start_op("demo", params, &[], None) {
                     self.say(Level::Error, error.to_string());
@@ -233,7 +238,7 @@ impl Session {
                 }
             }
             Command::Quit => {
-                [Lane::Work, Lane::Live, Lane::Pictures, Lane::Views]
+                [Lane::Work, Lane::Live, Lane::Pictures, Lane::Views, Lane::Looks]
                     .into_iter()
                     .for_each(|lane| self.jobs.cancel_lane(lane));
                 if !self.history.flush_journal() && self.dirty {

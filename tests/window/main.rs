@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod figures;
+mod files;
 mod frames;
 mod layouts;
 mod levels;

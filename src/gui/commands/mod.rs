@@ -72,6 +72,7 @@ pub(crate) enum CommandId {
     Measure,
     FitViews,
     AutoContrast,
+    AboutFile,
     MaximiseView,
     Oblique,
     Crosshair,
@@ -160,6 +161,8 @@ pub(crate) struct Facts {
     pub(crate) volume: bool,
     /// There are labels.
     pub(crate) labels: bool,
+    /// Something was read from a file.
+    pub(crate) file: bool,
     /// There is a prediction.
     pub(crate) prediction: bool,
     /// Something can be undone.

@@ -1,8 +1,9 @@
 //! The right side: one inspector that follows the stage of the work.
 
 use super::super::frame::Cx;
-use super::super::widgets;
-use super::{align, annotations, correlate, export, measure, methods, quality, reconstruct, scan, segment};
+use super::{
+    align, annotations, correlate, export, file, measure, methods, quality, reconstruct, scan, segment,
+};
 use crate::ops::Stage;
 
 /// Draws it.
@@ -27,20 +28,7 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
             }
             methods::show(ui, stage, cx);
             ui.add_space(8.0);
-            notes(ui, cx);
+            file::show(ui, cx);
         },
     );
-}
-
-/// What the operation behind the chosen layer had to say.
-fn notes(ui: &mut egui::Ui, cx: &Cx<'_>) {
-    let Some(layer) = cx.view.layer.and_then(|id| cx.session.project().layer(id)) else { return };
-    if layer.provenance.notes.is_empty() {
-        return;
-    }
-    widgets::divider(ui);
-    widgets::heading(ui, &format!("Notes on {}", layer.name));
-    for note in &layer.provenance.notes {
-        widgets::hint(ui, &super::operation::sentence(note));
-    }
 }

@@ -173,6 +173,9 @@ fn menu(ui: &mut egui::Ui, layer: &Layer, index: usize, n: usize, cx: &mut Cx<'_
         if item(ui, icons::ARROW_DOWN, "Move down", index > 0) {
             cx.queue.edit("Move layer", Edit::MoveLayer { layer: layer.id, index: index.saturating_sub(1) });
         }
+        if item(ui, icons::FILE_TEXT, "About the file", layer.source.is_some()) {
+            cx.view.show_file(layer.id);
+        }
         if item(ui, icons::EXPORT, "Export…", super::export::can_export(layer)) {
             cx.view.dialog = Some(super::export::layer_form(layer));
         }

@@ -6,15 +6,16 @@ use glam::DVec3;
 use super::super::frame::Cx;
 use super::super::widgets::{self, Button};
 use super::super::{dialogs, icons, state};
+use crate::io::ReadOptions;
 use crate::project::{Layer, SourcePart};
 use crate::render::figure::Scene;
 use crate::session::Command;
 use crate::volume::Pyramid;
 
 /// The dialog for a volume that does not fit into memory: a pyramid of it does not have to.
-pub(crate) fn too_large(path: &std::path::Path, problem: &str) -> state::Dialog {
+pub(crate) fn too_large(path: &std::path::Path, read: ReadOptions, problem: &str) -> state::Dialog {
     state::Dialog::Write(dialogs::WriteForm {
-        what: dialogs::WriteWhat::Pyramid(path.to_owned()),
+        what: dialogs::WriteWhat::Pyramid(path.to_owned(), read),
         title: "Too large to be read whole".to_owned(),
         hint: format!(
             "{problem}. Written once more as an OME-Zarr pyramid (.zarr) it is shown at any size, finest voxels included; it opens \

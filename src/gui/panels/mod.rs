@@ -8,6 +8,7 @@ pub(crate) mod correlate;
 pub(crate) mod demo;
 pub(crate) mod export;
 pub(crate) mod figure;
+pub(crate) mod file;
 pub(crate) mod film;
 mod fitted;
 pub(crate) mod fourier;

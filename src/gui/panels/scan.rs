@@ -41,7 +41,8 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     for warning in &scan.warnings {
         widgets::warn(ui, &super::operation::sentence(warning));
     }
-    if !scan.metadata.is_empty() {
+    // Of a file the section about it tells all.
+    if layer.source.is_none() && !scan.metadata.is_empty() {
         widgets::fold(ui, "scan-metadata", "What else the file says", false, |ui| {
             for (name, value) in &scan.metadata {
                 fact(ui, name, value);

@@ -5,6 +5,7 @@
 pub(crate) mod form;
 pub(crate) mod gradient;
 pub(crate) mod plot;
+pub(crate) mod tree;
 
 use std::sync::Arc;
 
@@ -268,6 +269,34 @@ pub(crate) fn hint(ui: &mut Ui, text: &str) -> Response {
     let wrap = Some(egui::TextWrapMode::Wrap);
     let galley = text.into_galley(ui, wrap, ui.available_width(), egui::TextStyle::Body);
     ui.add(egui::Label::new(galley))
+}
+
+/// What is being waited for, which will not take long.
+pub(crate) fn waiting(ui: &mut Ui, text: &str) {
+    ui.horizontal(|ui| {
+        ui.add(egui::Spinner::new().size(14.0));
+        hint(ui, text);
+    });
+}
+
+/// A line of text whose middle is left out where it needs more room than there is: of a path both ends tell most.
+pub(crate) fn middle_cut(ui: &Ui, text: &str, room: f32) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let cut = |kept: usize| -> String {
+        let (front, back) = (kept / 3, kept - kept / 3);
+        let ends = [&letters[..front], &['…'], &letters[letters.len() - back..]];
+        ends.concat().into_iter().collect()
+    };
+    if text_width(ui, text) <= room {
+        return text.to_owned();
+    }
+    // The widths of letters differ: the most that fits is searched for.
+    let (mut fits, mut most) = (0, letters.len());
+    while fits + 1 < most {
+        let middle = usize::midpoint(fits, most);
+        if text_width(ui, &cut(middle)) <= room { fits = middle } else { most = middle }
+    }
+    cut(fits)
 }
 
 /// A warning in one sentence.
@@ -555,8 +584,21 @@ pub(crate) fn key_cap(ui: &mut Ui, text: &str) {
 
 /// A folded part of a panel; open or not is remembered by egui under `id`.
 pub(crate) fn fold(ui: &mut Ui, id: &str, label: &str, open: bool, add: impl FnOnce(&mut Ui)) {
-    let t = theme::of(ui);
     let id = ui.make_persistent_id(id);
+    fold_at(ui, id, label, open, add);
+}
+
+/// Opens what is folded under `id`; whether all of it is seen.
+pub(crate) fn open_fold(ctx: &egui::Context, id: egui::Id) -> bool {
+    let mut state = egui::collapsing_header::CollapsingState::load_with_default_open(ctx, id, true);
+    state.set_open(true);
+    state.store(ctx);
+    state.openness(ctx) >= 1.0
+}
+
+/// As [`fold`], under an id that is the same wherever it is drawn.
+pub(crate) fn fold_at(ui: &mut Ui, id: egui::Id, label: &str, open: bool, add: impl FnOnce(&mut Ui)) {
+    let t = theme::of(ui);
     let mut state = egui::collapsing_header::CollapsingState::load_with_default_open(ui.ctx(), id, open);
     let how = state.openness(ui.ctx());
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), theme::ROW), Sense::click());

@@ -39,15 +39,7 @@ const ENERGY: [&str; 3] = [
 
 /// The scan, if the file holds one; the group that is named where there are several.
 pub(super) fn data_exchange(root: &Group, wanted: Option<&str>) -> Result<Option<ScanLayout>, String> {
-    let groups: Vec<Group> = root
-        .names()
-        .into_iter()
-        .filter(|name| {
-            name == "exchange" || name.strip_prefix("exchange").is_some_and(|n| n.parse::<u32>().is_ok())
-        })
-        .filter_map(|name| root.group(&name))
-        .filter(|group| group.dataset("data").is_some_and(|data| data.ndim() == 3))
-        .collect();
+    let groups = groups(root);
     let names: Vec<&str> = groups.iter().map(Group::name).collect();
     let group = match wanted {
         Some(wanted) if !groups.is_empty() => {
@@ -68,9 +60,22 @@ pub(super) fn data_exchange(root: &Group, wanted: Option<&str>) -> Result<Option
             names[0],
             names[1..].join(", ")
         ));
+        layout.is_first = true;
     }
     group.path().clone_into(&mut layout.entry);
     Ok(Some(layout))
+}
+
+/// The groups that hold frames, in the order of the file.
+pub(super) fn groups(root: &Group) -> Vec<Group> {
+    root.names()
+        .into_iter()
+        .filter(|name| {
+            name == "exchange" || name.strip_prefix("exchange").is_some_and(|n| n.parse::<u32>().is_ok())
+        })
+        .filter_map(|name| root.group(&name))
+        .filter(|group| group.dataset("data").is_some_and(|data| data.ndim() == 3))
+        .collect()
 }
 
 fn read(root: &Group, group: &Group, data: Dataset) -> Result<ScanLayout, String> {

@@ -82,6 +82,15 @@ impl Format for Hdf5 {
         })
     }
 
+    fn entries(&self, path: &Path) -> Result<Vec<String>, IoError> {
+        tree::guarded(path, || {
+            let root = Family::open(path, MemoryBudget::from_system())?.root()?;
+            let scans = nxtomo::entries(&root);
+            let groups = || exchange::groups(&root).iter().map(|group| group.name().to_owned()).collect();
+            Ok(if scans.is_empty() { groups() } else { scans })
+        })
+    }
+
     fn write(
         &self,
         path: &Path,

@@ -18,8 +18,15 @@ use super::values::{
 const FLATS: [&str; 4] = ["bright_field", "flat_field", "bright", "flat"];
 const DARKS: [&str; 3] = ["dark_field", "dark_current", "dark"];
 
-/// The entry that holds the scan; the one that is named, where there are several.
-pub(super) fn entry(root: &Group, wanted: Option<&str>) -> Result<Option<Group>, String> {
+/// Paths of the entries that hold a scan.
+pub(super) fn entries(root: &Group) -> Vec<String> {
+    let (defined, alike) = found(root);
+    let entries = distinct(if defined.is_empty() { alike } else { defined });
+    entries.iter().map(|entry| entry.path().trim_start_matches('/').to_owned()).collect()
+}
+
+/// Entries that say that they hold a scan, and others that look like it.
+fn found(root: &Group) -> (Vec<Group>, Vec<Group>) {
     let (mut defined, mut alike): (Vec<Group>, Vec<Group>) = (Vec::new(), Vec::new());
     let stopped: Option<()> = search(root, |group| {
         if is_defined(group) {
@@ -30,6 +37,12 @@ pub(super) fn entry(root: &Group, wanted: Option<&str>) -> Result<Option<Group>,
         None
     });
     debug_assert!(stopped.is_none(), "the visit never stops the search");
+    (defined, alike)
+}
+
+/// The entry that holds the scan; the one that is named, where there are several.
+pub(super) fn entry(root: &Group, wanted: Option<&str>) -> Result<Option<Group>, String> {
+    let (defined, alike) = found(root);
     if let Some(wanted) = wanted {
         return named(defined.into_iter().chain(alike).collect(), wanted);
     }

@@ -69,18 +69,25 @@ impl Hdf5Source {
                 return Err(format!("no scan named {entry}: the file holds no NXtomo and no DataExchange"));
             }
         }
-        let (dataset, mut warnings) = match &options.dataset {
-            Some(wanted) => (chosen(root, wanted)?, Vec::new()),
+        let (dataset, mut warnings, is_guessed) = match &options.dataset {
+            Some(wanted) => (chosen(root, wanted)?, Vec::new(), false),
             None => match mistral::mosaic(root) {
                 Some(fields) => {
-                    (fields, vec!["the fields of a mosaic were read, without its flats".to_owned()])
+                    (fields, vec!["the fields of a mosaic were read, without its flats".to_owned()], false)
                 }
-                None => largest(root)?,
+                None => {
+                    let (dataset, said) = largest(root)?;
+                    let is_guessed = !said.is_empty();
+                    (dataset, said, is_guessed)
+                }
             },
         };
+        let guessed = is_guessed.then(|| dataset.path().to_owned());
         let mut found = containers::Found::of(lay(dataset, options)?);
         found.warnings.append(&mut warnings);
-        Self::of_volume(path, root, found)
+        let mut source = Self::of_volume(path, root, found)?;
+        source.header.guessed.dataset = guessed;
+        Ok(source)
     }
 
     fn of_volume(path: &Path, root: &Group, found: containers::Found) -> Result<Self, String> {
@@ -164,6 +171,9 @@ fn scan_header(layout: &ScanLayout) -> Result<Header, String> {
     say("layout", layout.name.to_owned());
     if !layout.entry.is_empty() {
         say("entry", layout.entry.trim_start_matches('/').to_owned());
+    }
+    if layout.is_first {
+        header.guessed.entry = Some(layout.entry.trim_start_matches('/').to_owned());
     }
     for (key, frames) in [("n_flats", &layout.flats), ("n_darks", &layout.darks)] {
         if let Some(frames) = frames {

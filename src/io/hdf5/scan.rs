@@ -35,6 +35,8 @@ pub(super) struct ScanLayout {
     pub(super) title: Option<String>,
     /// Path of the entry.
     pub(super) entry: String,
+    /// Whether it was taken as the first of several.
+    pub(super) is_first: bool,
     pub(super) warnings: Vec<String>,
 }
 
@@ -56,6 +58,7 @@ impl ScanLayout {
             unit: None,
             title: None,
             entry: String::new(),
+            is_first: false,
             warnings: Vec::new(),
         }
     }

@@ -11,7 +11,7 @@ mod npz;
 mod tests;
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read, Write as _};
 use std::path::Path;
 
 use self::axes::Axes;
@@ -126,9 +126,9 @@ fn open(request: &OpenRequest<'_>) -> Result<(RawSource, Axes), IoError> {
 }
 
 /// The text of the header, and where the values begin.
-fn header_text(path: &Path, file: &mut File) -> Result<(String, u64), IoError> {
+fn header_text(path: &Path, file: &mut impl Read) -> Result<(String, u64), IoError> {
     let read_error = |e| IoError::system("read", path, e);
-    let mut start = [0; 12];
+    let mut start = [0; 10];
     file.read_exact(&mut start).map_err(read_error)?;
     if !start.starts_with(MAGIC) {
         return Err(IoError::content(path, "not a .npy file"));
@@ -136,14 +136,16 @@ fn header_text(path: &Path, file: &mut File) -> Result<(String, u64), IoError> {
     let (n, offset) = if start[6] == 1 {
         (usize::from(u16::from_le_bytes([start[8], start[9]])), 10)
     } else {
-        let n = u32::from_le_bytes([start[8], start[9], start[10], start[11]]);
+        let mut rest = [0; 2];
+        file.read_exact(&mut rest).map_err(read_error)?;
+        let n = u32::from_le_bytes([start[8], start[9], rest[0], rest[1]]);
         (usize::try_from(n).unwrap_or(usize::MAX), 12)
     };
     if n > MAX_HEADER {
         return Err(IoError::content(path, format!("a .npy header of {n} bytes")));
     }
     let mut text = vec![0; n];
-    file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(&mut text)).map_err(read_error)?;
+    file.read_exact(&mut text).map_err(read_error)?;
     Ok((String::from_utf8_lossy(&text).into_owned(), offset + n as u64))
 }
 

@@ -4,11 +4,17 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use super::Npy;
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+use super::{Npy, header, header_text};
 use crate::base::Progress;
 use crate::io::compressed::Unpacked;
 use crate::io::error::IoError;
-use crate::io::format::{Format, OpenRequest, Probe, Source, WriteRequest, has_extension};
+use crate::io::format::{ArrayEntry, Format, OpenRequest, Probe, Source, WriteRequest, has_extension};
+
+/// An archive that is open.
+type Archive = ZipArchive<BufReader<File>>;
 
 /// First bytes of a zip archive.
 const ZIP: &[u8] = b"PK\x03\x04";
@@ -39,6 +45,12 @@ impl Format for Npz {
         true
     }
 
+    fn arrays(&self, path: &Path) -> Result<Vec<ArrayEntry>, IoError> {
+        let mut archive = archive(path)?;
+        let names = names(&archive);
+        names.into_iter().map(|name| entry(path, &mut archive, name)).collect()
+    }
+
     fn writes(&self) -> bool {
         false
     }
@@ -54,13 +66,35 @@ fn first_is_npy(head: &[u8]) -> bool {
     head.get(NAME_AT..NAME_AT + length).is_some_and(|name| name.ends_with(b".npy"))
 }
 
+fn damaged(path: &Path, error: &ZipError) -> IoError {
+    IoError::content(path, format!("a damaged archive ({error}); copy it again"))
+}
+
+fn archive(path: &Path) -> Result<Archive, IoError> {
+    let file = File::open(path).map_err(|e| IoError::system("read", path, e))?;
+    ZipArchive::new(BufReader::new(file)).map_err(|e| damaged(path, &e))
+}
+
+/// Names of the arrays, in the order of the archive.
+fn names(archive: &Archive) -> Vec<String> {
+    archive.file_names().filter_map(|name| name.ok()?.strip_suffix(".npy").map(str::to_owned)).collect()
+}
+
+/// What the header of an array says; one that is not read keeps its place in the list.
+fn entry(path: &Path, archive: &mut Archive, name: String) -> Result<ArrayEntry, IoError> {
+    let mut file = archive.by_name(&format!("{name}.npy")).map_err(|e| damaged(path, &e))?;
+    let (text, _) = header_text(path, &mut file)?;
+    let (shape, dtype, note) = match header::parse(&text) {
+        Ok(npy) => (npy.sides, npy.stored.dtype().name().to_owned(), String::new()),
+        Err(problem) => (Vec::new(), String::new(), problem),
+    };
+    Ok(ArrayEntry { path: name, shape, dtype, note })
+}
+
 fn open(request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
     let path = request.path;
-    let file = File::open(path).map_err(|e| IoError::system("read", path, e))?;
-    let damaged = |e| IoError::content(path, format!("a damaged archive ({e}); copy it again"));
-    let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
-    let names: Vec<String> =
-        archive.file_names().filter_map(|name| name.ok()?.strip_suffix(".npy").map(str::to_owned)).collect();
+    let mut archive = archive(path)?;
+    let names = names(&archive);
     let listed = names.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
     let Some(first) = names.first() else {
         return Err(IoError::content(
@@ -77,13 +111,14 @@ fn open(request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
             format!("there is no array {name} in the archive; it holds {listed} (--dataset)"),
         ));
     }
-    let mut entry = archive.by_name(&format!("{name}.npy")).map_err(damaged)?;
+    let mut entry = archive.by_name(&format!("{name}.npy")).map_err(|e| damaged(path, &e))?;
     let unpacked = Unpacked::content_of(path, "array.npy", &mut entry, request.budget)?;
     let inner = OpenRequest { path: unpacked.path(), ..*request };
     let mut source = Npy.open(&inner).map_err(|error| error.about(path))?;
     if asked.is_none() && names.len() > 1 {
         let said = format!("the array {name} of {} was read; --dataset takes another: {listed}", names.len());
         source.header_mut().warnings.push(said);
+        source.header_mut().guessed.dataset = Some(name.to_owned());
     }
     source.header_mut().metadata.insert("array".to_owned(), name.to_owned());
     Ok(unpacked.hold(source))

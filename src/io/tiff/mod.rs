@@ -38,7 +38,9 @@ use self::planes::has_rows;
 use self::stack::Stack;
 use super::array::{Dtype, FileVoxel, with_dtype};
 use super::error::{IoError, guarded};
-use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest, bytes_of_views, rows_of};
+use super::format::{
+    ArrayEntry, Format, Header, OpenRequest, Probe, Source, WriteRequest, bytes_of_views, rows_of,
+};
 use crate::base::Progress;
 use crate::volume::AnyArray;
 use crate::volume::any::Voxel as _;
@@ -85,6 +87,10 @@ impl Format for Tiff {
     fn has_tree(&self) -> bool {
         // OME-TIFF holds any number of images, of which --dataset chooses.
         true
+    }
+
+    fn arrays(&self, path: &Path) -> Result<Vec<ArrayEntry>, IoError> {
+        guarded(path, "TIFF", || stack::images(path, companion(path)?))
     }
 
     fn bytes_of_streaming(&self, header: &Header) -> Option<u64> {

@@ -6,6 +6,7 @@
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::said::{Axes, Said};
+use crate::io::format::ArrayEntry;
 use crate::io::lengths::{is_no_length, um_per};
 
 /// Longest description that is parsed.
@@ -43,6 +44,9 @@ pub(super) struct Image {
     order: [char; 3],
     /// Channels with their samples counted, planes, times.
     sizes: [usize; 3],
+    /// Rows and columns, and the type of the values, as they are said.
+    plane: [usize; 2],
+    dtype: String,
     data: Vec<TiffData>,
     /// Identifier of the file that was asked for.
     own_uuid: Option<String>,
@@ -135,6 +139,8 @@ fn parse_image(image: Node<'_, '_>, root: Node<'_, '_>, own: Option<&str>) -> Op
             name: image.attribute("Name").unwrap_or_default().to_owned(),
             order,
             sizes,
+            plane: ["SizeY", "SizeX"].map(|name| size(name).unwrap_or(1)),
+            dtype: pixels.attribute("Type").unwrap_or_default().to_owned(),
             data: named(pixels, "TiffData").map(tiff_data).collect(),
             own_uuid: root.attribute("UUID").map(str::to_owned),
             said,
@@ -198,6 +204,23 @@ fn tiff_data(node: Node<'_, '_>) -> TiffData {
 }
 
 impl Image {
+    /// What a list of images says of this one: its axes longer than 1, times and channels first, and its type.
+    pub(super) fn listed(&self, index: usize) -> ArrayEntry {
+        let ([channels, planes, times], [rows, cols]) = (self.sizes, self.plane);
+        let before = [times, channels, planes].into_iter().filter(|n| *n > 1);
+        let dtype = match self.dtype.as_str() {
+            "float" => "float32",
+            "double" => "float64",
+            other => other,
+        };
+        ArrayEntry {
+            path: index.to_string(),
+            shape: before.chain([rows, cols]).collect(),
+            dtype: dtype.to_owned(),
+            note: self.name.clone(),
+        }
+    }
+
     /// Channels, planes and times in pages whose pixels have `n_samples` samples.
     pub(super) fn axes(&self, n_samples: usize) -> Option<Axes> {
         let [n_c, n_z, n_t] = self.sizes;

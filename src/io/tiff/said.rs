@@ -84,6 +84,8 @@ pub(super) struct Said {
     pub(super) samples_are_planes: bool,
     pub(super) metadata: BTreeMap<String, String>,
     pub(super) warnings: Vec<String>,
+    /// The image of several that was taken because nobody chose.
+    pub(super) guessed: Option<String>,
     /// Our own JSON.
     pub(super) own: Option<Sidecar>,
 }
@@ -108,6 +110,7 @@ impl Said {
     pub(super) fn apply(self, header: &mut Header, resolution: Resolution) {
         header.warnings.extend(self.warnings);
         header.metadata.extend(self.metadata);
+        header.guessed.dataset = self.guessed;
         let um = match self.um_per_unit {
             Some(um) => Some(um),
             None if self.is_without_size || !resolution.is_microscopic() => None,

@@ -13,6 +13,7 @@ use super::planes::{Planes, Spot};
 use super::said::{Axes, Resolution, Said};
 use super::{shaped, vendor};
 use crate::io::choice::ReadOptions;
+use crate::io::format::ArrayEntry;
 
 /// Pages that are walked through in the other files of a set.
 const ALL_PAGES: usize = usize::MAX;
@@ -75,6 +76,23 @@ pub(super) fn open(path: &Path, options: &ReadOptions) -> Result<Stack, String> 
 /// Opens the description of a set that lies beside its files (`NAME.companion.ome`).
 pub(super) fn open_companion(path: &Path, text: &str, options: &ReadOptions) -> Result<Stack, String> {
     of_ome(path, None, ome_images(text, path)?, options)
+}
+
+/// The images that a file lists in OME-XML; none where it has no such description.
+pub(super) fn images(path: &Path, companion: Option<String>) -> Result<Vec<ArrayEntry>, String> {
+    let text = match companion {
+        Some(text) => text,
+        None => {
+            let container = Container::open(path, true)?;
+            let file = container.file()?;
+            let head = container.directory(&file, container.first())?;
+            container.text(&file, &head, tag::DESCRIPTION).unwrap_or_default()
+        }
+    };
+    if !ome::is_ome(&text) {
+        return Ok(Vec::new());
+    }
+    Ok(ome_images(&text, path)?.iter().enumerate().map(|(index, image)| image.listed(index)).collect())
 }
 
 /// The images that a description lists, or that the one lists which it points to.
@@ -326,6 +344,7 @@ fn of_ome(
         said.warnings.push(format!(
             "image {index}{name} of {n_images} was read; --dataset takes another, by its number or name"
         ));
+        said.guessed = options.dataset.is_none().then(|| index.to_string());
     }
     // Files get their numbers as they are needed; the one that was asked for is the first.
     let mut names: Vec<Option<String>> = own.iter().map(|_| None).collect();

@@ -33,9 +33,9 @@ use serde_json::{Map, Value};
 use super::array::with_dtype;
 use super::atomic::is_zarr_folder;
 use super::error::{IoError, guarded};
-use super::format::{Format, Header, Kind, OpenRequest, Probe, Source, WriteRequest};
+use super::format::{ArrayEntry, Format, Header, Kind, OpenRequest, Probe, Source, WriteRequest};
 use super::sidecar::Sidecar;
-use crate::base::Progress;
+use crate::base::{MemoryBudget, Progress};
 use crate::volume::AnyArray;
 use crate::volume::any::Voxel as _;
 
@@ -73,6 +73,16 @@ impl Format for Zarr {
 
     fn has_tree(&self) -> bool {
         true
+    }
+
+    fn arrays(&self, path: &Path) -> Result<Vec<ArrayEntry>, IoError> {
+        let limit = MemoryBudget::from_system().bytes;
+        guarded(path, "Zarr", || tree::arrays(&store::open_store(path, limit)?))
+    }
+
+    fn entries(&self, path: &Path) -> Result<Vec<String>, IoError> {
+        let limit = MemoryBudget::from_system().bytes;
+        guarded(path, "Zarr", || tree::entries(&store::open_store(path, limit)?))
     }
 
     fn write(
@@ -197,6 +207,7 @@ impl ZarrSource {
             header.format = "Zarr";
         }
         header.warnings = found.warnings;
+        header.guessed.entry = found.first;
         header.warnings.extend(said);
         place(&level, &mut header);
         let array = StoredArray::new(level.array, &roles, request.options, is_label)?;

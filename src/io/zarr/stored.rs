@@ -313,6 +313,20 @@ where
     Ok(AnyArray::U32(ids.mapv(|id| narrow(id).unwrap_or_default())))
 }
 
+/// The type of the values of an array, as NumPy spells it; as Zarr does where it is not read.
+pub(super) fn type_name<S: ?Sized>(array: &Array<S>) -> String {
+    match stored_type(array) {
+        Ok(Stored::Same(dtype)) => dtype.name().to_owned(),
+        Ok(Stored::U64) => "uint64".to_owned(),
+        Ok(Stored::I64) => "int64".to_owned(),
+        Ok(Stored::F16) => "float16".to_owned(),
+        Ok(Stored::Bool) => "bool".to_owned(),
+        Ok(Stored::Complex32) => "complex64".to_owned(),
+        Ok(Stored::Complex64) => "complex128".to_owned(),
+        Err(_unread) => format!("{:?}", array.data_type()),
+    }
+}
+
 /// How the values of an array are stored.
 pub(super) fn stored_type<S: ?Sized>(array: &Array<S>) -> Result<Stored, String> {
     let found = array.data_type();

@@ -10,9 +10,12 @@ use super::image::{self, Described, multiscales, ome, text_of};
 use super::node::{Node, join, node, open_array};
 use super::store::Store;
 use crate::io::choice::ReadOptions;
+use crate::io::format::ArrayEntry;
 
 /// Groups inside one another that are gone through where each holds nothing but the next.
 const MAX_DEPTH: usize = 4;
+/// Arrays listed at most.
+const MAX_ARRAYS: usize = 10_000;
 /// Names that a sentence lists.
 const MAX_NAMED: usize = 12;
 
@@ -31,6 +34,8 @@ pub(super) struct Found {
     pub(super) attributes: Map<String, Value>,
     /// What was assumed or left out.
     pub(super) warnings: Vec<String>,
+    /// The image of several that was taken because nobody chose.
+    pub(super) first: Option<String>,
 }
 
 /// Finds what is read: what `options` choose, or else the only image or array, or the first, which is said.
@@ -54,11 +59,68 @@ pub(super) fn find(store: &Arc<Store>, options: &ReadOptions) -> Result<Found, S
     Ok(Found { warnings, ..found })
 }
 
+/// Names of the images that lie side by side, as `find` takes them for an entry; empty where there is one.
+pub(super) fn entries(store: &Arc<Store>) -> Result<Vec<String>, String> {
+    let mut path = String::new();
+    for _ in 0..=MAX_DEPTH {
+        let Some(group) = node(store, &path)?.filter(|node| !node.is_array) else { break };
+        let images = multiscales(&group.attributes);
+        if !images.is_empty() {
+            return Ok(names_of(images));
+        }
+        let children = children(store, &path)?;
+        if let Some((_, names)) = members(store, &path, &group, &children)? {
+            return Ok(names);
+        }
+        let [only] = children.as_slice() else { break };
+        path = join(&path, only)?;
+    }
+    Ok(Vec::new())
+}
+
+/// Every image and every array that belongs to none, by its path, with shape and type (of an image those of the finest).
+pub(super) fn arrays(store: &Arc<Store>) -> Result<Vec<ArrayEntry>, String> {
+    let mut found = Vec::new();
+    gather(store, "", 0, &mut found)?;
+    Ok(found)
+}
+
+fn gather(store: &Arc<Store>, path: &str, depth: usize, found: &mut Vec<ArrayEntry>) -> Result<(), String> {
+    if depth > 2 * MAX_DEPTH || found.len() >= MAX_ARRAYS {
+        return Ok(());
+    }
+    let Some(node) = node(store, path)? else { return Ok(()) };
+    if node.is_array {
+        found.extend(listed(store, path, path, ""));
+        return Ok(());
+    }
+    let images = multiscales(&node.attributes);
+    if let Some(image) = images.first() {
+        let finest = image::paths(image).first().map(|own| join(path, own)).transpose()?;
+        let note = text_of(image, "name").unwrap_or_default();
+        found.extend(finest.and_then(|finest| listed(store, path, &finest, note)));
+        return gather(store, &join(path, "labels")?, depth + 1, found);
+    }
+    for child in children(store, path)? {
+        gather(store, &join(path, &child)?, depth + 1, found)?;
+    }
+    Ok(())
+}
+
+/// What is listed under `path` for the array at `finest`; nothing for one that cannot be opened.
+fn listed(store: &Arc<Store>, path: &str, finest: &str, note: &str) -> Option<ArrayEntry> {
+    let array = open_array(store, finest).ok()?;
+    let shape = array.shape().iter().map(|side| usize::try_from(*side).unwrap_or(usize::MAX)).collect();
+    let path = if path.is_empty() { "/".to_owned() } else { path.trim_start_matches('/').to_owned() };
+    Some(ArrayEntry { path, shape, dtype: super::stored::type_name(&array), note: note.to_owned() })
+}
+
 /// A plain array.
 fn plain(store: &Arc<Store>, path: &str) -> Result<Found, String> {
     let array = open_array(store, path)?;
     let attributes = array.attributes().clone();
-    Ok(Found { levels: vec![Level { array, described: None }], attributes, warnings: Vec::new() })
+    let levels = vec![Level { array, described: None }];
+    Ok(Found { levels, attributes, warnings: Vec::new(), first: None })
 }
 
 /// An array that is a level of the image above it, with what that image says of it.
@@ -77,6 +139,7 @@ fn level_of_image(store: &Arc<Store>, path: &str) -> Result<Option<Found>, Strin
                     levels: vec![level],
                     attributes: group.attributes.clone(),
                     warnings,
+                    first: None,
                 }));
             }
         }
@@ -90,7 +153,7 @@ fn level_of_image(store: &Arc<Store>, path: &str) -> Result<Option<Found>, Strin
     };
     let mut warnings = Vec::new();
     let level = level(store, "", image, path, &mut warnings)?;
-    Ok(Some(Found { levels: vec![level], attributes: root.attributes.clone(), warnings }))
+    Ok(Some(Found { levels: vec![level], attributes: root.attributes.clone(), warnings, first: None }))
 }
 
 fn level(
@@ -115,11 +178,10 @@ fn in_group(
     warnings: &mut Vec<String>,
     depth: usize,
 ) -> Result<Found, String> {
-    let said = ome(&group.attributes);
     if !multiscales(&group.attributes).is_empty() {
         return image_of(store, path, group.attributes, entry, warnings);
     }
-    if let Some(plate) = said.get("plate") {
+    if let Some(plate) = ome(&group.attributes).get("plate") {
         let wells: Vec<String> =
             list(plate, "wells").filter_map(|well| Some(text_of(well, "path")?.to_owned())).collect();
         return Err(format!(
@@ -128,30 +190,34 @@ fn in_group(
             named(&wells)
         ));
     }
+    let children = children(store, path)?;
+    match members(store, path, &group, &children)? {
+        Some((what, names)) => one_of(store, path, what, names, entry, warnings),
+        None => among(store, path, &children, entry, warnings, depth),
+    }
+}
+
+/// What lies side by side in a group that says so, and by which names.
+fn members(
+    store: &Arc<Store>,
+    path: &str,
+    group: &Node,
+    children: &[String],
+) -> Result<Option<(&'static str, Vec<String>)>, String> {
+    let said = ome(&group.attributes);
     if let Some(well) = said.get("well") {
         let fields = list(well, "images").filter_map(|field| Some(text_of(field, "path")?.to_owned()));
-        return one_of(store, path, "field", fields.collect(), entry, warnings);
+        return Ok(Some(("field", fields.collect())));
     }
     if let Some(labels) = said.get("labels").and_then(Value::as_array) {
         let names = labels.iter().filter_map(|name| Some(name.as_str()?.to_owned()));
-        return one_of(store, path, "label image", names.collect(), entry, warnings);
+        return Ok(Some(("label image", names.collect())));
     }
-    let children = children(store, path)?;
     if said.contains_key("scene") {
-        return one_of(
-            store,
-            path,
-            "image of the scene",
-            images_among(store, path, &children)?,
-            entry,
-            warnings,
-        );
+        return Ok(Some(("image of the scene", images_among(store, path, children)?)));
     }
-    let series = series(store, path, said, &children)?;
-    if !series.is_empty() {
-        return one_of(store, path, "image", series, entry, warnings);
-    }
-    among(store, path, &children, entry, warnings, depth)
+    let series = series(store, path, said, children)?;
+    Ok((!series.is_empty()).then_some(("image", series)))
 }
 
 /// What is read of a group that says nothing of itself.
@@ -216,10 +282,21 @@ fn one_of(
     let inner = join(path, chosen)?;
     let found =
         node(store, &inner)?.ok_or_else(|| format!("the {what} {chosen} is listed but is not there"))?;
-    if found.is_array {
-        return plain(store, &inner);
+    let mut found = if found.is_array {
+        plain(store, &inner)?
+    } else {
+        image_of(store, &inner, found.attributes, None, warnings)?
+    };
+    if entry.is_none() && names.len() > 1 {
+        found.first = Some(first.clone());
     }
-    image_of(store, &inner, found.attributes, None, warnings)
+    Ok(found)
+}
+
+/// Names of the images of one group, their numbers where they have none.
+fn names_of(images: &[Value]) -> Vec<String> {
+    let name = |(at, image)| text_of(image, "name").map_or_else(|| usize::to_string(&at), str::to_owned);
+    images.iter().enumerate().map(name).collect()
 }
 
 /// The levels of an image, finest first.
@@ -231,10 +308,7 @@ fn image_of(
     warnings: &mut Vec<String>,
 ) -> Result<Found, String> {
     let images = multiscales(&attributes);
-    let name = |at: usize| {
-        images.get(at).and_then(|image| text_of(image, "name")).map_or_else(|| at.to_string(), str::to_owned)
-    };
-    let names: Vec<String> = (0..images.len()).map(name).collect();
+    let names = names_of(images);
     let at = match entry {
         None => 0,
         Some(entry) => (0..images.len())
@@ -242,6 +316,7 @@ fn image_of(
             .ok_or_else(|| format!("there is no image {entry:?}; --entry takes one of {}", named(&names)))?,
     };
     let image = images.get(at).ok_or("a Zarr group without an image")?;
+    let first = names.first().filter(|_| entry.is_none() && names.len() > 1).cloned();
     if entry.is_none() && images.len() > 1 {
         warnings.push(format!(
             "image 0 of {} was read; --entry takes another: {}",
@@ -280,7 +355,7 @@ fn image_of(
     if let Err(problem) = say_labels(store, path, &mut said) {
         said.push(format!("what lies in labels could not be read: {problem}"));
     }
-    Ok(Found { levels, attributes, warnings: said })
+    Ok(Found { levels, attributes, warnings: said, first })
 }
 
 /// The product of the steps of a level along its axes; `None` where the metadata say none.

@@ -55,6 +55,15 @@ pub(super) static ENTRIES: &[Entry] = &[
     )
     .when(|f| f.volume),
     entry(
+        C::AboutFile,
+        G::View,
+        icons::FILE_TEXT,
+        "About the file",
+        &[],
+        "Everything that the file of the chosen layer says, and what was assumed when it was read",
+    )
+    .when(|f| f.file),
+    entry(
         C::MaximiseView,
         G::View,
         icons::CORNERS_OUT,
