@@ -46,31 +46,16 @@ pub(crate) struct Drawer {
     sent: BTreeMap<u64, u64>,
     /// Bricks that changed since then.
     changed: BTreeMap<LayerId, Option<Vec<u32>>>,
-    /// When labels changed last, seconds of the window's clock.
-    painted: f64,
-    is_software: bool,
 }
-
-/// How long the picture of a volume may be without the newest strokes where the processor draws and a job waits for it, in
-/// seconds: a prediction after a stroke is there sooner.
-const BEHIND: f64 = 1.0;
 
 impl Drawer {
     /// A renderer on the window's device.
     pub(crate) fn new(state: &egui_wgpu::RenderState) -> Self {
         let info = state.adapter.get_info();
         let gpu = Gpu::wrap(state.device.clone(), state.queue.clone(), &info);
-        let is_software = gpu.is_software();
         let renderer = Renderer::new(gpu, state.target_format);
         state.renderer.write().callback_resources.insert(renderer);
-        Self {
-            state: state.clone(),
-            device: info.name,
-            sent: BTreeMap::new(),
-            changed: BTreeMap::new(),
-            painted: f64::NEG_INFINITY,
-            is_software,
-        }
+        Self { state: state.clone(), device: info.name, sent: BTreeMap::new(), changed: BTreeMap::new() }
     }
 
     /// Name of the device.
@@ -102,7 +87,7 @@ impl Drawer {
     }
 
     /// Hands over layers that are new or changed, forgets those that are gone.
-    pub(crate) fn sync(&mut self, cx: &mut Cx<'_>, now: f64) {
+    pub(crate) fn sync(&mut self, cx: &mut Cx<'_>) {
         let session = cx.session;
         let project = session.project();
         let surfaces = surface_keys(cx);
@@ -114,11 +99,8 @@ impl Drawer {
         let compared = look::second(project, cx.view).filter(|_| !cx.view.slices.compared.is_empty());
         let compared = compared.map(|layer| layer.id);
         let mut sent = BTreeMap::new();
-        let changed = std::mem::take(&mut self.changed);
-        if !changed.is_empty() {
-            self.painted = now;
-        }
         let known = &self.sent;
+        let changed = std::mem::take(&mut self.changed);
         self.with(|renderer| {
             let is_played = |id: LayerId| played.0.contains(&id.0) || played.1.contains(&id.0);
             let is_drawn =
@@ -177,27 +159,9 @@ impl Drawer {
     pub(crate) fn volume(&mut self, ui: &egui::Ui, rect: egui::Rect, id: ViewId, cx: &mut Cx<'_>) {
         let scale = f64::from(ui.ctx().pixels_per_point());
         let played = played(id, rect, scale, cx);
-        let Some(scene) = played.or_else(|| volume_scene(rect, scale, id, cx).map(Scene::Volume)) else {
-            return;
-        };
-        if let Some(left) = self.waits(ui, id, &scene, cx) {
-            ui.ctx().request_repaint_after(left);
-            ui.painter().add(egui_wgpu::Callback::new_paint_callback(
-                rect,
-                Paint { view: view_key(id), is_slice: false },
-            ));
-            return;
+        if let Some(scene) = played.or_else(|| volume_scene(rect, scale, id, cx).map(Scene::Volume)) {
+            self.scene(ui, rect, id, scene, cx);
         }
-        self.scene(ui, rect, id, scene, cx);
-    }
-
-    /// How long the picture of a volume stays as it is, where only strokes are new and a job waits for the processor that
-    /// would draw it; the end of the job ends this too.
-    fn waits(&self, ui: &egui::Ui, id: ViewId, scene: &Scene, cx: &Cx<'_>) -> Option<std::time::Duration> {
-        let left = self.painted + BEHIND - ui.input(|input| input.time);
-        let is_same = cx.view.scenes.get(&id) == Some(scene);
-        (self.is_software && cx.frames.is_working() && left > 0.0 && is_same)
-            .then(|| std::time::Duration::from_secs_f64(left))
     }
 
     fn scene(&mut self, ui: &egui::Ui, rect: egui::Rect, id: ViewId, scene: Scene, cx: &mut Cx<'_>) {

@@ -52,11 +52,6 @@ impl FrameBudget {
         self.due = now + ((self.debt + self.cost) / SHARE).clamp(LEAST, MOST);
     }
 
-    /// Whether a job runs.
-    pub(crate) fn is_working(&self) -> bool {
-        self.is_working
-    }
-
     /// Whether a job runs and nobody touches the window.
     fn is_resting(&self, now: f64) -> bool {
         self.is_working && self.touched.is_none_or(|touched| now - touched > IN_USE)

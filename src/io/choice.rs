@@ -253,6 +253,7 @@ impl Turned {
             header.slab = 1;
         } else if order.backwards[0] {
             header.angles_deg.reverse();
+            header.is_reversed = true;
         }
         Box::new(Self { source, order, header, path: path.to_owned(), budget, whole: None })
     }

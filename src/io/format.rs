@@ -77,6 +77,8 @@ pub struct Header {
     pub guessed: ReadOptions,
     /// Planes along z that are cheapest to read at once.
     pub(crate) slab: usize,
+    /// Whether the planes run the other way than in the file.
+    pub(crate) is_reversed: bool,
     /// Planes that the file promises after those that it has: it was cut short, or is still being written.
     pub(crate) missing_planes: usize,
 }
@@ -104,6 +106,7 @@ impl Header {
             n_times: 1,
             guessed: ReadOptions::default(),
             slab: 1,
+            is_reversed: false,
             missing_planes: 0,
         }
     }

@@ -70,11 +70,23 @@ pub struct FileInfo {
 /// # Errors
 /// [`IoError`] for a missing, foreign or damaged file.
 pub fn kind_of(path: &Path) -> Result<Kind, IoError> {
-    let header = read_header(path)?;
+    Ok(kind_from(path, &read_header(path)?).0)
+}
+
+/// As [`kind_of`], of a file with this header; and why angles that lie beside it were not taken, if they were not.
+pub fn kind_from(path: &Path, header: &Header) -> (Kind, Option<String>) {
+    if header.kind != Kind::Volume {
+        return (header.kind, None);
+    }
     let (n_views, n_missing) = (header.shape[0], header.missing_planes);
-    let stack = Stack { path, n_views, n_missing, own_deg: &header.angles_deg };
-    let has_angles = || matches!(tilts::choose(&stack, &mut Vec::new()), Ok(Some(_)));
-    Ok(if header.kind == Kind::Volume && has_angles() { Kind::Scan } else { header.kind })
+    let (own_deg, is_reversed) = (header.angles_deg.as_slice(), header.is_reversed);
+    let stack = Stack { path, n_views, n_missing, own_deg, is_reversed };
+    match tilts::choose(&stack, &mut Vec::new()) {
+        Ok(Some(_)) => (Kind::Scan, None),
+        Ok(None) => (Kind::Volume, None),
+        // A reconstruction of IMOD lies beside the angles of its scan.
+        Err(error) => (Kind::Volume, Some(format!("taken for a volume, not for a scan: {error}"))),
+    }
 }
 
 /// Describes a file by its header; no values are read, so that range and mean are unknown.
@@ -111,14 +123,16 @@ fn about(path: &Path, header: Header) -> FileInfo {
     let (mut angles_deg, mut kind, mut warnings) = (header.angles_deg, header.kind, header.warnings);
     if matches!(kind, Kind::Volume | Kind::Scan) {
         let (n_views, n_missing) = (header.shape[0], header.missing_planes);
-        let stack = Stack { path, n_views, n_missing, own_deg: &angles_deg };
+        let (own_deg, is_reversed) = (angles_deg.as_slice(), header.is_reversed);
+        let stack = Stack { path, n_views, n_missing, own_deg, is_reversed };
         match tilts::choose(&stack, &mut warnings) {
             Ok(Some(found)) => angles_deg = found,
             Ok(None) => {}
             Err(error) => warnings.push(error.to_string()),
         }
     }
-    if !angles_deg.is_empty() {
+    // A single picture that knows its tilt is no series.
+    if !angles_deg.is_empty() && kind != Kind::Image {
         kind = Kind::Scan;
     }
     FileInfo {

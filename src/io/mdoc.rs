@@ -97,10 +97,19 @@ impl Mdoc {
     }
 
     /// Tilts in degrees of the first `n` sections; the sentence where some of them are missing; `None` where there are none.
-    pub(crate) fn tilts(&self, n: usize) -> Option<Result<Vec<f64>, String>> {
+    ///
+    /// `n_missing` sections may follow that are not in the stack yet.
+    pub(crate) fn tilts(&self, n: usize, n_missing: usize) -> Option<Result<Vec<f64>, String>> {
         let has = |z: &usize| self.sections.get(z).is_some_and(|keys| keys.contains_key("TiltAngle"));
         if n == 0 || !(0..n).any(|z| has(&z)) {
             return None;
+        }
+        let n_described = self.sections.keys().next_back().map_or(0, |last| last + 1);
+        if n_described > n + n_missing {
+            return Some(Err(format!(
+                "{} describes {n_described} sections, the stack has {n}: its tilts were left aside, as nobody knows of which views they are",
+                self.name()
+            )));
         }
         if let Some(tilts) = self.numbers(n, "TiltAngle") {
             // One angle throughout is that of a single picture in pieces or frames.
@@ -153,7 +162,7 @@ impl Mdoc {
             apply_pixel(header, pixel_um, &name);
         }
         self.apply_sections(header, n);
-        if matches!(self.tilts(n), Some(Ok(_))) && header.kind == Kind::Volume {
+        if matches!(self.tilts(n, header.missing_planes), Some(Ok(_))) && header.kind == Kind::Volume {
             header.kind = Kind::Scan;
         }
     }
@@ -308,14 +317,15 @@ mod tests {
     #[test]
     fn parts_belong_to_the_section_that_they_name() {
         let mdoc = parse(TEXT);
-        assert_eq!(mdoc.tilts(3).unwrap().unwrap(), [0.000999877, 3.00113, -2.99863]);
+        assert_eq!(mdoc.tilts(3, 0).unwrap().unwrap(), [0.000999877, 3.00113, -2.99863]);
         assert_eq!(mdoc.pixel_um(), Some(5.4e-4));
         assert_eq!(mdoc.tilt_axis().as_deref(), Some("85.3"));
         let seconds = mdoc.seconds(3).unwrap();
         assert_eq!(seconds[1] - seconds[0], 59);
         assert_eq!(seconds[2] - seconds[0], 8 * 3600 + 38 * 60 + 23);
-        assert!(mdoc.tilts(4).unwrap().unwrap_err().contains("no tilt for 1 of 4 sections (3)"));
-        assert_eq!(mdoc.tilts(2).unwrap().unwrap(), [0.000999877, 3.00113]);
+        assert!(mdoc.tilts(4, 0).unwrap().unwrap_err().contains("no tilt for 1 of 4 sections (3)"));
+        assert_eq!(mdoc.tilts(2, 1).unwrap().unwrap(), [0.000999877, 3.00113], "the third is still to come");
+        assert!(mdoc.tilts(2, 0).unwrap().unwrap_err().contains("describes 3 sections, the stack has 2"));
     }
 
     #[test]
@@ -364,7 +374,7 @@ mod tests {
             let mut header = Header::new("MRC", [3, 958, 924], crate::io::Dtype::I16);
             let mdoc = parse(&String::from_utf8_lossy(&bytes));
             mdoc.apply(&mut header);
-            drop((mdoc.seconds(3), mdoc.tilts(3)));
+            drop((mdoc.seconds(3), mdoc.tilts(3, 0)));
         }
     }
 }

@@ -72,7 +72,7 @@ pub use format::{
 };
 pub use hdf5::write_scan;
 pub use imod::{read_imod, write_imod};
-pub use info::{FileInfo, describe, info, kind_of};
+pub use info::{FileInfo, describe, info, kind_from, kind_of};
 pub use labels::{LoadedIds, LoadedLabels, LoadedRegions, read_ids, read_labels};
 pub use landmarks::{read_landmarks, read_transform, write_landmarks, write_transform};
 pub use levels::{Levels, is_beyond, open_levels};

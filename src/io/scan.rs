@@ -122,11 +122,11 @@ pub fn read_scan(
     let request = OpenRequest { path: content, options: &options.read, budget };
     // What is turned or taken out by its path is read as a stack.
     let has_layout = options.read.axes.is_none() && options.read.dataset.is_none();
-    let (mut scan, n_missing) = match has_layout.then(|| format.read_scan(&request, progress)).flatten() {
-        Some(scan) => (scan.map_err(|error| error.about(path))?, 0),
+    let (mut scan, stack) = match has_layout.then(|| format.read_scan(&request, progress)).flatten() {
+        Some(scan) => (scan.map_err(|error| error.about(path))?, Stacked::default()),
         None => scan_of_stack(path, unpacked, &options.read, progress, budget)?,
     };
-    apply_options(&mut scan, path, n_missing, options, progress, budget)?;
+    apply_options(&mut scan, path, stack, options, progress, budget)?;
     percent_to_fraction(&mut scan);
     check(&scan, path)?;
     if options.angles.is_none() {
@@ -148,12 +148,12 @@ fn percent_to_fraction(scan: &mut Scan) {
     if scan.unit != Unit::Transmission {
         return;
     }
-    let is_per_cent = |middle: &f64| *middle > MOST_TRANSMITTED && *middle <= MOST_PER_CENT;
-    let Some(middle) = middle(&scan.projections).filter(is_per_cent) else { return };
+    let is_per_cent = |bright: &f64| *bright > MOST_TRANSMITTED && *bright <= MOST_PER_CENT;
+    let Some(bright) = bright(&scan.projections).filter(is_per_cent) else { return };
     let fractions = with_array!(&scan.projections, values => values.mapv(|v| <f32 as crate::io::FileVoxel>::from_f64(v.to_f64() / 100.0)));
     scan.projections = AnyArray::F32(fractions);
     scan.warnings.push(format!(
-        "the transmission is in per cent (half of the values are above {middle:.1}): it was divided by 100"
+        "the transmission is in per cent (a tenth of the values is above {bright:.1}): it was divided by 100"
     ));
 }
 
@@ -183,6 +183,15 @@ fn quarter_turned(frames: &AnyArray) -> AnyArray {
     with_array!(frames, frames => turned(frames))
 }
 
+/// What is known of the views of a plain stack.
+#[derive(Default, Clone, Copy)]
+struct Stacked {
+    /// Views that it promises beyond those that it has.
+    n_missing: usize,
+    /// Whether they were turned around.
+    is_reversed: bool,
+}
+
 /// A scan of a plain stack, and how many views it promises beyond those that it has: what the file itself and its
 /// neighbours say. The unit is arbitrary where nobody said.
 fn scan_of_stack(
@@ -191,7 +200,7 @@ fn scan_of_stack(
     options: &ReadOptions,
     progress: &Progress,
     budget: MemoryBudget,
-) -> Result<(Scan, usize), IoError> {
+) -> Result<(Scan, Stacked), IoError> {
     let mut source = open_unpacked(path, unpacked, options, budget)?;
     let Loaded { array, header } = read_all(source.as_mut(), path, progress, budget)?;
     let mut scan = Scan::new(array, header.unit.unwrap_or_default());
@@ -200,7 +209,7 @@ fn scan_of_stack(
     scan.energy_ev = header.energy_ev;
     scan.metadata = header.metadata;
     scan.warnings = header.warnings;
-    Ok((scan, header.missing_planes))
+    Ok((scan, Stacked { n_missing: header.missing_planes, is_reversed: header.is_reversed }))
 }
 
 /// The scan with its views in the order that is asked for.
@@ -247,7 +256,7 @@ fn put_in_order(scan: &mut Scan, path: &Path, order: ViewOrder) -> Result<(), Io
 fn apply_options(
     scan: &mut Scan,
     path: &Path,
-    n_missing: usize,
+    stacked: Stacked,
     options: &ScanOptions,
     progress: &Progress,
     budget: MemoryBudget,
@@ -256,7 +265,8 @@ fn apply_options(
     match &options.angles {
         Some(source) => scan.angles_deg = source.angles(n_views)?,
         None => {
-            let stack = Stack { path, n_views, n_missing, own_deg: &scan.angles_deg };
+            let Stacked { n_missing, is_reversed } = stacked;
+            let stack = Stack { path, n_views, n_missing, own_deg: &scan.angles_deg, is_reversed };
             if let Some(angles) = tilts::choose(&stack, &mut scan.warnings)? {
                 scan.angles_deg = angles;
             }
@@ -276,14 +286,16 @@ fn apply_options(
         given => given.clone(),
     };
     if let Some(flat) = flat {
-        let found = frames(&flat, scan, progress, budget)?;
+        let found =
+            frames(&flat, scan, |scan| (scan.flats, scan.flat_exposure_s, scan.flat_beam), progress, budget)?;
         let same_monitor = monitor_of(scan).is_some() && monitor_of(scan) == monitor_of(&found);
         (scan.flat_beam, scan.flat_times) = (if same_monitor { found.beam } else { Vec::new() }, Vec::new());
         scan.flat_exposure_s = found.exposure_s;
         scan.flats = Some(found.projections);
     }
     if let Some(dark) = dark {
-        scan.darks = Some(frames(&dark, scan, progress, budget)?.projections);
+        let darks = frames(&dark, scan, |scan| (scan.darks, Vec::new(), Vec::new()), progress, budget)?;
+        scan.darks = Some(darks.projections);
     }
     if let Some(pixel_um) = options.pixel_um {
         scan.pixel_um = Some(pixel_um);
@@ -323,15 +335,46 @@ fn monitor_of(scan: &Scan) -> Option<&str> {
 }
 
 /// Frames of the size of a scan, with what their file says was recorded at each.
-fn frames(path: &Path, scan: &mut Scan, progress: &Progress, budget: MemoryBudget) -> Result<Scan, IoError> {
+///
+/// Of a file that is a scan itself those that `own` takes of it are read, never its views.
+fn frames(
+    path: &Path,
+    scan: &mut Scan,
+    own: impl FnOnce(Scan) -> (Option<AnyArray>, Vec<f64>, Vec<f64>),
+    progress: &Progress,
+    budget: MemoryBudget,
+) -> Result<Scan, IoError> {
     let ([_, rows, cols], is_mosaic) = (scan.projections.shape(), scan.metadata.contains_key("mosaic"));
     let found = match txrm::read_frames(path, [rows, cols], is_mosaic, progress, budget) {
         Some(found) => found?,
         None => {
             let unpacked = Unpacked::of(path, budget)?;
-            scan_of_stack(path, unpacked, &ReadOptions::default(), progress, budget)?.0
+            let content = unpacked.as_ref().map_or(path, Unpacked::path);
+            let format = find_format(content).map_err(|error| error.about(path))?;
+            let options = ReadOptions::default();
+            match format.read_scan(&OpenRequest { path: content, options: &options, budget }, progress) {
+                Some(found) => {
+                    let found = found.map_err(|error| error.about(path))?;
+                    let (metadata, warnings) = (found.metadata.clone(), found.warnings.clone());
+                    let (frames, exposure_s, beam) = own(found);
+                    let frames = frames.ok_or_else(|| {
+                        IoError::content(path, "a scan without such frames of its own; its views are none: give a stack of flats or darks")
+                    })?;
+                    Scan { beam, exposure_s, metadata, warnings, ..Scan::new(frames, Unit::Counts) }
+                }
+                None => scan_of_stack(path, unpacked, &options, progress, budget)?.0,
+            }
         }
     };
+    if let (Some(low), Some(high)) =
+        (found.angles_deg.iter().copied().reduce(f64::min), found.angles_deg.iter().copied().reduce(f64::max))
+        && high - low > MOST_TURNED_DEG
+    {
+        let problem = format!(
+            "a tilt series from {low}° to {high}°, no flats or darks: give frames without the sample"
+        );
+        return Err(IoError::content(path, problem));
+    }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     scan.warnings.extend(found.warnings.iter().map(|warning| format!("{name}: {warning}")));
     let [_, own_rows, own_cols] = found.projections.shape();
@@ -369,7 +412,7 @@ fn check(scan: &Scan, path: &Path) -> Result<(), IoError> {
         return Err(IoError::scan(format!("a pixel size of {pixel} µm; it must be greater than 0")));
     }
     if scan.unit == Unit::Transmission
-        && let Some(middle) = middle(&scan.projections).filter(|middle| *middle > MOST_TRANSMITTED)
+        && let Some(middle) = bright(&scan.projections).filter(|bright| *bright > MOST_TRANSMITTED)
     {
         return unclear(format!(
             "transmission is a fraction from 0 to 1, but half of these values are above {middle:.1}, more than per cent would be: give flats where they are counts (--flat FILE --input counts)"
@@ -390,19 +433,81 @@ const MOST_TRANSMITTED: f64 = 3.0;
 /// Half of the values of a picture are never above this where they are per cent; counts are.
 const MOST_PER_CENT: f64 = 200.0;
 
-/// The middle of some of the values.
-fn middle(frames: &AnyArray) -> Option<f64> {
+/// Flats and darks are taken without a tilt; their files may say a little one.
+const MOST_TURNED_DEG: f64 = 5.0;
+
+/// What nine tenths of some of the values are below: it lies in the open field, however dense the sample.
+fn bright(frames: &AnyArray) -> Option<f64> {
     let step = (frames.shape().iter().product::<usize>() / (1 << 16)).max(1);
     let mut values: Vec<f64> =
         with_array!(frames, frames => frames.iter().step_by(step).map(|v| v.to_f64()).collect());
     values.retain(|v| v.is_finite());
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
+    values.get(values.len() * 9 / 10).copied()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::{WriteRequest, write_array, write_scan};
+
+    fn views(values: [f32; 3]) -> Array3<f32> {
+        Array3::from_shape_fn((3, 4, 5), |(view, ..)| values[view])
+    }
+
+    fn read(path: &Path, options: &ScanOptions) -> Result<Scan, IoError> {
+        read_scan(path, options, &Progress::new(), MemoryBudget::from_gib(0.2))
+    }
+
+    #[test]
+    fn views_that_are_turned_around_take_the_angles_beside_them_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npy");
+        let stack = views([0.5, 0.6, 0.7]);
+        write_array(&path, &WriteRequest::new(&stack), &Progress::new()).unwrap();
+        std::fs::write(folder.path().join("a.rawtlt"), "-10\n0\n20\n").unwrap();
+        let read_as = ReadOptions { axes: Some("-zyx".parse().unwrap()), ..ReadOptions::default() };
+        let options =
+            ScanOptions { input: Some(ScanInput::Transmission), read: read_as, ..ScanOptions::default() };
+        let scan = read(&path, &options).unwrap();
+        assert_eq!(scan.angles_deg, [20.0, 0.0, -10.0]);
+        assert_eq!(scan.projections, AnyArray::F32(views([0.7, 0.6, 0.5])));
+    }
+
+    #[test]
+    fn flats_of_another_scan_are_its_flats_and_never_its_views() {
+        let folder = tempfile::tempdir().unwrap();
+        let stack = views([500.0, 600.0, 700.0]);
+        let path = folder.path().join("a.npy");
+        write_array(&path, &WriteRequest::new(&stack), &Progress::new()).unwrap();
+        let other = folder.path().join("other.h5");
+        let mut scan = Scan::new(AnyArray::F32(views([1.0, 2.0, 3.0])), Unit::Counts);
+        scan.angles_deg = vec![-10.0, 0.0, 10.0];
+        scan.flats = Some(AnyArray::F32(views([1000.0; 3])));
+        write_scan(&other, &scan, &Progress::new()).unwrap();
+        let options = |frames: &Path| ScanOptions {
+            angles: Some("0:10".parse().unwrap()),
+            flat: Some(frames.to_owned()),
+            ..ScanOptions::default()
+        };
+        assert_eq!(read(&path, &options(&other)).unwrap().flats, scan.flats);
+        let dark = ScanOptions { dark: Some(other.clone()), ..options(&other) };
+        assert!(read(&path, &dark).unwrap_err().to_string().contains("without such frames"));
+    }
+
+    #[test]
+    fn per_cent_of_a_dense_sample_are_known_by_the_open_field() {
+        // Three quarters of the field are dark.
+        let dense = Array3::from_shape_fn((3, 4, 8), |(.., x)| if x < 6 { 1.0f32 } else { 95.0 });
+        let mut scan = Scan::new(AnyArray::F32(dense), Unit::Transmission);
+        percent_to_fraction(&mut scan);
+        assert!(scan.warnings[0].contains("per cent"));
+        let AnyArray::F32(found) = scan.projections else { panic!("another type") };
+        assert_eq!((found[[0, 0, 0]], found[[0, 0, 7]]), (0.01, 0.95));
+        let mut fraction = Scan::new(AnyArray::F32(views([0.2, 1.1, 0.9])), Unit::Transmission);
+        percent_to_fraction(&mut fraction);
+        assert!(fraction.warnings.is_empty());
+    }
 
     #[test]
     fn a_quarter_turn_keeps_the_handedness() {

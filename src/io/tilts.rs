@@ -24,6 +24,8 @@ pub(crate) struct Stack<'a> {
     pub(crate) n_missing: usize,
     /// Tilts that it says itself; empty where it says none.
     pub(crate) own_deg: &'a [f64],
+    /// Whether its views were turned around: what lies beside it counts from the last one.
+    pub(crate) is_reversed: bool,
 }
 
 /// The angle files beside a stack, or within a folder of pictures.
@@ -63,11 +65,14 @@ pub(crate) fn choose(stack: &Stack<'_>, warnings: &mut Vec<String>) -> Result<Op
     }
     // What is wrong with an .mdoc was said when the stack was opened.
     if let Some(Ok(mdoc)) = mdoc::beside(stack.path) {
-        match mdoc.tilts(stack.n_views) {
+        match mdoc.tilts(stack.n_views, stack.n_missing) {
             Some(Ok(tilts)) => found.push((mdoc.name(), tilts)),
             Some(Err(said)) => warnings.push(said),
             None => {}
         }
+    }
+    if stack.is_reversed {
+        found.iter_mut().for_each(|(_, angles)| angles.reverse());
     }
     if stack.own_deg.len() == stack.n_views {
         found.push(("the file itself".to_owned(), stack.own_deg.to_vec()));
@@ -119,7 +124,7 @@ mod tests {
         }
         let mut said = Vec::new();
         let path = folder.path().join("a.mrc");
-        let stack = Stack { path: &path, n_views: 3, n_missing, own_deg: own };
+        let stack = Stack { path: &path, n_views: 3, n_missing, own_deg: own, is_reversed: false };
         (choose(&stack, &mut said).unwrap(), said)
     }
 

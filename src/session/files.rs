@@ -63,14 +63,15 @@ impl Session {
                     return Ok(Done::Unchosen { path, role, options: Box::new(options), about, problem });
                 }
             }
-            let role = match (role, header) {
-                (Some(role), _) => role,
-                (None, header) => {
-                    let header = header.map_err(failed)?;
-                    role_of(&path, header.kind, &header.angles_deg)
-                }
-            };
-            read_source(progress, path, role, options, budget)
+            if let Some(role) = role {
+                return read_source(progress, path, role, options, budget);
+            }
+            let (kind, problem) = io::kind_from(&path, &header.map_err(failed)?);
+            let mut done = read_source(progress, path, role_of(kind), options, budget)?;
+            if let Done::Layers { outcome, .. } = &mut done {
+                outcome.notes.extend(problem);
+            }
+            Ok(done)
         });
     }
 

@@ -73,7 +73,7 @@ impl FileAbout {
         }
         match io::describe(path, read) {
             Ok(info) => Self {
-                role: Some(role_of(path, info.kind, &info.angles_deg)),
+                role: Some(role_of(info.kind)),
                 arrays: info.arrays.clone(),
                 entries: info.entries.clone(),
                 info: Some(info),
@@ -126,13 +126,11 @@ fn several<T>(found: Result<Vec<T>, io::IoError>) -> Vec<T> {
 }
 
 /// What a file is opened as that seems to hold this.
-pub(super) fn role_of(path: &Path, kind: Kind, angles_deg: &[f64]) -> Role {
-    let beside = || ["rawtlt", "tlt"].iter().any(|extension| path.with_extension(extension).is_file());
+pub(super) fn role_of(kind: Kind) -> Role {
     match kind {
         Kind::Labels => Role::Labels,
         Kind::Scan => Role::Scan,
-        _ if !angles_deg.is_empty() || beside() => Role::Scan,
-        _ => Role::Volume,
+        Kind::Volume | Kind::Image => Role::Volume,
     }
 }
 

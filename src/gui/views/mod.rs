@@ -45,7 +45,7 @@ pub(crate) fn show(
     fit_to_new_volume(cx);
     super::surfaces::follow(cx);
     if let Some(drawer) = drawer.as_deref_mut() {
-        drawer.sync(cx, ui.input(|input| input.time));
+        drawer.sync(cx);
     }
     cx.view.hover = None;
     cx.view.views.pointed = None;

@@ -7,7 +7,7 @@ use super::frames::Frames;
 use super::scan::ScanLayout;
 use super::store::{Dataset, Group};
 use super::tree::{first_dataset, numbers, s_per, units_of};
-use super::values::{degrees, energy_ev, median_ev, own_unit, pixel_at_sample, pixel_um};
+use super::values::{degrees, energy_ev, median_ev, own_unit, pixel_at_sample, pixel_um, source_ev};
 
 /// Where the pixel at the sample stands, the surest first.
 const AT_SAMPLE: [&str; 6] = [
@@ -31,11 +31,10 @@ const MAGNIFICATION: [&str; 3] = [
     "measurement/instrument/objective/magnification",
 ];
 /// Where the photon energy stands.
-const ENERGY: [&str; 3] = [
-    "measurement/instrument/monochromator/energy",
-    "measurement/instrument/beam/incident_energy",
-    "measurement/instrument/source/beam_energy",
-];
+const ENERGY: [&str; 2] =
+    ["measurement/instrument/monochromator/energy", "measurement/instrument/beam/incident_energy"];
+/// Where a source without either says it.
+const SOURCE_ENERGY: &str = "measurement/instrument/source/beam_energy";
 
 /// The scan, if the file holds one; the group that is named where there are several.
 pub(super) fn data_exchange(root: &Group, wanted: Option<&str>) -> Result<Option<ScanLayout>, String> {
@@ -101,6 +100,7 @@ fn read(root: &Group, group: &Group, data: Dataset) -> Result<ScanLayout, String
     }
     layout.pixel_um = pixel_of(root, &mut layout.warnings);
     let energies = ENERGY.iter().find_map(|path| energy_ev(&root.dataset(path)?));
+    let energies = energies.or_else(|| source_ev(&root.dataset(SOURCE_ENERGY)?));
     layout.energy_ev = energies.and_then(|values| median_ev(&values, &mut layout.warnings));
     let exposure = first_dataset(
         root,
@@ -110,13 +110,15 @@ fn read(root: &Group, group: &Group, data: Dataset) -> Result<ScanLayout, String
         ],
     );
     if let Some(exposure) = exposure {
-        let scale = s_per(units_of(&exposure).trim()).unwrap_or(1.0);
-        let times: Vec<f64> = numbers(&exposure).into_iter().map(|t| t * scale).collect();
-        layout.exposure_s = super::values::one_each(times, n);
+        let seconds = |times: &Dataset| -> Vec<f64> {
+            let scale = s_per(units_of(times).trim()).unwrap_or(1.0);
+            numbers(times).into_iter().map(|t| t * scale).collect()
+        };
+        layout.exposure_s = super::values::one_each(seconds(&exposure), n);
         let flat = root.dataset("measurement/instrument/detector/exposure_time_flat");
         let n_flats = layout.flats.as_ref().map_or(0, |f| f.shape()[0]);
         layout.flat_exposure_s =
-            flat.map(|d| super::values::one_each(numbers(&d), n_flats)).unwrap_or_default();
+            flat.map(|d| super::values::one_each(seconds(&d), n_flats)).unwrap_or_default();
     }
     layout.title = first_dataset(group, &["title", "name"]).and_then(|d| d.text());
     Ok(layout)
@@ -139,6 +141,7 @@ fn pixel_of(root: &Group, warnings: &mut Vec<String>) -> Option<f64> {
         return pixel_um(&size, warnings);
     }
     let size = pixel_um(&first_dataset(root, &OF_CAMERA)?, warnings)?;
-    let magnification = first_dataset(root, &MAGNIFICATION).and_then(|d| numbers(&d).first().copied());
+    let magnification =
+        first_dataset(root, &MAGNIFICATION).and_then(|d| super::values::magnification(&d, warnings));
     Some(pixel_at_sample(size, magnification, warnings))
 }

@@ -174,6 +174,13 @@ fn the_pixel_at_the_sample_comes_before_that_of_the_camera() {
     let scan = magnified.number(&format!("{DETECTOR}/magnification"), 650.0).read().unwrap();
     assert_eq!(scan.pixel_um, Some(0.01));
     said(&scan, "magnification 650");
+    // As people write it.
+    let mut spoken = tree.clone();
+    spoken.put(&format!("{DETECTOR}/magnification"), Values::Text("650x"));
+    assert_eq!(spoken.read().unwrap().pixel_um, Some(0.01));
+    let mut unclear = tree.clone();
+    unclear.put(&format!("{DETECTOR}/magnification"), Values::Text("high"));
+    said(&unclear.read().unwrap(), "is no number");
     tree.number("entry/sample/x_pixel_size", 10.0).units("entry/sample/x_pixel_size", "nm");
     assert_eq!(tree.read().unwrap().pixel_um, Some(0.01));
     // A magnification beside a pixel that is at the sample already.

@@ -11,7 +11,8 @@ use super::scan::ScanLayout;
 use super::store::{Dataset, Group};
 use super::tree::{children, first_dataset, number_in, numbers, search};
 use super::values::{
-    degrees, energy_ev, exposures_s, integrates, median_ev, one_each, own_unit, pixel_at_sample, pixel_um,
+    degrees, energy_ev, exposures_s, integrates, magnification, median_ev, one_each, own_unit,
+    pixel_at_sample, pixel_um, source_ev,
 };
 
 /// Names of detectors that hold no views.
@@ -249,10 +250,12 @@ fn by_keys(
     // Some writers list projections only; a wrong number is kept, so that it is named.
     layout.angles_deg = if angles.len() == n { picked(&angles, &views) } else { angles };
     let monitor = monitor_of(entry, detector);
+    say_left_out(&mut layout.warnings, "beam monitor", monitor.len(), &[1, n, views.len()]);
     let listed = |values: &[f64], n: usize| if values.len() == n { values.to_vec() } else { Vec::new() };
     layout.beam = if monitor.len() == n { picked(&monitor, &views) } else { listed(&monitor, views.len()) };
     layout.flat_beam = if monitor.len() == n { picked(&monitor, &flats) } else { Vec::new() };
     let exposure = exposures_s(entry, detector, &mut layout.warnings);
+    say_left_out(&mut layout.warnings, "exposures", exposure.len(), &[1, n, views.len()]);
     layout.exposure_s = if exposure.len() == views.len() { exposure.clone() } else { of(&exposure, &views) };
     layout.flat_exposure_s = of(&exposure, &flats);
     layout.flat_times =
@@ -262,6 +265,17 @@ fn by_keys(
     layout.darks = set(darks);
     layout.projections = frames.clone().picked(views);
     Ok(())
+}
+
+/// Says of values that belong to no frames why they were not used; `fits` are the numbers of which they could be.
+fn say_left_out(warnings: &mut Vec<String>, what: &str, n: usize, fits: &[usize]) {
+    if n > 0 && !fits.contains(&n) {
+        warnings.push(format!(
+            "the {what} of the file were not used: {n} values for {} frames, of which {} are views",
+            fits.get(1).copied().unwrap_or(0),
+            fits.last().copied().unwrap_or(0)
+        ));
+    }
 }
 
 /// A detector for each kind of frame.
@@ -282,6 +296,7 @@ fn by_detectors(
     };
     (layout.flats, layout.darks) = (set(&found.flats)?, set(&found.darks)?);
     let monitor = monitor_of(entry, detector);
+    say_left_out(&mut layout.warnings, "beam monitor", monitor.len(), &[n, n]);
     layout.beam = if monitor.len() == n { monitor } else { Vec::new() };
     layout.exposure_s = one_each(exposures_s(entry, detector, &mut layout.warnings), n);
     if let (Some((group, _)), Some(flats)) = (&found.flats, &layout.flats) {
@@ -305,6 +320,14 @@ fn monitor_of(entry: &Group, detector: &Group) -> Vec<f64> {
         .map(|d| numbers(&d))
         .unwrap_or_default()
 }
+
+/// Where the magnification stands, if not with the detector.
+const MAGNIFICATION: [&str; 4] = [
+    "instrument/magnification",
+    "instrument/optics/magnification",
+    "instrument/objective/magnification",
+    "instrument/lens/magnification",
+];
 
 /// Whether a detector sees the picture mirrored, as its fields or its transformations say.
 fn mirrored(detector: &Group, warnings: &mut Vec<String>) -> [bool; 2] {
@@ -350,9 +373,10 @@ fn pixel_of(entry: &Group, detector: &Group, warnings: &mut Vec<String>) -> Opti
     {
         warnings.push(format!("pixels of {size} µm × {other} µm: the width {size} µm was taken for both"));
     }
-    let magnification = first_dataset(detector, &["magnification", "x_magnification"])
-        .or_else(|| first_dataset(entry, &["instrument/magnification", "instrument/optics/magnification"]));
-    Some(pixel_at_sample(size, magnification.and_then(|d| numbers(&d).first().copied()), warnings))
+    let by = first_dataset(detector, &["magnification", "x_magnification"])
+        .or_else(|| first_dataset(entry, &MAGNIFICATION));
+    let by = by.and_then(|d| magnification(&d, warnings));
+    Some(pixel_at_sample(size, by, warnings))
 }
 
 fn energy_of(entry: &Group, warnings: &mut Vec<String>) -> Option<f64> {
@@ -369,6 +393,10 @@ fn energy_of(entry: &Group, warnings: &mut Vec<String>) -> Option<f64> {
     places.push((entry.clone(), "energy"));
     let mut all =
         places.iter().flat_map(|(group, name)| [*name, "energy", "incident_energy"].map(|n| (group, n)));
-    let values = all.find_map(|(group, name)| energy_ev(&group.dataset(name)?))?;
+    let values = all.find_map(|(group, name)| {
+        let is_source = group.attr_text("NX_class").contains("ource");
+        let energy = if is_source { source_ev } else { energy_ev };
+        energy(&group.dataset(name)?)
+    })?;
     median_ev(&values, warnings)
 }

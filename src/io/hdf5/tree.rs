@@ -51,7 +51,7 @@ pub(super) fn dtype_of(dataset: &Dataset) -> Option<Dtype> {
         }
         Datatype::FixedPoint { size: 1, signed: true, .. } => Some(match dataset.dtype() {
             // What h5py writes for truth values is signed.
-            Datatype::Enum { .. } => Dtype::U8,
+            Datatype::Enum { members, .. } if members.iter().all(|m| is_truth(&m.name)) => Dtype::U8,
             _ => Dtype::I8,
         }),
         Datatype::FixedPoint { size: 2, signed: false, .. } => Some(Dtype::U16),
@@ -62,6 +62,10 @@ pub(super) fn dtype_of(dataset: &Dataset) -> Option<Dtype> {
         Datatype::FixedPoint { size: 8, .. } | Datatype::FloatingPoint { size: 8, .. } => Some(Dtype::F64),
         _ => None,
     }
+}
+
+fn is_truth(name: &str) -> bool {
+    name.eq_ignore_ascii_case("true") || name.eq_ignore_ascii_case("false")
 }
 
 /// Whether 64-bit whole numbers are stored.

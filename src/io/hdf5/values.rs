@@ -8,6 +8,8 @@ use crate::io::lengths::um_per;
 
 /// Highest photon energy that is believed, in eV: above it stands the energy of a storage ring.
 const MAX_EV: f64 = 3e5;
+/// Lowest photon energy that is believed, in eV.
+const MIN_EV: f64 = 10.0;
 /// Smallest pixel that is believed, in µm.
 const MIN_PIXEL_UM: f64 = 5e-4;
 
@@ -62,6 +64,22 @@ pub(super) fn pixel_um(dataset: &Dataset, warnings: &mut Vec<String>) -> Option<
     format!("{sized:.9e}").parse().ok().filter(|p: &f64| *p > 0.0)
 }
 
+/// A magnification, also as text such as `650x`; one that is no number is said.
+pub(super) fn magnification(dataset: &Dataset, warnings: &mut Vec<String>) -> Option<f64> {
+    if let Some(by) = numbers(dataset).first() {
+        return Some(*by);
+    }
+    let text = dataset.text()?;
+    let by = text.trim().trim_matches(['x', 'X', '×', ' ']).parse().ok();
+    if by.is_none() {
+        warnings.push(format!(
+            "the magnification {:?} is no number: the pixel of the camera was taken for that at the sample (--pixel-size gives another)",
+            text.chars().take(40).collect::<String>()
+        ));
+    }
+    by
+}
+
 /// The pixel at the sample from that of the camera; where the quotient is no pixel, the size was at the sample already.
 pub(super) fn pixel_at_sample(size: f64, magnification: Option<f64>, warnings: &mut Vec<String>) -> f64 {
     let Some(by) = magnification.filter(|m| m.is_finite() && *m > 1.0) else { return size };
@@ -89,12 +107,15 @@ pub(super) fn energy_ev(dataset: &Dataset) -> Option<Vec<f64>> {
             v
         }
     };
-    let values: Vec<f64> = numbers(dataset)
-        .into_iter()
-        .map(in_ev)
-        .filter(|e| e.is_finite() && *e > 0.0 && *e < MAX_EV)
-        .collect();
+    let values: Vec<f64> =
+        numbers(dataset).into_iter().map(in_ev).filter(|e| (MIN_EV..MAX_EV).contains(e)).collect();
     (!values.is_empty()).then_some(values)
+}
+
+/// As [`energy_ev`], of a source: without a unit a few are the GeV of a storage ring, not keV.
+pub(super) fn source_ev(dataset: &Dataset) -> Option<Vec<f64>> {
+    let is_ring = || units_of(dataset).trim().is_empty() && numbers(dataset).iter().any(|v| *v < 100.0);
+    energy_ev(dataset).filter(|_| !is_ring())
 }
 
 /// The energy of a scan from those of its views.
