@@ -6,7 +6,7 @@ use ndarray::{Array3, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::angles::AngleSource;
-use super::choice::ReadOptions;
+use super::choice::{AxisOrder, ReadOptions};
 use super::compressed::Unpacked;
 use super::error::IoError;
 use super::format::{Loaded, OpenRequest, check_tree, find_format, open_unpacked, read_all};
@@ -121,16 +121,24 @@ pub fn read_scan(
     check_tree(format, path, &options.read)?;
     let request = OpenRequest { path: content, options: &options.read, budget };
     // What is turned or taken out by its path is read as a stack.
-    let has_layout = options.read.axes.is_none() && options.read.dataset.is_none();
+    let is_turned = options.read.axes.is_some_and(|order| order != AxisOrder::ZYX);
+    let has_layout = !is_turned && options.read.dataset.is_none();
     let (mut scan, stack) = match has_layout.then(|| format.read_scan(&request, progress)).flatten() {
         Some(scan) => (scan.map_err(|error| error.about(path))?, Stacked::default()),
         None => scan_of_stack(path, unpacked, &options.read, progress, budget)?,
     };
+    if !has_layout && LAID_OUT.contains(&format.name()) {
+        scan.warnings.push(
+            "with --axes or --dataset the file is read as a plain stack: flats, darks, beam monitor and exposures of its own are left aside"
+                .to_owned(),
+        );
+    }
     apply_options(&mut scan, path, stack, options, progress, budget)?;
     percent_to_fraction(&mut scan);
     check(&scan, path)?;
     if options.angles.is_none() {
         check_recorded(&scan, path)?;
+        say_if_radians(&mut scan);
     }
     put_in_order(&mut scan, path, options.order)?;
     if options.tilt_axis == TiltAxis::Horizontal {
@@ -155,6 +163,23 @@ fn percent_to_fraction(scan: &mut Scan) {
     scan.warnings.push(format!(
         "the transmission is in per cent (a tenth of the values is above {bright:.1}): it was divided by 100"
     ));
+}
+
+/// Least span in degrees of a series of many views.
+const LEAST_SPAN_DEG: f64 = 7.0;
+/// From how many views on a narrower span is worth a word.
+const MANY_VIEWS: usize = 11;
+
+/// Says of many views within few degrees that their angles may be radians.
+fn say_if_radians(scan: &mut Scan) {
+    let low = scan.angles_deg.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = scan.angles_deg.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if scan.n_views() >= MANY_VIEWS && high - low < LEAST_SPAN_DEG {
+        scan.warnings.push(format!(
+            "{} views from {low:.3}° to {high:.3}°: if these are radians, give the angles in degrees (--angles FILE|START:STEP)",
+            scan.n_views()
+        ));
+    }
 }
 
 /// Refuses angles that a file has and that no motor went to.
@@ -333,6 +358,9 @@ fn named_reference(scan: &mut Scan, path: &Path) -> Option<PathBuf> {
 fn monitor_of(scan: &Scan) -> Option<&str> {
     scan.metadata.get("beam_monitor")?.split(':').next()
 }
+
+/// Formats that may hold a scan with its flats and darks.
+const LAID_OUT: [&str; 3] = ["HDF5", "TXRM", "folder of XRM"];
 
 /// Frames of the size of a scan, with what their file says was recorded at each.
 ///

@@ -71,6 +71,23 @@ fn names_that_sources_share_and_a_user_block_are_read() {
 }
 
 #[test]
+fn turns_of_a_detector_are_undone_where_they_are_half_turns_and_said_where_not() {
+    let of = |entry: &str| {
+        scan("turned.h5", ReadOptions { entry: Some(entry.to_owned()), ..ReadOptions::default() }).unwrap()
+    };
+    let plain = views(&[0, 1, 2, 3, 4, 5]);
+    let AnyArray::U16(stored) = &plain else { panic!("another type") };
+    let AnyArray::U16(half) = of("half").projections else { panic!("another type") };
+    for ((v, y, x), value) in half.indexed_iter() {
+        assert_eq!(*value, stored[[v, 2 - y, 3 - x]], "half a turn about the beam");
+    }
+    assert_eq!(of("twice").projections, plain, "the second turn undoes the first");
+    let quarter = of("quarter");
+    assert_eq!(quarter.projections, plain);
+    assert!(quarter.warnings.join("; ").contains("turned by 90°"), "{:?}", quarter.warnings);
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let error = scan("missing.h5", ReadOptions::default()).unwrap_err();
     assert!(error.contains("gone.h5"), "{error}");

@@ -329,25 +329,51 @@ const MAGNIFICATION: [&str; 4] = [
     "instrument/lens/magnification",
 ];
 
+/// Turns of a detector that its transformations list: the axis (x, y, z) and degrees.
+fn turns(detector: &Group) -> Vec<([f64; 3], f64)> {
+    let classes = ["NX_transformations", "NXtransformations"];
+    let mut groups: Vec<Group> =
+        classes.iter().flat_map(|class| children(detector, class, &["transformations"])).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    groups.retain(|group| seen.insert(group.path().to_owned()));
+    let turn = |turn: Dataset| {
+        let vector: [f64; 3] = turn.attr_numbers("vector").try_into().ok()?;
+        let deg = numbers(&turn).first().copied().filter(|deg| deg.is_finite())?;
+        let deg = if turn.attr_text("units").starts_with("rad") { deg.to_degrees() } else { deg };
+        (turn.attr_text("transformation_type") == "rotation" && vector.iter().any(|v| *v != 0.0))
+            .then_some((vector, deg))
+    };
+    groups
+        .iter()
+        .flat_map(|group| {
+            group.names().into_iter().filter_map(|name| turn(group.dataset(&name)?)).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
 /// Whether a detector sees the picture mirrored, as its fields or its transformations say.
 fn mirrored(detector: &Group, warnings: &mut Vec<String>) -> [bool; 2] {
     let flag =
         |name: &str| detector.dataset(name).is_some_and(|d| numbers(&d).first().is_some_and(|v| *v != 0.0));
-    // A detector turned by half a turn about an axis in its plane is looked at from behind.
-    let half_turn = |axis: usize| {
-        children(detector, "NX_transformations", &["transformations"]).iter().any(|group| {
-            group.names().iter().filter_map(|name| group.dataset(name)).any(|turn| {
-                let vector = turn.attr_numbers("vector");
-                let along = vector.len() == 3 && (0..3).all(|i| (vector[i] != 0.0) == (i == axis));
-                let is_turn = turn.attr_text("transformation_type") == "rotation";
-                let angle = numbers(&turn).first().copied().unwrap_or(0.0);
-                let angle =
-                    if turn.attr_text("units").starts_with("rad") { angle.to_degrees() } else { angle };
-                along && is_turn && ((angle.abs() % 360.0) - 180.0).abs() < 1e-3
-            })
-        })
-    };
-    let mirrored = [flag("x_flipped") || half_turn(1), flag("y_flipped") || half_turn(0)];
+    let mut mirrored = [false; 2];
+    for (vector, deg) in turns(detector) {
+        let length = vector.iter().map(|v| v * v).sum::<f64>().sqrt();
+        let axis = (0..3).find(|axis| (vector[*axis].abs() / length - 1.0).abs() < 1e-6);
+        let rest = deg.rem_euclid(360.0);
+        match axis {
+            _ if rest.min(360.0 - rest) < 1e-3 => {}
+            // Turned about an axis in its plane it is looked at from behind; half a turn about the beam is both at once.
+            Some(axis) if (rest - 180.0).abs() < 1e-3 => {
+                mirrored[0] ^= axis != 0;
+                mirrored[1] ^= axis != 1;
+            }
+            _ => warnings.push(format!(
+                "the detector was turned by {deg}° about ({}, {}, {}) (x, y, z); that was not applied to its frames",
+                vector[0], vector[1], vector[2]
+            )),
+        }
+    }
+    let mirrored = [mirrored[0] || flag("x_flipped"), mirrored[1] || flag("y_flipped")];
     for (is, way) in mirrored.into_iter().zip(["left to right", "top to bottom"]) {
         if is {
             warnings.push(format!("the detector saw its frames mirrored {way}; they were turned back"));

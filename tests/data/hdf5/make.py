@@ -33,6 +33,13 @@ with h5py.File("woven.h5", "w", libver="latest", userblock_size=512) as f:
     for n, (a, b) in enumerate(((own, 0), (vs, 0), (own, 5), (vs, 5))): lay[5 * n:5 * n + 5] = a[b:b + 5]
     f.create_virtual_dataset("woven", lay)
     f.create_dataset("packed", data=frames, chunks=(1, 3, 4), compression="gzip", shuffle=True)
+# Turns of a detector: half a turn about the beam, twice half a turn about y, a quarter about the beam.
+with h5py.File("turned.h5", "w") as f:
+    for name, turns in (("half", [((0, 0, 1), 180)]), ("twice", [((0, 1, 0), 180), ((1e-9, -1, 0), 180)]), ("quarter", [((0, 0, 1), 90)])):
+        scan(f, name, frames, key, angles)
+        g = f.create_group(f"{name}/instrument/detector/pose"); g.attrs["NX_class"] = "NXtransformations"
+        for n, (vector, deg) in enumerate(turns):
+            g[f"r{n}"] = float(deg); g[f"r{n}"].attrs.update({"vector": np.array(vector, "f8"), "transformation_type": "rotation", "units": "degree"})
 with h5py.File("external.h5", "w") as f: scan(f, "entry", frames, key, angles, data=lambda d: d.__setitem__("data", h5py.ExternalLink("raw.h5", "/" + src)))
 with h5py.File("missing.h5", "w") as f: scan(f, "entry", frames, key, angles, data=lambda d: d.__setitem__("data", h5py.ExternalLink("gone.h5", "/" + src)))
 def partly(d):
