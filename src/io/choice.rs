@@ -9,7 +9,8 @@ use ndarray::{Array3, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::error::IoError;
-use super::format::{Header, Source, read_all};
+use super::format::{Header, Source};
+use super::walk::read_all;
 use crate::base::{MemoryBudget, Progress};
 use crate::volume::AnyArray;
 use crate::volume::any::Voxel;

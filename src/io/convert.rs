@@ -6,9 +6,8 @@ use std::path::Path;
 use super::array::{Dtype, zeros};
 use super::choice::{ReadAs, ReadOptions};
 use super::error::IoError;
-use super::format::{
-    Loaded, Source, WriteRequest, for_each_view, open, read_all, write_array, write_whole, writer,
-};
+use super::format::{Loaded, Source, WriteRequest, open, write_array, write_whole, writer};
+use super::walk::{Values, for_each_view, read_all};
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::volume::NotAnId;
 
@@ -59,9 +58,7 @@ pub fn convert(
         // The values come by planes: what is asked for says all but them.
         let said = Loaded { array: zeros(dtype, [0; 3]), header };
         let request = WriteRequest { keeps_values, ..WriteRequest::loaded(&said) };
-        write_whole(format, target, &request, |temporary| {
-            format.stream(temporary, from.as_mut(), &request, progress)
-        })?
+        write_whole(format, target, Values::Read(from.as_mut()), &request, progress)?
     } else {
         let loaded = read_all(from.as_mut(), source, progress, budget)?;
         write_array(target, &WriteRequest { keeps_values, ..WriteRequest::loaded(&loaded) }, progress)?

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
-use super::array::{ArrayRef, Dtype, FileVoxel, bytes_mut, put_planes, zeros};
+use super::array::{ArrayRef, Dtype};
 use super::atomic::{check_writable, write_atomically};
 use super::beside;
 use super::choice::{ReadAs, ReadOptions, Turned};
@@ -17,6 +17,7 @@ use super::compressed::{Unpacked, archive_sentence};
 use super::error::IoError;
 use super::mdoc;
 use super::sidecar::{self, Sidecar};
+use super::walk::{Values, read_all};
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::volume::{AnyArray, ClassTable, ObjectTable, RegionMap, Scan, Volume};
 use crate::with_array;
@@ -129,13 +130,6 @@ impl Header {
             }
             ReadAs::Volume => {}
         }
-    }
-
-    /// Planes that are read between two looks at the cancel flag.
-    fn planes_a_slab(&self) -> usize {
-        let slab = self.slab.max(1);
-        let plane_bytes = self.shape[1].saturating_mul(self.shape[2]).saturating_mul(self.dtype.n_bytes());
-        (SLAB_BYTES / plane_bytes.max(1) / slab).max(1) * slab
     }
 
     /// Sets the unit, and with it the kind where the unit tells.
@@ -380,25 +374,17 @@ pub(crate) trait Format: Sync {
     fn sidecar(&self, request: &WriteRequest<'_>) -> Sidecar {
         Sidecar::objects_of(request)
     }
-    /// Bytes that [`Format::stream`] holds at once; `None` where the format takes an array only whole.
+    /// Bytes that writing holds at once where planes are read one after the other; `None` where the format takes an array only
+    /// whole.
     fn bytes_of_streaming(&self, _header: &Header) -> Option<u64> {
         None
     }
-    /// Writes an array whose planes are read one after the other; `request` says everything but the values. Returns what
-    /// the format could not carry.
-    fn stream(
-        &self,
-        path: &Path,
-        _source: &mut dyn Source,
-        _request: &WriteRequest<'_>,
-        _progress: &Progress,
-    ) -> Result<Vec<String>, IoError> {
-        Err(IoError::content(path, "this format takes an array only whole"))
-    }
-    /// Writes an array under `path`, a temporary name; returns what the format could not carry, one sentence each.
+    /// Writes values under `path`, a temporary name; `request` says everything else, and holds the array if it is whole.
+    /// Returns what the format could not carry, one sentence each.
     fn write(
         &self,
         path: &Path,
+        values: Values<'_>,
         request: &WriteRequest<'_>,
         progress: &Progress,
     ) -> Result<Vec<String>, IoError>;
@@ -569,129 +555,6 @@ pub(crate) fn check_tree(format: &dyn Format, path: &Path, options: &ReadOptions
     }
 }
 
-/// About how many bytes are read between two looks at the cancel flag.
-const SLAB_BYTES: usize = 16 << 20;
-
-/// About how many bytes are looked at at once where they are not kept: they stay in the cache of a core.
-const VIEW_BYTES: usize = 4 << 20;
-/// Most that is held for that; single planes may be larger.
-const MOST_VIEW_BYTES: usize = 256 << 20;
-
-/// Bytes that [`for_each_view`] holds at once, about.
-pub(crate) fn bytes_of_views(header: &Header) -> Option<u64> {
-    let plane = header.n_bytes()? / header.shape[0].max(1) as u64;
-    let slab = plane.saturating_mul(header.slab.max(1) as u64).max(VIEW_BYTES as u64);
-    // What is read, what is visited, and what a reader unpacks on the way.
-    Some(slab.saturating_mul(3))
-}
-
-/// Planes that are looked at together: read into memory that is used again, or given by the source.
-struct Slab {
-    kept: AnyArray,
-    given: Option<AnyArray>,
-    planes: Range<usize>,
-}
-
-impl Slab {
-    /// Room for `n_planes` planes, where they are few bytes enough to be kept.
-    fn of(header: &Header, n_planes: usize, plane_bytes: usize) -> Self {
-        let is_kept = n_planes.saturating_mul(plane_bytes) <= MOST_VIEW_BYTES;
-        let [_, rows, cols] = header.shape;
-        let shape = if is_kept { [n_planes, rows, cols] } else { [0; 3] };
-        Self { kept: zeros(header.dtype, shape), given: None, planes: 0..0 }
-    }
-
-    fn read(&mut self, source: &mut dyn Source, planes: Range<usize>) -> Result<(), IoError> {
-        let is_read = match bytes_mut(&mut self.kept, 0..planes.len()) {
-            Some(bytes) if !bytes.is_empty() => source.read_into(planes.clone(), bytes)?,
-            _ => false,
-        };
-        self.given = if is_read { None } else { Some(source.read_planes(planes.clone())?) };
-        self.planes = planes;
-        Ok(())
-    }
-
-    fn view(&self) -> ArrayRef<'_> {
-        match &self.given {
-            Some(array) => ArrayRef::from(array),
-            None => with_array!(&self.kept, array => {
-                FileVoxel::wrap_view(array.slice_axis(ndarray::Axis(0), (0..self.planes.len()).into()))
-            }),
-        }
-    }
-}
-
-/// Visits all planes of a source, from the first on, in slabs whose memory is used again and again; while one is visited
-/// the next is read.
-pub(crate) fn for_each_view(
-    source: &mut dyn Source,
-    progress: &Progress,
-    mut visit: impl FnMut(usize, ArrayRef<'_>) -> Result<(), IoError> + Send,
-) -> Result<(), IoError> {
-    let header = source.header();
-    let ([n_planes, rows, cols], slab) = (header.shape, header.slab.max(1));
-    let plane_bytes = rows.saturating_mul(cols).saturating_mul(header.dtype.n_bytes());
-    let step = ((VIEW_BYTES / plane_bytes.max(1) / slab).max(1) * slab).min(n_planes);
-    let (mut now, mut next) = (Slab::of(header, step, plane_bytes), Slab::of(header, step, plane_bytes));
-    progress.phase("Reading", u64::try_from(n_planes).unwrap_or(0));
-    next.read(source, 0..step)?;
-    while !next.planes.is_empty() {
-        progress.check()?;
-        std::mem::swap(&mut now, &mut next);
-        let ahead = now.planes.end..(now.planes.end + step).min(n_planes);
-        let read_ahead = || {
-            if ahead.is_empty() {
-                next.planes = ahead;
-                return Ok(());
-            }
-            next.read(source, ahead)
-        };
-        let (visited, read) = rayon::join(|| visit(now.planes.start, now.view()), read_ahead);
-        visited?;
-        read?;
-        progress.advance(u64::try_from(now.planes.len()).unwrap_or(0));
-    }
-    Ok(())
-}
-
-/// Reads a whole source; memory is asked for before it is taken.
-pub(crate) fn read_all(
-    source: &mut dyn Source,
-    path: &Path,
-    progress: &Progress,
-    budget: MemoryBudget,
-) -> Result<Loaded, IoError> {
-    let header = source.header().clone();
-    let needed = header.n_bytes().unwrap_or(u64::MAX);
-    budget.admit(needed).map_err(|source| IoError::Memory { path: path.to_owned(), source })?;
-    let mut array = zeros(header.dtype, header.shape);
-    let n_planes = header.shape[0];
-    let step = header.planes_a_slab();
-    progress.phase("Reading", u64::try_from(n_planes).unwrap_or(0));
-    for at in (0..n_planes).step_by(step) {
-        progress.check()?;
-        let end = n_planes.min(at + step);
-        let is_read = match bytes_mut(&mut array, at..end) {
-            Some(bytes) => source.read_into(at..end, bytes)?,
-            None => false,
-        };
-        if !is_read {
-            let planes = source.read_planes(at..end)?;
-            if !put_planes(&mut array, at, &planes) {
-                let (found, dtype) = (planes.shape(), planes.dtype());
-                let problem = format!(
-                    "planes from {at} on are {found:?} {dtype}, expected rows and columns of {:?} {}",
-                    header.shape,
-                    header.dtype.name()
-                );
-                return Err(IoError::content(path, problem));
-            }
-        }
-        progress.advance(u64::try_from(end - at).unwrap_or(0));
-    }
-    Ok(Loaded { array, header: source.header().clone() })
-}
-
 /// The arrays that a file holds, for a choice by `--dataset`; empty for formats that hold one.
 ///
 /// # Errors
@@ -801,17 +664,18 @@ pub fn write_array(
         super::zarr::write_labels_into(&image, &name, request, progress)?;
         return Ok(Vec::new());
     }
-    write_whole(format, path, request, |temporary| format.write(temporary, request, progress))
+    write_whole(format, path, Values::Held(request.array.clone()), request, progress)
 }
 
-/// Lets `write` make a file under a temporary name, and what the format cannot hold beside it; returns the losses.
+/// Writes values under a temporary name that becomes `path`, and what the format cannot hold beside it; returns the losses.
 pub(crate) fn write_whole(
     format: &dyn Format,
     path: &Path,
+    values: Values<'_>,
     request: &WriteRequest<'_>,
-    write: impl FnOnce(&Path) -> Result<Vec<String>, IoError>,
+    progress: &Progress,
 ) -> Result<Vec<String>, IoError> {
-    let mut losses = write_atomically(path, write)?;
+    let mut losses = write_atomically(path, |temporary| format.write(temporary, values, request, progress))?;
     losses.extend(ratio_loss(format, request));
     let mut beside = format.sidecar(request);
     losses.extend(beside.drop_what_is_too_long());

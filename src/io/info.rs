@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::array::Spread;
 use super::choice::ReadOptions;
 use super::error::IoError;
-use super::format::{ArrayEntry, Header, Kind, for_each_view, list_arrays, list_entries, open, read_header};
+use super::format::{ArrayEntry, Header, Kind, list_arrays, list_entries, open, read_header};
 use super::tilts::{self, Stack};
+use super::walk::for_each_view;
 use crate::base::{MemoryBudget, Progress, Unit};
 
 /// A file described: the fields of `info --json`.

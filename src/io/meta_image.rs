@@ -10,13 +10,12 @@ use std::path::{Path, PathBuf};
 use super::array::{Dtype, write_values};
 use super::body::{Before, Body, Packing, beside};
 use super::error::IoError;
-use super::format::{
-    Format, Header, OpenRequest, Probe, Source, WriteRequest, bytes_of_views, for_each_view,
-};
+use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest};
 use super::nrrd::numbered;
 use super::raw::Stored;
 use super::room;
 use super::sidecar::Sidecar;
+use super::walk::{Values, bytes_of_views};
 use crate::base::Progress;
 
 /// Longest header that is read.
@@ -71,37 +70,17 @@ impl Format for MetaImage {
         Sidecar::of(request)
     }
 
-    fn stream(
-        &self,
-        path: &Path,
-        source: &mut dyn Source,
-        request: &WriteRequest<'_>,
-        progress: &Progress,
-    ) -> Result<Vec<String>, IoError> {
-        let (shape, dtype) = (source.header().shape, source.header().dtype);
-        let mut out = create(path, shape, dtype, request)?;
-        for_each_view(source, progress, |_, planes| {
-            write_values(&planes, &mut out).map_err(|e| IoError::system("write", path, e))
-        })?;
-        Ok(losses(request))
-    }
-
     fn write(
         &self,
         path: &Path,
+        values: Values<'_>,
         request: &WriteRequest<'_>,
         progress: &Progress,
     ) -> Result<Vec<String>, IoError> {
-        let array = &request.array;
-        let mut out = create(path, array.shape(), array.dtype(), request)?;
-        let (n, step) = (array.shape()[0], array.planes_a_slab());
-        progress.phase("Writing", n as u64);
-        for at in (0..n).step_by(step) {
-            progress.check()?;
-            let end = n.min(at + step);
-            write_values(&array.planes(at..end), &mut out).map_err(|e| IoError::system("write", path, e))?;
-            progress.advance((end - at) as u64);
-        }
+        let mut out = create(path, &values, request)?;
+        values.for_each(progress, |planes| {
+            write_values(&planes, &mut out).map_err(|e| IoError::system("write", path, e))
+        })?;
         Ok(losses(request))
     }
 }
@@ -277,16 +256,18 @@ fn losses(request: &WriteRequest<'_>) -> Vec<String> {
     request.voxel_um.map(|_| said).into_iter().collect()
 }
 
-fn create(path: &Path, shape: [usize; 3], dtype: Dtype, request: &WriteRequest<'_>) -> Result<File, IoError> {
-    let [z, y, x] = shape;
+fn create(path: &Path, values: &Values<'_>, request: &WriteRequest<'_>) -> Result<File, IoError> {
+    let [z, y, x] = values.shape();
     let [dz, dy, dx] = request.voxel_um.or(request.ratios).unwrap_or([1.0; 3]);
     let [oz, oy, ox] = request.voxel_um.map_or([0.0; 3], |_| request.origin_um);
-    let kind = TYPES.iter().find(|(_, stored)| *stored == Stored::Same(dtype)).map_or("", |(name, _)| *name);
+    let kind = TYPES
+        .iter()
+        .find(|(_, stored)| *stored == Stored::Same(values.dtype()))
+        .map_or("", |(name, _)| *name);
     let head = format!(
         "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\nCompressedData = False\nTransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = {ox} {oy} {oz}\nElementSpacing = {dx} {dy} {dz}\nDimSize = {x} {y} {z}\nElementType = {kind}\nElementDataFile = LOCAL\n"
     );
-    let n_values = shape.iter().fold(dtype.n_bytes() as u64, |n, side| n.saturating_mul(*side as u64));
-    let mut file = room::create(path, n_values.saturating_add(head.len() as u64))
+    let mut file = room::create(path, values.n_bytes().saturating_add(head.len() as u64))
         .map_err(|e| IoError::system("create", path, e))?;
     file.write_all(head.as_bytes()).map_err(|e| IoError::system("write", path, e))?;
     Ok(file)

@@ -51,6 +51,7 @@ mod text;
 mod tiff;
 mod tilts;
 mod txrm;
+mod walk;
 mod zarr;
 
 pub use alignment::{

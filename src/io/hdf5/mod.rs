@@ -40,6 +40,7 @@ use self::store::Family;
 use super::choice::Turned;
 use super::error::IoError;
 use super::format::{ArrayEntry, Format, OpenRequest, Probe, Source, WriteRequest};
+use super::walk::Values;
 use crate::base::{MemoryBudget, Progress};
 use crate::volume::Scan;
 
@@ -94,10 +95,14 @@ impl Format for Hdf5 {
     fn write(
         &self,
         path: &Path,
+        values: Values<'_>,
         request: &WriteRequest<'_>,
         progress: &Progress,
     ) -> Result<Vec<String>, IoError> {
-        write::write_volume(path, request, progress)
+        match values {
+            Values::Held(_) => write::write_volume(path, request, progress),
+            Values::Read(_) => Err(IoError::content(path, "this format takes an array only whole")),
+        }
     }
 
     fn read_scan(&self, request: &OpenRequest<'_>, progress: &Progress) -> Option<Result<Scan, IoError>> {

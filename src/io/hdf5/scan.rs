@@ -13,7 +13,8 @@ use crate::base::{MemoryBudget, Progress, Unit};
 use crate::io::array::{put_planes, zeros};
 use crate::io::choice::ReadOptions;
 use crate::io::error::IoError;
-use crate::io::format::{Source as _, read_all};
+use crate::io::format::Source as _;
+use crate::io::walk::read_all;
 use crate::volume::{AnyArray, Scan};
 
 /// The parts of a scan that a file holds.

@@ -25,6 +25,7 @@ use super::error::IoError;
 use super::format::{Format, Header, Kind, OpenRequest, Probe, Source, WriteRequest, has_extension};
 use super::raw::{RawFile, RawLayout, RawSource};
 use super::sidecar::Sidecar;
+use super::walk::Values;
 use crate::base::{Progress, Unit};
 
 /// What precedes the unit in a text label.
@@ -61,23 +62,14 @@ impl Format for Mrc {
         write::bytes_of_streaming(header)
     }
 
-    fn stream(
-        &self,
-        path: &Path,
-        source: &mut dyn Source,
-        request: &WriteRequest<'_>,
-        progress: &Progress,
-    ) -> Result<Vec<String>, IoError> {
-        write::stream(path, source, request, progress)
-    }
-
     fn write(
         &self,
         path: &Path,
+        values: Values<'_>,
         request: &WriteRequest<'_>,
         progress: &Progress,
     ) -> Result<Vec<String>, IoError> {
-        write::write(path, request, progress)
+        write::write(path, values, request, progress)
     }
 
     fn sidecar(&self, request: &WriteRequest<'_>) -> Sidecar {

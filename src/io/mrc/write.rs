@@ -10,53 +10,34 @@ use super::{ENERGY_LABEL, UNIT_LABEL, VALIDITY_LABEL};
 use crate::base::Progress;
 use crate::io::array::{ArrayRef, Dtype, FileVoxel, Spread, le_bytes, with_dtype, with_view, write_values};
 use crate::io::error::IoError;
-use crate::io::format::{Header, Source, WriteRequest, bytes_of_views, for_each_view};
+use crate::io::format::{Header, WriteRequest};
 use crate::io::room;
+use crate::io::walk::{Values, bytes_of_views, n_bytes};
 use crate::volume::any::Voxel as _;
 
 /// Label that says which program wrote the file; its voxel size is then trusted whatever it is.
 pub(super) const OWN_LABEL: &str = "Waterwindow";
 
-/// What [`stream`] holds at once; `None` for types whose range decides how they are stored.
+/// What [`write`] holds at once where planes are read one after the other; `None` for types whose range decides how they are stored.
 pub(super) fn bytes_of_streaming(header: &Header) -> Option<u64> {
     let is_fixed = !matches!(header.dtype, Dtype::U32 | Dtype::I32);
     // Where bytes become two, the planes are held once more.
     bytes_of_views(header).filter(|_| is_fixed).map(|bytes| bytes.saturating_mul(2))
 }
 
-/// Writes an array.
+/// Writes values.
 pub(super) fn write(
     path: &Path,
+    values: Values<'_>,
     request: &WriteRequest<'_>,
     progress: &Progress,
 ) -> Result<Vec<String>, IoError> {
-    let array = &request.array;
-    let range = || array.stats().map_or((0.0, 0.0), |s| (s.min, s.max));
-    let (dtype, losses) = stored_type(path, array.dtype(), range)?;
-    let mut out = Out::create(path, dtype, array.shape())?;
-    let n = array.shape()[0];
-    progress.phase("Writing", n as u64);
-    let step = array.planes_a_slab();
-    for at in (0..n).step_by(step) {
-        progress.check()?;
-        let end = n.min(at + step);
-        out.planes(&array.planes(at..end))?;
-        progress.advance((end - at) as u64);
-    }
-    out.finish(array.shape(), request, losses)
-}
-
-/// Writes an array whose planes come from a source.
-pub(super) fn stream(
-    path: &Path,
-    source: &mut dyn Source,
-    request: &WriteRequest<'_>,
-    progress: &Progress,
-) -> Result<Vec<String>, IoError> {
-    let (shape, dtype) = (source.header().shape, source.header().dtype);
-    let (stored, losses) = stored_type(path, dtype, || (0.0, 0.0))?;
-    let mut out = Out::create(path, stored, shape)?;
-    for_each_view(source, progress, |_, planes| out.planes(&planes))?;
+    let shape = values.shape();
+    // Types whose range is asked for are held whole.
+    let range = || request.array.stats().map_or((0.0, 0.0), |s| (s.min, s.max));
+    let (dtype, losses) = stored_type(path, values.dtype(), range)?;
+    let mut out = Out::create(path, dtype, shape)?;
+    values.for_each(progress, |planes| out.planes(&planes))?;
     out.finish(shape, request, losses)
 }
 
@@ -104,8 +85,7 @@ struct Out<'a> {
 
 impl<'a> Out<'a> {
     fn create(path: &'a Path, dtype: Dtype, shape: [usize; 3]) -> Result<Self, IoError> {
-        let n_bytes = shape.iter().fold(dtype.n_bytes(), |n, side| n.saturating_mul(*side));
-        let mut file = room::create(path, n_bytes.saturating_add(HEADER_BYTES) as u64)
+        let mut file = room::create(path, n_bytes(dtype, shape).saturating_add(HEADER_BYTES as u64))
             .map_err(|e| IoError::system("create", path, e))?;
         file.write_all(&[0; HEADER_BYTES]).map_err(|e| IoError::system("write", path, e))?;
         Ok(Self { path, file, dtype, spread: Spread::default() })

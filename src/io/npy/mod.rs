@@ -15,16 +15,14 @@ use std::io::{Read, Write as _};
 use std::path::Path;
 
 use self::axes::Axes;
-use super::array::{Dtype, with_dtype, write_values};
+use super::array::{with_dtype, write_values};
 use super::choice::Turned;
 use super::error::IoError;
-use super::format::{
-    Format, Header, OpenRequest, Probe, Source, WriteRequest, bytes_of_views, for_each_view,
-};
-
+use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest};
 use super::raw::{RawFile, RawLayout, RawSource, Stored};
 use super::room;
 use super::sidecar::Sidecar;
+use super::walk::{Values, bytes_of_views};
 use crate::base::Progress;
 use crate::volume::any::Voxel as _;
 
@@ -60,37 +58,17 @@ impl Format for Npy {
         bytes_of_views(header)
     }
 
-    fn stream(
-        &self,
-        path: &Path,
-        source: &mut dyn Source,
-        _request: &WriteRequest<'_>,
-        progress: &Progress,
-    ) -> Result<Vec<String>, IoError> {
-        let (shape, dtype) = (source.header().shape, source.header().dtype);
-        let mut file = create(path, shape, dtype)?;
-        for_each_view(source, progress, |_, planes| {
-            write_values(&planes, &mut file).map_err(|e| IoError::system("write", path, e))
-        })?;
-        Ok(Vec::new())
-    }
-
     fn write(
         &self,
         path: &Path,
-        request: &WriteRequest<'_>,
+        values: Values<'_>,
+        _request: &WriteRequest<'_>,
         progress: &Progress,
     ) -> Result<Vec<String>, IoError> {
-        let array = &request.array;
-        let mut file = create(path, array.shape(), array.dtype())?;
-        let (n, step) = (array.shape()[0], array.planes_a_slab());
-        progress.phase("Writing", n as u64);
-        for at in (0..n).step_by(step) {
-            progress.check()?;
-            let end = n.min(at + step);
-            write_values(&array.planes(at..end), &mut file).map_err(|e| IoError::system("write", path, e))?;
-            progress.advance((end - at) as u64);
-        }
+        let mut file = create(path, &values)?;
+        values.for_each(progress, |planes| {
+            write_values(&planes, &mut file).map_err(|e| IoError::system("write", path, e))
+        })?;
         Ok(Vec::new())
     }
 
@@ -150,7 +128,8 @@ fn header_text(path: &Path, file: &mut impl Read) -> Result<(String, u64), IoErr
 }
 
 /// Creates a file with its header, ready for the values.
-fn create(path: &Path, [z, y, x]: [usize; 3], dtype: Dtype) -> Result<File, IoError> {
+fn create(path: &Path, values: &Values<'_>) -> Result<File, IoError> {
+    let (dtype, [z, y, x]) = (values.dtype(), values.shape());
     let letter = with_dtype!(dtype, T => match T::DTYPE.as_bytes().first() {
         Some(b'u') => 'u',
         Some(b'i') => 'i',
@@ -168,8 +147,7 @@ fn create(path: &Path, [z, y, x]: [usize; 3], dtype: Dtype) -> Result<File, IoEr
     let n =
         u16::try_from(text.len()).map_err(|_e| IoError::content(path, "a .npy header that is too long"))?;
     let head = [&MAGIC[..], &[1, 0], &n.to_le_bytes(), text.as_bytes()].concat();
-    let n_values = [z, y, x].iter().fold(dtype.n_bytes() as u64, |n, side| n.saturating_mul(*side as u64));
-    let mut file = room::create(path, n_values.saturating_add(head.len() as u64))
+    let mut file = room::create(path, values.n_bytes().saturating_add(head.len() as u64))
         .map_err(|e| IoError::system("create", path, e))?;
     file.write_all(&head).map_err(|e| IoError::system("write", path, e))?;
     Ok(file)

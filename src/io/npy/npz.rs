@@ -12,6 +12,7 @@ use crate::base::Progress;
 use crate::io::compressed::Unpacked;
 use crate::io::error::IoError;
 use crate::io::format::{ArrayEntry, Format, OpenRequest, Probe, Source, WriteRequest, has_extension};
+use crate::io::walk::Values;
 
 /// An archive that is open.
 type Archive = ZipArchive<BufReader<File>>;
@@ -55,7 +56,13 @@ impl Format for Npz {
         false
     }
 
-    fn write(&self, path: &Path, _: &WriteRequest<'_>, _: &Progress) -> Result<Vec<String>, IoError> {
+    fn write(
+        &self,
+        path: &Path,
+        _: Values<'_>,
+        _: &WriteRequest<'_>,
+        _: &Progress,
+    ) -> Result<Vec<String>, IoError> {
         Err(IoError::content(path, "archives are not written; write .npy"))
     }
 }

@@ -15,8 +15,9 @@ use self::header::Said;
 pub(crate) use self::header::numbered;
 use super::body::{Before, Body, Packing, beside};
 use super::error::IoError;
-use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest, bytes_of_views};
+use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest};
 use super::sidecar::Sidecar;
+use super::walk::{Values, bytes_of_views};
 use crate::base::Progress;
 
 /// The first bytes of every file.
@@ -50,23 +51,14 @@ impl Format for Nrrd {
         bytes_of_views(header)
     }
 
-    fn stream(
-        &self,
-        path: &Path,
-        source: &mut dyn Source,
-        request: &WriteRequest<'_>,
-        progress: &Progress,
-    ) -> Result<Vec<String>, IoError> {
-        write::stream(path, source, request, progress)
-    }
-
     fn write(
         &self,
         path: &Path,
+        values: Values<'_>,
         request: &WriteRequest<'_>,
         progress: &Progress,
     ) -> Result<Vec<String>, IoError> {
-        write::write(path, request, progress)
+        write::write(path, values, request, progress)
     }
 }
 

@@ -12,9 +12,10 @@ use super::{OWN_KEY, segments};
 use crate::base::Progress;
 use crate::io::array::{Dtype, write_values};
 use crate::io::error::IoError;
-use crate::io::format::{Source, WriteRequest, for_each_view};
+use crate::io::format::WriteRequest;
 use crate::io::room;
 use crate::io::sidecar::Sidecar;
+use crate::io::walk::Values;
 
 /// Level of gzip: labels are as small at the quick levels.
 const LEVEL: u32 = 4;
@@ -50,38 +51,16 @@ impl Out {
     }
 }
 
-/// Writes an array.
+/// Writes values.
 pub(super) fn write(
     path: &Path,
+    values: Values<'_>,
     request: &WriteRequest<'_>,
     progress: &Progress,
 ) -> Result<Vec<String>, IoError> {
-    let array = &request.array;
-    let (mut out, losses) = create(path, array.shape(), array.dtype(), request)?;
+    let (mut out, losses) = create(path, &values, request)?;
     let system = |e| IoError::system("write", path, e);
-    let (n, step) = (array.shape()[0], array.planes_a_slab());
-    progress.phase("Writing", n as u64);
-    for at in (0..n).step_by(step) {
-        progress.check()?;
-        let end = n.min(at + step);
-        write_values(&array.planes(at..end), &mut out).map_err(system)?;
-        progress.advance((end - at) as u64);
-    }
-    out.finish().map_err(system)?;
-    Ok(losses)
-}
-
-/// Writes what a source gives plane by plane.
-pub(super) fn stream(
-    path: &Path,
-    source: &mut dyn Source,
-    request: &WriteRequest<'_>,
-    progress: &Progress,
-) -> Result<Vec<String>, IoError> {
-    let (shape, dtype) = (source.header().shape, source.header().dtype);
-    let (mut out, losses) = create(path, shape, dtype, request)?;
-    let system = |e| IoError::system("write", path, e);
-    for_each_view(source, progress, |_, planes| write_values(&planes, &mut out).map_err(system))?;
+    values.for_each(progress, |planes| write_values(&planes, &mut out).map_err(system))?;
     out.finish().map_err(system)?;
     Ok(losses)
 }
@@ -93,20 +72,18 @@ fn is_segmentation(path: &Path) -> bool {
 
 fn create(
     path: &Path,
-    shape: [usize; 3],
-    dtype: Dtype,
+    values: &Values<'_>,
     request: &WriteRequest<'_>,
 ) -> Result<(Out, Vec<String>), IoError> {
-    let is_segmentation = is_segmentation(path) && request.keeps_ids();
-    let packs = request.keeps_ids();
-    let head = head(shape, dtype, request, is_segmentation);
-    let n_values = shape.iter().fold(dtype.n_bytes() as u64, |n, side| n.saturating_mul(*side as u64));
-    let room = if packs { 0 } else { n_values.saturating_add(head.len() as u64) };
+    let is_packed = request.keeps_ids();
+    let is_segmentation = is_packed && is_segmentation(path);
+    let head = head(values.shape(), values.dtype(), request, is_segmentation);
+    let room = if is_packed { 0 } else { values.n_bytes().saturating_add(head.len() as u64) };
     let mut file = room::create(path, room).map_err(|e| IoError::system("create", path, e))?;
     file.write_all(head.as_bytes()).map_err(|e| IoError::system("write", path, e))?;
     let losses = (is_segmentation && request.voxel_um.is_some())
         .then(|| "3D Slicer takes lengths for mm: its rulers say mm where µm are meant".to_owned());
-    let out = if packs {
+    let out = if is_packed {
         Out::Packed(GzEncoder::new(BufWriter::with_capacity(1 << 18, file), Compression::new(LEVEL)))
     } else {
         Out::Plain(file)

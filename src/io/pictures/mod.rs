@@ -15,8 +15,9 @@ use self::names::{Ordered, PictureRole, ordered, role_of};
 use super::array::{put_planes, zeros};
 use super::choice::ReadOptions;
 use super::error::IoError;
-use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest, has_extension, read_all};
+use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest, has_extension};
 use super::tiff::TIFF;
+use super::walk::{Values, read_all};
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::volume::{AnyArray, Scan};
 
@@ -61,7 +62,13 @@ impl Format for PictureFolder {
         false
     }
 
-    fn write(&self, path: &Path, _: &WriteRequest<'_>, _: &Progress) -> Result<Vec<String>, IoError> {
+    fn write(
+        &self,
+        path: &Path,
+        _: Values<'_>,
+        _: &WriteRequest<'_>,
+        _: &Progress,
+    ) -> Result<Vec<String>, IoError> {
         Err(IoError::content(path, "folders of pictures are not written"))
     }
 }

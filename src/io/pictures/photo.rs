@@ -9,6 +9,7 @@ use super::png::PictureSource;
 use crate::base::{MemoryBudget, Progress};
 use crate::io::error::{IoError, guarded};
 use crate::io::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest};
+use crate::io::walk::Values;
 use crate::volume::AnyArray;
 
 /// Single JPEG or BMP pictures.
@@ -37,7 +38,13 @@ impl Format for Photo {
         false
     }
 
-    fn write(&self, path: &Path, _: &WriteRequest<'_>, _: &Progress) -> Result<Vec<String>, IoError> {
+    fn write(
+        &self,
+        path: &Path,
+        _: Values<'_>,
+        _: &WriteRequest<'_>,
+        _: &Progress,
+    ) -> Result<Vec<String>, IoError> {
         Err(IoError::content(path, "volumes are not written as pictures"))
     }
 }

@@ -12,6 +12,7 @@ use crate::base::{MemoryBudget, Progress};
 use crate::io::array::values_from;
 use crate::io::error::{IoError, guarded};
 use crate::io::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest};
+use crate::io::walk::Values;
 use crate::volume::AnyArray;
 
 /// Single PNG pictures.
@@ -40,7 +41,13 @@ impl Format for Png {
         false
     }
 
-    fn write(&self, path: &Path, _: &WriteRequest<'_>, _: &Progress) -> Result<Vec<String>, IoError> {
+    fn write(
+        &self,
+        path: &Path,
+        _: Values<'_>,
+        _: &WriteRequest<'_>,
+        _: &Progress,
+    ) -> Result<Vec<String>, IoError> {
         Err(IoError::content(path, "volumes are not written as PNG"))
     }
 }

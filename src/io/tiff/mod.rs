@@ -38,9 +38,8 @@ use self::planes::has_rows;
 use self::stack::Stack;
 use super::array::{Dtype, FileVoxel, with_dtype};
 use super::error::{IoError, guarded};
-use super::format::{
-    ArrayEntry, Format, Header, OpenRequest, Probe, Source, WriteRequest, bytes_of_views, rows_of,
-};
+use super::format::{ArrayEntry, Format, Header, OpenRequest, Probe, Source, WriteRequest, rows_of};
+use super::walk::{Values, bytes_of_views};
 use crate::base::Progress;
 use crate::volume::AnyArray;
 use crate::volume::any::Voxel as _;
@@ -97,23 +96,14 @@ impl Format for Tiff {
         bytes_of_streaming(header)
     }
 
-    fn stream(
-        &self,
-        path: &Path,
-        source: &mut dyn Source,
-        request: &WriteRequest<'_>,
-        progress: &Progress,
-    ) -> Result<Vec<String>, IoError> {
-        write::stream(path, source, request, self.is_ome, progress)
-    }
-
     fn write(
         &self,
         path: &Path,
+        values: Values<'_>,
         request: &WriteRequest<'_>,
         progress: &Progress,
     ) -> Result<Vec<String>, IoError> {
-        write::write(path, request, self.is_ome, progress)
+        write::write(path, values, request, self.is_ome, progress)
     }
 }
 

@@ -8,18 +8,15 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
-use ndarray::{ArrayView3, Axis, Slice};
-
 use super::describe::{Dialect, description, ome_xml};
 use super::page::tag;
 use crate::base::Progress;
-use crate::io::array::{Dtype, FileVoxel, le_bytes, with_view};
+use crate::io::array::{Dtype, write_values};
 use crate::io::error::IoError;
-use crate::io::format::{Source, WriteRequest, for_each_view};
+use crate::io::format::WriteRequest;
 use crate::io::room;
+use crate::io::walk::Values;
 
-/// Bytes that are given to the system at once.
-const WRITE_BYTES: usize = 8 << 20;
 /// Values begin at a multiple of this.
 const ALIGNMENT: u64 = 16;
 
@@ -51,66 +48,21 @@ const LONG: u16 = 4;
 const RATIONAL: u16 = 5;
 const LONG8: u16 = 16;
 
-/// Writes an array; nothing is lost, the description carries what TIFF has no tag for.
+/// Writes values; nothing is lost, the description carries what TIFF has no tag for.
 pub(super) fn write(
     path: &Path,
+    values: Values<'_>,
     request: &WriteRequest<'_>,
     is_ome: bool,
     progress: &Progress,
 ) -> Result<Vec<String>, IoError> {
-    let frame = Frame::new(request.array.shape(), request.array.dtype(), request, is_ome)
+    let frame = Frame::new(values.shape(), values.dtype(), request, is_ome)
         .map_err(|problem| IoError::content(path, problem))?;
     let mut file = frame.create(path)?;
     let system = |e| IoError::system("write", path, e);
-    with_view!(&request.array, view => write_values(path, &mut file, view, progress))?;
+    values.for_each(progress, |planes| write_values(&planes, &mut file).map_err(system))?;
     file.write_all(&frame.tail).map_err(system)?;
     Ok(Vec::new())
-}
-
-/// Writes what a source gives plane by plane.
-pub(super) fn stream(
-    path: &Path,
-    source: &mut dyn Source,
-    request: &WriteRequest<'_>,
-    is_ome: bool,
-    progress: &Progress,
-) -> Result<Vec<String>, IoError> {
-    let header = source.header();
-    let frame = Frame::new(header.shape, header.dtype, request, is_ome)
-        .map_err(|problem| IoError::content(path, problem))?;
-    let mut file = frame.create(path)?;
-    let system = |e| IoError::system("write", path, e);
-    let quiet = Progress::new();
-    for_each_view(
-        source,
-        progress,
-        |_, planes| with_view!(&planes, view => write_values(path, &mut file, view, &quiet)),
-    )?;
-    file.write_all(&frame.tail).map_err(system)?;
-    Ok(Vec::new())
-}
-
-fn write_values<T: FileVoxel>(
-    path: &Path,
-    file: &mut File,
-    view: &ArrayView3<'_, T>,
-    progress: &Progress,
-) -> Result<(), IoError> {
-    let (n_planes, rows, cols) = view.dim();
-    let step = (WRITE_BYTES / (rows * cols * size_of::<T>()).max(1)).max(1);
-    progress.phase("Writing", n_planes as u64);
-    for from in (0..n_planes).step_by(step) {
-        progress.check()?;
-        let to = n_planes.min(from + step);
-        let planes = view.slice_axis(Axis(0), Slice::from(from..to));
-        let result = match planes.as_slice().filter(|_| cfg!(target_endian = "little")) {
-            Some(values) => file.write_all(bytemuck::cast_slice(values)),
-            None => file.write_all(&le_bytes(&planes)),
-        };
-        result.map_err(|e| IoError::system("write", path, e))?;
-        progress.advance((to - from) as u64);
-    }
-    Ok(())
 }
 
 /// Pixels in a unit of `um` as a fraction, as exact as 32 bits allow.

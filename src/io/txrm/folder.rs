@@ -13,8 +13,9 @@ use super::source::TxrmSource;
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::io::array::{put_planes, zeros};
 use crate::io::error::IoError;
-use crate::io::format::{Header, Kind, Source, has_extension, read_all};
+use crate::io::format::{Header, Kind, Source, has_extension};
 use crate::io::pictures::natural_order;
+use crate::io::walk::read_all;
 use crate::volume::{AnyArray, Scan};
 
 /// Endings of files that are one view of a scan.

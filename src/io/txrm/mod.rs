@@ -28,6 +28,7 @@ use self::source::TxrmSource;
 use super::error::IoError;
 use super::format::{Format, OpenRequest, Probe, Source, WriteRequest};
 use super::pictures::pictures_in;
+use super::walk::Values;
 use crate::base::Progress;
 use crate::volume::Scan;
 
@@ -72,7 +73,13 @@ impl Format for Txrm {
         false
     }
 
-    fn write(&self, path: &Path, _: &WriteRequest<'_>, _: &Progress) -> Result<Vec<String>, IoError> {
+    fn write(
+        &self,
+        path: &Path,
+        _: Values<'_>,
+        _: &WriteRequest<'_>,
+        _: &Progress,
+    ) -> Result<Vec<String>, IoError> {
         Err(IoError::content(path, "TXRM is not written"))
     }
 }
@@ -104,7 +111,13 @@ impl Format for XrmFolder {
         false
     }
 
-    fn write(&self, path: &Path, _: &WriteRequest<'_>, _: &Progress) -> Result<Vec<String>, IoError> {
+    fn write(
+        &self,
+        path: &Path,
+        _: Values<'_>,
+        _: &WriteRequest<'_>,
+        _: &Progress,
+    ) -> Result<Vec<String>, IoError> {
         Err(IoError::content(path, "folders of XRM are not written"))
     }
 }

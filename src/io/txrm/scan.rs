@@ -11,7 +11,8 @@ use super::{Txrm, XrmFolder};
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::io::array::{Dtype, put_planes, zeros};
 use crate::io::error::IoError;
-use crate::io::format::{Format as _, Probe, read_all};
+use crate::io::format::{Format as _, Probe};
+use crate::io::walk::read_all;
 use crate::volume::{AnyArray, Scan};
 
 /// Frames without a sample, with what was recorded at each.

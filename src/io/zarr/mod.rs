@@ -35,6 +35,7 @@ use super::atomic::is_zarr_folder;
 use super::error::{IoError, guarded};
 use super::format::{ArrayEntry, Format, Header, Kind, OpenRequest, Probe, Source, WriteRequest};
 use super::sidecar::Sidecar;
+use super::walk::Values;
 use crate::base::{MemoryBudget, Progress};
 use crate::volume::AnyArray;
 use crate::volume::any::Voxel as _;
@@ -85,15 +86,6 @@ impl Format for Zarr {
         guarded(path, "Zarr", || tree::entries(&store::open_store(path, limit)?))
     }
 
-    fn write(
-        &self,
-        path: &Path,
-        request: &WriteRequest<'_>,
-        progress: &Progress,
-    ) -> Result<Vec<String>, IoError> {
-        write::write_image(path, request, progress)
-    }
-
     fn sidecar(&self, _request: &WriteRequest<'_>) -> Sidecar {
         Sidecar::default()
     }
@@ -102,13 +94,17 @@ impl Format for Zarr {
         Some(write::bytes_of_writing(header.dtype, header.shape))
     }
 
-    fn stream(
+    fn write(
         &self,
         path: &Path,
-        source: &mut dyn Source,
+        values: Values<'_>,
         request: &WriteRequest<'_>,
         progress: &Progress,
     ) -> Result<Vec<String>, IoError> {
+        let source = match values {
+            Values::Held(_) => return write::write_image(path, request, progress),
+            Values::Read(source) => source,
+        };
         let (dtype, shape) = (source.header().dtype, source.header().shape);
         with_dtype!(dtype, T => write::write_planes::<T>(path, shape, request, progress, |planes, mut into| {
             let bytes = into.as_slice_mut().map(bytemuck::cast_slice_mut);
