@@ -1,6 +1,6 @@
 //! Names of the files that lie beside another: its sidecar, its angles, its .mdoc.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Extensions of compressed files.
 const COMPRESSED: [&str; 4] = ["gz", "bz2", "gzip", "bzip2"];
@@ -18,6 +18,11 @@ pub(crate) fn without_compression(path: &Path) -> PathBuf {
 pub(crate) fn names(path: &Path) -> Vec<PathBuf> {
     let inner = without_compression(path);
     if inner == path { vec![inner] } else { vec![path.to_owned(), inner] }
+}
+
+/// Whether a name that a file gives of another leads nowhere out of the folder of both.
+pub(crate) fn is_inside(name: &Path) -> bool {
+    name.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 /// A path with more letters at its end.

@@ -11,6 +11,7 @@ use bzip2::read::MultiBzDecoder;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
 use super::array::Dtype;
+use super::beside::is_inside;
 use super::compressed::Unpacked;
 use super::error::IoError;
 use super::format::{Header, OpenRequest, Source};
@@ -57,13 +58,41 @@ pub(crate) struct Body {
     pub(crate) n_apart: usize,
 }
 
-/// Opens a file beside a header; a name that leads out of its folder is refused.
-pub(crate) fn beside(header: &Path, name: &str) -> Result<PathBuf, IoError> {
-    let parts: Vec<_> = Path::new(name).components().collect();
-    let is_inside = parts
-        .iter()
-        .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
-    if !is_inside || name.trim().is_empty() {
+/// Files of values beside a header at most.
+const MAX_FILES: i64 = 100_000;
+
+/// The names that a pattern with `%d` or `%03d` means: of the numbers from the first to the last by a step.
+pub(crate) fn numbered(pattern: &str, [first, last, step]: [i64; 3]) -> Result<Vec<String>, String> {
+    let span = last.checked_sub(first).filter(|span| span.signum() * step.signum() >= 0);
+    let n = span.and_then(|span| span.checked_div(step)).unwrap_or(-1);
+    if !(0..MAX_FILES).contains(&n) {
+        return Err(format!("files from {first} to {last} by {step}"));
+    }
+    let wrong = || format!("the pattern {pattern} of file names");
+    let (before, behind) = pattern.split_once('%').ok_or_else(wrong)?;
+    let (digits, behind) = behind.split_once('d').ok_or_else(wrong)?;
+    let width: usize = if digits.is_empty() { 0 } else { digits.parse().map_err(|_e| wrong())? };
+    if width > 32 || behind.contains('%') {
+        return Err(wrong());
+    }
+    let name = |number: i64| {
+        let text =
+            if digits.starts_with('0') { format!("{number:0width$}") } else { format!("{number:width$}") };
+        format!("{before}{text}{behind}")
+    };
+    Ok((0..=n).map(|i| name(first + i * step)).collect())
+}
+
+/// The files beside a header; more than are believed, and names that lead out of its folder, are refused.
+pub(crate) fn all_beside(header: &Path, names: &[String]) -> Result<Vec<PathBuf>, IoError> {
+    if i64::try_from(names.len()).is_ok_and(|n| n > MAX_FILES) {
+        return Err(IoError::content(header, format!("values in {} files", names.len())));
+    }
+    names.iter().map(|name| one_beside(header, name)).collect()
+}
+
+fn one_beside(header: &Path, name: &str) -> Result<PathBuf, IoError> {
+    if !is_inside(Path::new(name)) || name.trim().is_empty() {
         let problem = format!(
             "its values lie in {name:?}; only files in the folder of the header are opened: put it there and name it in the header"
         );
@@ -169,11 +198,8 @@ impl Body {
             };
             return Ok((file, None));
         }
-        let mut chained: Box<dyn Read> = Box::new(io::empty());
-        for file in &self.files {
-            chained = Box::new(chained.chain(self.unpacker(file).map_err(read_error)?));
-        }
-        let unpacked = Unpacked::content_of(path, "values", &mut chained.take(n_bytes), request.budget)?;
+        let files = Files { body: self, rest: &self.files, now: Box::new(io::empty()) };
+        let unpacked = Unpacked::content_of(path, "values", &mut files.take(n_bytes), request.budget)?;
         let file = File::open(unpacked.path()).map_err(read_error)?;
         layout.big_endian = self.big_endian && self.packing != Packing::Text;
         Ok((file, Some(unpacked)))
@@ -198,6 +224,26 @@ impl Body {
         };
         io::copy(&mut values.by_ref().take(bytes), &mut io::sink())?;
         Ok(values)
+    }
+}
+
+/// The values of all files, of which one is open at a time.
+struct Files<'a> {
+    body: &'a Body,
+    rest: &'a [PathBuf],
+    now: Box<dyn Read>,
+}
+
+impl Read for Files<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let n = self.now.read(out)?;
+            if n > 0 || out.is_empty() {
+                return Ok(n);
+            }
+            let Some((next, rest)) = self.rest.split_first() else { return Ok(0) };
+            (self.now, self.rest) = (self.body.unpacker(next)?, rest);
+        }
     }
 }
 

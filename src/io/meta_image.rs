@@ -8,10 +8,9 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::array::{Dtype, write_values};
-use super::body::{Before, Body, Packing, beside};
+use super::body::{Before, Body, Packing, all_beside, numbered};
 use super::error::IoError;
 use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest};
-use super::nrrd::numbered;
 use super::raw::Stored;
 use super::room;
 use super::sidecar::Sidecar;
@@ -20,8 +19,6 @@ use crate::base::Progress;
 
 /// Longest header that is read.
 const MAX_HEADER: u64 = 1 << 20;
-/// Files of values beside a header at most.
-const MAX_FILES: i64 = 100_000;
 /// How far a direction may be from its axis.
 const STRAIGHT: f64 = 1e-3;
 
@@ -148,22 +145,17 @@ impl Said {
             return Ok(vec![path.to_owned()]);
         }
         if named.to_uppercase().starts_with("LIST") {
-            return self.listed.iter().map(|name| beside(path, name)).collect();
+            return all_beside(path, &self.listed);
         }
         let words: Vec<&str> = named.split_whitespace().collect();
         let range: Option<Vec<i64>> = words.iter().skip(1).map(|n| n.parse().ok()).collect();
-        match (words.first(), range.as_deref()) {
+        let names = match (words.first(), range.as_deref()) {
             (Some(pattern), Some([first, last, step])) if pattern.contains('%') => {
-                let n = if *step > 0 { (last - first) / step } else { -1 };
-                if !(0..MAX_FILES).contains(&n) {
-                    return Err(content(format!("files from {first} to {last} by {step}")));
-                }
-                (0..=n)
-                    .map(|i| beside(path, &numbered(pattern, first + i * step).map_err(content)?))
-                    .collect()
+                numbered(pattern, [*first, *last, *step]).map_err(content)?
             }
-            _ => Ok(vec![beside(path, named)?]),
-        }
+            _ => vec![named.to_owned()],
+        };
+        all_beside(path, &names)
     }
 }
 
@@ -334,6 +326,25 @@ mod tests {
         }
         std::fs::write(&path, format!("{head}../a_1.raw\n")).unwrap();
         assert!(read_of(&path, &any).unwrap_err().to_string().contains("only files in the folder"));
+    }
+
+    #[test]
+    fn planes_in_more_files_than_can_be_open_at_once_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        // A process has 1024 files open at most on most systems.
+        let n = 1500usize;
+        for plane in 0..n {
+            std::fs::write(folder.path().join(format!("p{plane:04}.raw")), [(plane % 251) as u8]).unwrap();
+        }
+        let path = folder.path().join("a.mhd");
+        let head = format!("ObjectType = Image\nNDims = 3\nDimSize = 1 1 {n}\nElementType = MET_UCHAR\n");
+        std::fs::write(&path, format!("{head}ElementDataFile = p%04d.raw 0 {} 1\n", n - 1)).unwrap();
+        let expected: Vec<u8> = (0..n).map(|plane| (plane % 251) as u8).collect();
+        assert_eq!(bytes(&read_of(&path, &ReadOptions::default()).unwrap()), expected);
+        for wrong in ["0 9 0", "9 0 1", "9 8 2", "0 9999999999 1"] {
+            std::fs::write(&path, format!("{head}ElementDataFile = p%04d.raw {wrong}\n")).unwrap();
+            assert!(read_of(&path, &ReadOptions::default()).unwrap_err().to_string().contains("files from"));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 
 use crate::io::array::Dtype;
-use crate::io::body::Packing;
+use crate::io::body::{Packing, numbered};
 use crate::io::error::IoError;
 use crate::io::raw::Stored;
 
@@ -193,14 +193,7 @@ impl Said {
         let numbers =
             words.get(1..4).map(|n| n.iter().map(|n| n.parse::<i64>().ok()).collect::<Option<Vec<_>>>());
         if let (Some(Some(range)), true) = (numbers, words.first().is_some_and(|name| name.contains('%'))) {
-            let [first, last, step] = [range[0], range[1], range[2]];
-            if step == 0 || (last - first) / step < 0 || (last - first) / step > 1 << 20 {
-                return Err(format!("files from {first} to {last} by {step}"));
-            }
-            return (0..=(last - first) / step)
-                .map(|i| numbered(words[0], first + i * step))
-                .collect::<Result<_, _>>()
-                .map(Some);
+            return numbered(words[0], [range[0], range[1], range[2]]).map(Some);
         }
         Ok(Some(vec![text.to_owned()]))
     }
@@ -289,19 +282,6 @@ impl Said {
         });
         ((0..n).map(kind).collect(), said)
     }
-}
-
-/// A name with a number at the place of `%d` or `%03d`.
-pub(crate) fn numbered(pattern: &str, number: i64) -> Result<String, String> {
-    let wrong = || format!("the pattern {pattern} of file names");
-    let (before, behind) = pattern.split_once('%').ok_or_else(wrong)?;
-    let (digits, behind) = behind.split_once('d').ok_or_else(wrong)?;
-    let width: usize = if digits.is_empty() { 0 } else { digits.parse().map_err(|_e| wrong())? };
-    if width > 32 || behind.contains('%') {
-        return Err(wrong());
-    }
-    let text = if digits.starts_with('0') { format!("{number:0width$}") } else { format!("{number:width$}") };
-    Ok(format!("{before}{text}{behind}"))
 }
 
 /// `\n` and `\\` as what they mean.

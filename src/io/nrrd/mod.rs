@@ -12,8 +12,7 @@ mod write;
 use std::path::Path;
 
 use self::header::Said;
-pub(crate) use self::header::numbered;
-use super::body::{Before, Body, Packing, beside};
+use super::body::{Before, Body, Packing, all_beside};
 use super::error::IoError;
 use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest};
 use super::sidecar::Sidecar;
@@ -24,8 +23,6 @@ use crate::base::Progress;
 const MAGIC: &[u8] = b"NRRD000";
 /// Under which key this program keeps what NRRD has no field for.
 const OWN_KEY: &str = "waterwindow";
-/// Files of values that are looked for beside a header.
-const MAX_FILES: usize = 100_000;
 
 /// The format.
 pub(crate) struct Nrrd;
@@ -109,8 +106,5 @@ fn files(path: &Path, said: &Said) -> Result<Vec<std::path::PathBuf>, IoError> {
     let Some(names) = said.data_files().map_err(|problem| IoError::content(path, problem))? else {
         return Ok(vec![path.to_owned()]);
     };
-    if names.len() > MAX_FILES {
-        return Err(IoError::content(path, format!("values in {} files", names.len())));
-    }
-    names.iter().map(|name| beside(path, name)).collect()
+    all_beside(path, &names)
 }

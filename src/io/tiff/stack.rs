@@ -12,6 +12,7 @@ use super::page::{Form, Page, tag};
 use super::planes::{Planes, Spot};
 use super::said::{Axes, Resolution, Said};
 use super::{shaped, vendor};
+use crate::io::beside::is_inside;
 use crate::io::choice::ReadOptions;
 use crate::io::format::ArrayEntry;
 
@@ -114,8 +115,7 @@ fn ome_images(text: &str, path: &Path) -> Result<Vec<Image>, String> {
 /// A file of the set in the folder of `path`, never outside it.
 fn beside(path: &Path, name: &str) -> Option<std::path::PathBuf> {
     let name = Path::new(name);
-    let is_inside = name.components().all(|part| matches!(part, std::path::Component::Normal(_)));
-    let name = if is_inside { name } else { Path::new(name.file_name()?) };
+    let name = if is_inside(name) { name } else { Path::new(name.file_name()?) };
     Some(path.parent()?.join(name)).filter(|beside| beside.is_file())
 }
 
