@@ -140,18 +140,18 @@ fn words(about: &FileAbout) -> Option<String> {
 /// What there is to choose from, where there is anything.
 fn choices(ui: &mut egui::Ui, form: &mut OpenForm) {
     let Some(about) = form.seen.about.clone() else { return };
-    if about.entries.len() > 1 {
-        entry(ui, form, &about.entries);
+    if about.entries().len() > 1 {
+        entry(ui, form, about.entries());
     }
-    let n_arrays = about.arrays.len();
+    let n_arrays = about.arrays().len();
     if n_arrays > 1 && form.seen.first.dataset.is_none() {
         // The file says itself what is meant: the others are for those who look for them.
         widgets::fold(ui, "open-arrays", &format!("Another array ({n_arrays})"), false, |ui| {
-            arrays(ui, form, &about.arrays);
+            arrays(ui, form, about.arrays());
         });
     } else if n_arrays > 1 {
         widgets::hint(ui, "Array");
-        arrays(ui, form, &about.arrays);
+        arrays(ui, form, about.arrays());
     }
     let Some(info) = &about.info else { return };
     if info.n_channels > 1 {
@@ -166,7 +166,13 @@ fn choices(ui: &mut egui::Ui, form: &mut OpenForm) {
 }
 
 /// A row with a list that opens; gives what was clicked.
-fn list(ui: &mut egui::Ui, name: &str, tooltip: &str, chosen: &str, choices: &[String]) -> Option<usize> {
+fn list(
+    ui: &mut egui::Ui,
+    name: &str,
+    tooltip: &str,
+    chosen: &str,
+    choices: &[impl AsRef<str>],
+) -> Option<usize> {
     widgets::row(ui, name, tooltip, |ui, _| {
         let mut clicked = None;
         egui::ComboBox::from_id_salt(("open", name))
@@ -174,6 +180,7 @@ fn list(ui: &mut egui::Ui, name: &str, tooltip: &str, chosen: &str, choices: &[S
             .width(ui.available_width() - 4.0)
             .show_ui(ui, |ui| {
                 for (at, choice) in choices.iter().enumerate() {
+                    let choice = choice.as_ref();
                     if ui.selectable_label(choice == chosen, choice).clicked() {
                         clicked = Some(at);
                     }
@@ -364,23 +371,10 @@ fn scan_options_ui(ui: &mut egui::Ui, form: &mut OpenForm, queue: &mut Queue) {
             );
         },
     );
-    widgets::row(ui, "Values are", "What the numbers in the file mean", |ui, _| {
-        let choices = [
-            (None, "As the file says"),
-            (Some(Unit::Counts), "Counts"),
-            (Some(Unit::Transmission), "Transmission"),
-            (Some(Unit::Absorbance), "Absorbance"),
-        ];
-        let shown = choices.iter().find(|(unit, _)| *unit == form.input).map_or("", |(_, label)| label);
-        egui::ComboBox::from_id_salt("scan-input")
-            .selected_text(shown)
-            .width(ui.available_width() - 4.0)
-            .show_ui(ui, |ui| {
-                for (unit, label) in choices {
-                    ui.selectable_value(&mut form.input, unit, label);
-                }
-            })
-            .response
-            .accessible_name("Values are");
-    });
+    let inputs = [None, Some(Unit::Counts), Some(Unit::Transmission), Some(Unit::Absorbance)];
+    let words = ["As the file says", "Counts", "Transmission", "Absorbance"];
+    let chosen = inputs.iter().position(|unit| *unit == form.input).map_or("", |at| words[at]);
+    if let Some(at) = list(ui, "Values are", "What the numbers in the file mean", chosen, &words) {
+        form.input = inputs[at];
+    }
 }

@@ -112,12 +112,12 @@ impl OpenForm {
                 (first.channel, first.time) = (guessed.channel, guessed.time);
             }
             // Nothing is read before something is chosen, so the first is.
-            None if self.read.entry.is_none() && !about.entries.is_empty() => {
-                first.entry = about.entries.first().cloned();
+            None if self.read.entry.is_none() && !about.entries().is_empty() => {
+                first.entry = about.entries().first().cloned();
                 self.read.entry.clone_from(&first.entry);
             }
             None if self.read.dataset.is_none() => {
-                first.dataset = about.arrays.first().map(|array| array.path.clone());
+                first.dataset = about.arrays().first().map(|array| array.path.clone());
                 self.read.dataset.clone_from(&first.dataset);
             }
             None => {}
@@ -239,7 +239,7 @@ mod tests {
             dtype: "uint8".to_owned(),
             note: String::new(),
         };
-        let about = FileAbout { arrays: vec![array("a"), array("b")], ..FileAbout::default() };
+        let about = FileAbout::of_arrays(vec![array("a"), array("b")]);
         let form = OpenForm::default().with(Arc::new(about));
         assert_eq!(form.read.dataset.as_deref(), Some("a"));
     }

@@ -143,6 +143,11 @@ impl AxisOrder {
         (sorted == [0, 1, 2]).then_some(Self { is, backwards: [false; 3] })
     }
 
+    /// The same, of which some axes of the array run backwards.
+    pub(crate) fn running(self, backwards: [bool; 3]) -> Self {
+        Self { backwards, ..self }
+    }
+
     /// Where each of z, y, x lies in the array.
     fn places(self) -> [usize; 3] {
         std::array::from_fn(|axis| self.is.iter().position(|is| *is == axis).unwrap_or(axis))

@@ -52,7 +52,8 @@ pub fn convert(
     let header = from.header().clone();
     let streams = super::zarr::label_place(target).is_none();
     let (shape, dtype) = (header.shape, header.dtype);
-    let losses = if let Some(needed) = format.bytes_of_streaming(&header).filter(|_| streams) {
+    let beside_views = header.beside_views.clone();
+    let mut losses = if let Some(needed) = format.bytes_of_streaming(&header).filter(|_| streams) {
         let over = |error| IoError::Memory { path: source.to_owned(), source: error };
         budget.admit(needed).map_err(over)?;
         // The values come by planes: what is asked for says all but them.
@@ -63,6 +64,12 @@ pub fn convert(
         let loaded = read_all(from.as_mut(), source, progress, budget)?;
         write_array(target, &WriteRequest { keeps_values, ..WriteRequest::loaded(&loaded) }, progress)?
     };
+    if !beside_views.is_empty() {
+        losses.push(format!(
+            "only the views were written, not what the file holds beside them: {} (normalize and reconstruct read them from the file itself)",
+            beside_views.join(", ")
+        ));
+    }
     Ok(Converted { shape, dtype, warnings: from.header().warnings.clone(), losses })
 }
 

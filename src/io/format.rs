@@ -76,6 +76,8 @@ pub struct Header {
     pub n_times: usize,
     /// What was taken of several that may be meant as well because nobody chose, as a choice would say it.
     pub guessed: ReadOptions,
+    /// What belongs to the views of a scan and is no part of the array: "2 flats", "a beam monitor".
+    pub beside_views: Vec<String>,
     /// Planes along z that are cheapest to read at once.
     pub(crate) slab: usize,
     /// Whether the planes run the other way than in the file.
@@ -106,6 +108,7 @@ impl Header {
             channel_names: Vec::new(),
             n_times: 1,
             guessed: ReadOptions::default(),
+            beside_views: Vec::new(),
             slab: 1,
             is_reversed: false,
             missing_planes: 0,
@@ -353,6 +356,10 @@ pub(crate) trait Format: Sync {
     /// Reads a scan with its flats, darks and angles, where the format has a layout for that and the file uses it.
     fn read_scan(&self, _request: &OpenRequest<'_>, _progress: &Progress) -> Option<Result<Scan, IoError>> {
         None
+    }
+    /// Whether [`Format::read_scan`] may find one.
+    fn holds_scans(&self) -> bool {
+        false
     }
     /// Whether a file holds a tree of arrays, of which `--entry` and `--dataset` choose.
     fn has_tree(&self) -> bool {

@@ -79,10 +79,7 @@ pub fn kind_from(path: &Path, header: &Header) -> (Kind, Option<String>) {
     if header.kind != Kind::Volume {
         return (header.kind, None);
     }
-    let (n_views, n_missing) = (header.shape[0], header.missing_planes);
-    let (own_deg, is_reversed) = (header.angles_deg.as_slice(), header.is_reversed);
-    let stack = Stack { path, n_views, n_missing, own_deg, is_reversed };
-    match tilts::choose(&stack, &mut Vec::new()) {
+    match tilts::choose(&Stack::of(path, header), &mut Vec::new()) {
         Ok(Some(_)) => (Kind::Scan, None),
         Ok(None) => (Kind::Volume, None),
         // A reconstruction of IMOD lies beside the angles of its scan.
@@ -121,12 +118,10 @@ pub fn info(path: &Path, options: &ReadOptions, progress: &Progress) -> Result<F
 
 /// What a header says, and the angles beside the file.
 fn about(path: &Path, header: Header) -> FileInfo {
-    let (mut angles_deg, mut kind, mut warnings) = (header.angles_deg, header.kind, header.warnings);
+    let (mut kind, mut warnings) = (header.kind, header.warnings.clone());
+    let mut angles_deg = header.angles_deg.clone();
     if matches!(kind, Kind::Volume | Kind::Scan) {
-        let (n_views, n_missing) = (header.shape[0], header.missing_planes);
-        let (own_deg, is_reversed) = (angles_deg.as_slice(), header.is_reversed);
-        let stack = Stack { path, n_views, n_missing, own_deg, is_reversed };
-        match tilts::choose(&stack, &mut warnings) {
+        match tilts::choose(&Stack::of(path, &header), &mut warnings) {
             Ok(Some(found)) => angles_deg = found,
             Ok(None) => {}
             Err(error) => warnings.push(error.to_string()),

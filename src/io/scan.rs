@@ -16,6 +16,7 @@ use super::txrm;
 use super::walk::read_all;
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::volume::any::Voxel;
+use crate::volume::series::range_of;
 use crate::volume::{AnyArray, Scan};
 use crate::with_array;
 
@@ -128,7 +129,7 @@ pub fn read_scan(
         Some(scan) => (scan.map_err(|error| error.about(path))?, Stacked::default()),
         None => scan_of_stack(path, unpacked, &options.read, progress, budget)?,
     };
-    if !has_layout && LAID_OUT.contains(&format.name()) {
+    if !has_layout && format.holds_scans() {
         scan.warnings.push(
             "with --axes or --dataset the file is read as a plain stack: flats, darks, beam monitor and exposures of its own are left aside"
                 .to_owned(),
@@ -173,8 +174,7 @@ const MANY_VIEWS: usize = 11;
 
 /// Says of many views within few degrees that their angles may be radians.
 fn say_if_radians(scan: &mut Scan) {
-    let low = scan.angles_deg.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = scan.angles_deg.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let Some((low, high)) = range_of(&scan.angles_deg) else { return };
     if scan.n_views() >= MANY_VIEWS && high - low < LEAST_SPAN_DEG {
         scan.warnings.push(format!(
             "{} views from {low:.3}° to {high:.3}°: if these are radians, give the angles in degrees (--angles FILE|START:STEP)",
@@ -360,9 +360,6 @@ fn monitor_of(scan: &Scan) -> Option<&str> {
     scan.metadata.get("beam_monitor")?.split(':').next()
 }
 
-/// Formats that may hold a scan with its flats and darks.
-const LAID_OUT: [&str; 3] = ["HDF5", "TXRM", "folder of XRM"];
-
 /// Frames of the size of a scan, with what their file says was recorded at each.
 ///
 /// Of a file that is a scan itself those that `own` takes of it are read, never its views.
@@ -395,8 +392,7 @@ fn frames(
             }
         }
     };
-    if let (Some(low), Some(high)) =
-        (found.angles_deg.iter().copied().reduce(f64::min), found.angles_deg.iter().copied().reduce(f64::max))
+    if let Some((low, high)) = range_of(&found.angles_deg)
         && high - low > MOST_TURNED_DEG
     {
         let problem = format!(
@@ -441,10 +437,10 @@ fn check(scan: &Scan, path: &Path) -> Result<(), IoError> {
         return Err(IoError::scan(format!("a pixel size of {pixel} µm; it must be greater than 0")));
     }
     if scan.unit == Unit::Transmission
-        && let Some(middle) = bright(&scan.projections).filter(|bright| *bright > MOST_TRANSMITTED)
+        && let Some(bright) = bright(&scan.projections).filter(|bright| *bright > MOST_TRANSMITTED)
     {
         return unclear(format!(
-            "transmission is a fraction from 0 to 1, but half of these values are above {middle:.1}, more than per cent would be: give flats where they are counts (--flat FILE --input counts)"
+            "transmission is a fraction from 0 to 1, but a tenth of these values is above {bright:.1}, more than per cent would be: give flats where they are counts (--flat FILE --input counts)"
         ));
     }
     match scan.unit {
@@ -456,10 +452,10 @@ fn check(scan: &Scan, path: &Path) -> Result<(), IoError> {
     }
 }
 
-/// Half of the values of a picture are never above this where they are a transmitted fraction; per cent are.
+/// A tenth of the values of a scan is never above this where they are a transmitted fraction; of per cent it is.
 const MOST_TRANSMITTED: f64 = 3.0;
 
-/// Half of the values of a picture are never above this where they are per cent; counts are.
+/// A tenth of the values of a scan is never above this where they are per cent; of counts it is.
 const MOST_PER_CENT: f64 = 200.0;
 
 /// Flats and darks are taken without a tilt; their files may say a little one.

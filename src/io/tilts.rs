@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::angles::{AngleSource, read_angles};
 use super::beside;
 use super::error::IoError;
+use super::format::Header;
 use super::mdoc;
 
 /// Extensions of angle files, the nominal angles first: a .tlt belongs to an aligned stack.
@@ -26,6 +27,19 @@ pub(crate) struct Stack<'a> {
     pub(crate) own_deg: &'a [f64],
     /// Whether its views were turned around: what lies beside it counts from the last one.
     pub(crate) is_reversed: bool,
+}
+
+impl<'a> Stack<'a> {
+    /// The stack of a file with this header.
+    pub(crate) fn of(path: &'a Path, header: &'a Header) -> Self {
+        Self {
+            path,
+            n_views: header.shape[0],
+            n_missing: header.missing_planes,
+            own_deg: &header.angles_deg,
+            is_reversed: header.is_reversed,
+        }
+    }
 }
 
 /// The angle files beside a stack, or within a folder of pictures.

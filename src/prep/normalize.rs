@@ -585,7 +585,7 @@ fn settle_intensity(
         }
         if params.intensity == Intensity::Auto {
             warnings.push(
-                "no beam monitor and no air beside the sample: the beam is taken as constant".to_owned(),
+                "no beam monitor that can be used and no air beside the sample: the beam is taken as constant".to_owned(),
             );
         }
         return Ok("taken as constant");

@@ -48,10 +48,10 @@ pub struct FileAbout {
     pub role: Option<Role>,
     /// What its header says; `None` where there is none that can be read.
     pub info: Option<FileInfo>,
-    /// The arrays among which one is chosen, where there are several.
-    pub arrays: Vec<ArrayEntry>,
-    /// The scans or images among which one is chosen, where there are several.
-    pub entries: Vec<String>,
+    /// What there is to choose from where the file cannot be read as it is chosen: its arrays.
+    unread_arrays: Vec<ArrayEntry>,
+    /// And the scans or images that it holds side by side.
+    unread_entries: Vec<String>,
     /// Why it cannot be read as it is chosen, in one sentence.
     pub problem: Option<String>,
     /// That it is no longer what the layer was read from, in one sentence.
@@ -72,17 +72,11 @@ impl FileAbout {
             return Self { problem: Some(problem), ..Self::default() };
         }
         match io::describe(path, read) {
-            Ok(info) => Self {
-                role: Some(role_of(info.kind)),
-                arrays: info.arrays.clone(),
-                entries: info.entries.clone(),
-                info: Some(info),
-                ..Self::default()
-            },
+            Ok(info) => Self { role: Some(role_of(info.kind)), info: Some(info), ..Self::default() },
             // What cannot be read as it is may be once somebody chooses.
             Err(error) => Self {
-                arrays: several(io::list_arrays(path)),
-                entries: several(io::list_entries(path)),
+                unread_arrays: several(io::list_arrays(path)),
+                unread_entries: several(io::list_entries(path)),
                 problem: Some(error.to_string()),
                 ..Self::default()
             },
@@ -100,16 +94,32 @@ impl FileAbout {
         Self { change: source.change(), ..Self::of(path, &source.options.read) }
     }
 
+    /// The arrays among which one is chosen, where there are several.
+    pub fn arrays(&self) -> &[ArrayEntry] {
+        self.info.as_ref().map_or(&self.unread_arrays, |info| &info.arrays)
+    }
+
+    /// The scans or images among which one is chosen, where there are several.
+    pub fn entries(&self) -> &[String] {
+        self.info.as_ref().map_or(&self.unread_entries, |info| &info.entries)
+    }
+
+    /// What is said of a file that cannot be read until one of these arrays is chosen.
+    #[cfg(test)]
+    pub(crate) fn of_arrays(arrays: Vec<ArrayEntry>) -> Self {
+        Self { unread_arrays: arrays, ..Self::default() }
+    }
+
     /// Why somebody should choose before the file is opened, in one sentence; `None` where there is nothing to choose.
     pub fn question(&self) -> Option<String> {
         let Some(info) = &self.info else {
-            let has_choice = self.arrays.len() > 1 || self.entries.len() > 1;
+            let has_choice = self.arrays().len() > 1 || self.entries().len() > 1;
             return self.problem.clone().filter(|_| has_choice);
         };
         let guessed = &info.guessed;
         let parts: Vec<String> = [
-            guessed.entry.as_ref().map(|_| format!("{} images or scans", self.entries.len())),
-            guessed.dataset.as_ref().map(|_| format!("{} arrays", self.arrays.len())),
+            guessed.entry.as_ref().map(|_| format!("{} images or scans", self.entries().len())),
+            guessed.dataset.as_ref().map(|_| format!("{} arrays", self.arrays().len())),
             guessed.channel.map(|_| format!("{} channels", info.n_channels)),
             guessed.time.map(|_| format!("{} times", info.n_times)),
         ]
@@ -287,7 +297,7 @@ mod tests {
     fn scans_side_by_side_are_asked_about_though_the_reader_takes_none() {
         let mut session = Session::new(Settings::default());
         let about = seen(&mut session, &file(&fixture("nxtomo31.nx")));
-        assert_eq!(about.entries, ["entry0000", "entry0001"]);
+        assert_eq!(about.entries(), ["entry0000", "entry0001"]);
         assert!(about.question().unwrap().contains("2 scans in this file"), "{:?}", about.question());
         session.apply(Command::Open(fixture("nxtomo31.nx")));
         assert!(session.wait_idle().iter().any(|event| matches!(event, Event::Unchosen { .. })));
@@ -304,7 +314,7 @@ mod tests {
         write_array(&path.join("labels/cell"), &labels, &Progress::new()).unwrap();
         let about = FileAbout::of(&path, &ReadOptions::default());
         assert_eq!(about.question(), None);
-        let paths: Vec<&str> = about.arrays.iter().map(|array| array.path.as_str()).collect();
+        let paths: Vec<&str> = about.arrays().iter().map(|array| array.path.as_str()).collect();
         assert_eq!(paths, ["/", "labels/cell"], "but they can be chosen");
         let read = ReadOptions { dataset: Some("labels/cell".to_owned()), ..ReadOptions::default() };
         assert_eq!(FileAbout::of(&path, &read).role, Some(Role::Labels));

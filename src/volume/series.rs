@@ -100,12 +100,7 @@ impl TiltSeries {
 
     /// Smallest and largest angle in degrees; zeros for an empty series.
     pub fn angle_range_deg(&self) -> (f64, f64) {
-        if self.angles_deg.is_empty() {
-            return (0.0, 0.0);
-        }
-        self.angles_deg
-            .iter()
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), a| (lo.min(*a), hi.max(*a)))
+        range_of(&self.angles_deg).unwrap_or_default()
     }
 
     /// Whether the views cover (nearly) a half turn: no missing wedge worth the name.
@@ -114,6 +109,12 @@ impl TiltSeries {
         let step = (hi - lo) / (self.n_views().max(2) - 1) as f64;
         hi - lo + step >= 175.0
     }
+}
+
+/// Smallest and largest of angles; `None` where there are none.
+pub fn range_of(angles_deg: &[f64]) -> Option<(f64, f64)> {
+    let first = *angles_deg.first()?;
+    Some(angles_deg.iter().fold((first, first), |(lo, hi), a| (lo.min(*a), hi.max(*a))))
 }
 
 #[cfg(test)]

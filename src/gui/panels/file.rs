@@ -242,11 +242,7 @@ fn facts(ui: &mut egui::Ui, info: &FileInfo) {
     if let Some(n) = info.n_views {
         fact(ui, "Number of views", &n.to_string());
     }
-    if !info.angles_deg.is_empty() {
-        let (low, high) = info
-            .angles_deg
-            .iter()
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)));
+    if let Some((low, high)) = crate::volume::series::range_of(&info.angles_deg) {
         fact(ui, "Tilt", &format!("{low:.1}° to {high:.1}°"));
     }
     if info.n_channels > 1 {

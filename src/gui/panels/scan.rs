@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::project::{Content, Layer, Project};
 use crate::volume::Scan;
+use crate::volume::series::range_of;
 
 /// The newest scan.
 pub(crate) fn scan_layer(project: &Project) -> Option<(&Layer, &Arc<Scan>)> {
@@ -164,13 +165,9 @@ fn facts(ui: &mut egui::Ui, layer: &Layer, scan: &Scan) {
     fact(ui, "Name", &layer.name);
     fact(ui, "Number of views", &format!("{views}"));
     fact(ui, "Pictures", &format!("{cols} × {rows} px, {}", scan.projections.dtype()));
-    let range = scan
-        .angles_deg
-        .iter()
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), a| (lo.min(*a), hi.max(*a)));
-    if scan.angles_deg.len() > 1 {
-        let step = (range.1 - range.0) / (scan.angles_deg.len() - 1) as f64;
-        fact(ui, "Tilt", &format!("{:.1}° to {:.1}°", range.0, range.1));
+    if let (Some((low, high)), true) = (range_of(&scan.angles_deg), scan.angles_deg.len() > 1) {
+        let step = (high - low) / (scan.angles_deg.len() - 1) as f64;
+        fact(ui, "Tilt", &format!("{low:.1}° to {high:.1}°"));
         fact(ui, "Mean step", &format!("{step:.2}°"));
     }
     fact(

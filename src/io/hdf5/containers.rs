@@ -1,7 +1,7 @@
-//! Volumes in the layouts of other programs: EMD (tomviz, Prismatic), BigDataViewer, Imaris, ilastik.
+//! Volumes in the layouts of other programs: EMD (tomviz, Prismatic, Velox), BigDataViewer, Imaris.
 //!
 //! EMD: a group with `emd_group_type` 1 holds `data` and `dim1` … `dimN`, one for each axis as stored, each with the
-//! positions of its places and their units. BigDataViewer: `t00000/s00/0/cells` in the order z, y, x, the first of
+//! positions of its places and their units; Velox has files of the same name and another layout. BigDataViewer: `t00000/s00/0/cells` in the order z, y, x, the first of
 //! several resolutions, voxel sizes in the XML beside. Imaris 5.5: `DataSet/ResolutionLevel 0/TimePoint 0/Channel
 //! 0/Data`, z, y, x, padded to whole chunks; sizes and extents are attributes, written letter by letter.
 
@@ -9,9 +9,8 @@ use std::path::Path;
 
 use super::axes::{Laid, lay};
 use super::frames::Frames;
-use super::store::{Dataset, Group};
-use super::tree::{numbers, search, units_of};
-use super::values::degrees;
+use super::store::{Area, Dataset, Group};
+use super::tree::{read_values, search};
 use crate::io::choice::{AxisOrder, ReadOptions};
 use crate::io::lengths::um_per;
 
@@ -23,8 +22,8 @@ pub(super) struct Found {
     pub(super) voxel_um: Option<[f64; 3]>,
     pub(super) origin_um: Option<[f64; 3]>,
     pub(super) channel_names: Vec<String>,
-    /// Tilt angles in degrees, where one of the axes counts views.
-    pub(super) angles_deg: Vec<f64>,
+    /// Path of the array where it was taken as the first of several.
+    pub(super) guessed: Option<String>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -37,7 +36,7 @@ impl Found {
             voxel_um: None,
             origin_um: None,
             channel_names: Vec::new(),
-            angles_deg: Vec::new(),
+            guessed: None,
             warnings: Vec::new(),
         }
     }
@@ -82,16 +81,32 @@ fn imaris(root: &Group, options: &ReadOptions) -> Result<Option<Found>, String> 
     let Some((time, n_times)) = choose(&level, "TimePoint ", options.time) else { return Ok(None) };
     let Some((channel, n_channels)) = choose(&time, "Channel ", options.channel) else { return Ok(None) };
     let Some(data) = channel.dataset("Data") else { return Ok(None) };
-    let size = |axis: char| letters(&channel, &format!("ImageSize{axis}")).trim().parse::<usize>().ok();
+    let image = root.group("DataSetInfo/Image");
+    let size = |axis: char| {
+        let own = letters(&channel, &format!("ImageSize{axis}")).trim().parse::<usize>();
+        own.ok().or_else(|| letters(image.as_ref()?, &axis.to_string()).trim().parse().ok())
+    };
+    let chunks = data.chunks().unwrap_or_default();
     let frames = Frames::all(data)?;
     let padded = frames.shape();
     let sides = [size('Z'), size('Y'), size('X')];
+    let may_be_padded = (0..3).any(|axis| {
+        let whole =
+            chunks.get(axis).is_some_and(|side| *side > 1 && padded[axis].is_multiple_of(*side as usize));
+        sides[axis].is_none() && whole
+    });
     let sides: [usize; 3] =
         std::array::from_fn(|axis| sides[axis].filter(|n| *n > 0).unwrap_or(padded[axis]));
     let frames = frames.cropped(sides);
     let shape = frames.shape();
     let mut found = Found::plain("Imaris", frames);
     (found.laid.n_channels, found.laid.n_times) = (n_channels, n_times);
+    if may_be_padded {
+        found.warnings.push(format!(
+            "the file does not say how large its image is: {} × {} × {} (z × y × x) were read, of which the last planes, rows and columns may be padding",
+            shape[0], shape[1], shape[2]
+        ));
+    }
     if let Some(info) = root.group("DataSetInfo") {
         found.channel_names = (0..n_channels)
             .map(|n| info.group(&format!("Channel {n}")).map(|g| letters(&g, "Name")).unwrap_or_default())
@@ -180,57 +195,100 @@ fn element(xml: &str, name: &str) -> Option<String> {
     Some(from.split_once(&format!("</{name}>"))?.0.trim().to_owned())
 }
 
-/// The volume of an EMD file.
-pub(super) fn emd(root: &Group, options: &ReadOptions) -> Result<Option<Found>, String> {
-    let group = search(root, |group| {
-        let is_array = group.attributes().iter().any(|a| a.name == "emd_group_type");
-        (is_array && group.dataset("data").is_some_and(|d| d.ndim() >= 3)).then(|| group.clone())
-    });
-    let Some(group) = group else { return Ok(None) };
-    let Some(data) = group.dataset("data") else { return Ok(None) };
-    let dims: Vec<Option<Dataset>> = (1..=data.ndim()).map(|n| group.dataset(&format!("dim{n}"))).collect();
-    let named =
-        |dim: &Option<Dataset>| dim.as_ref().map(|d| d.attr_text("name").to_lowercase()).unwrap_or_default();
-    let names: Vec<String> = dims.iter().map(named).collect();
-    let mut found = Found { name: Some("EMD"), ..Found::of(lay(data, options)?) };
-    if found.laid.order != AxisOrder::ZYX || names.len() != 3 {
-        return Ok(Some(found));
-    }
-    let is_angle = |name: &String| name.contains("angle") || name.contains("tilt");
-    let letter = |name: &String| {
-        // Views take the place of the first axis.
-        let known = ["z", "y", "x"].iter().position(|axis| name.trim() == *axis);
-        if is_angle(name) { Some(0) } else { known }
-    };
-    let is: Vec<Option<usize>> = names.iter().map(letter).collect();
-    if let [Some(a), Some(b), Some(c)] = is.as_slice()
-        && let Some(order) = AxisOrder::from_axes([*a, *b, *c])
-    {
-        found.laid.order = order;
-        if order != AxisOrder::ZYX {
-            found.warnings.push(format!(
-                "the file calls its axes {order}, as tomviz writes volumes; they were brought into the order zyx (--axes says otherwise)"
-            ));
+/// The arrays of an EMD file, in the order of the file.
+fn emd_arrays(root: &Group) -> Vec<Dataset> {
+    let mut found = Vec::new();
+    let stopped: Option<()> = search(root, |group| {
+        if group.attributes().iter().any(|a| a.name == "emd_group_type") {
+            found.extend(group.dataset("data").filter(|data| data.ndim() >= 3));
         }
+        None
+    });
+    debug_assert!(stopped.is_none(), "the visit never stops the search");
+    found
+}
+
+/// The volume of an EMD file, or the frames of one of Velox.
+pub(super) fn emd(root: &Group, options: &ReadOptions) -> Result<Option<Found>, String> {
+    let (mut arrays, name) = (emd_arrays(root), "EMD");
+    if arrays.is_empty() {
+        arrays = velox_arrays(root);
     }
-    if let Some(dim) = names.iter().position(is_angle).and_then(|at| dims[at].as_ref()) {
-        found.angles_deg = degrees(dim, &mut found.warnings);
-    }
-    let along: Vec<Option<(f64, f64)>> = dims.iter().map(|dim| step_um(dim.as_ref()?)).collect();
-    if let [Some(a), Some(b), Some(c)] = along.as_slice() {
-        let order = found.laid.order;
-        found.voxel_um = Some(order.turned([a.0, b.0, c.0]));
-        found.origin_um = Some(order.turned([a.1, b.1, c.1]));
+    let others: Vec<String> = arrays.iter().skip(1).map(|data| data.path().to_owned()).collect();
+    let Some(data) = arrays.into_iter().next() else { return Ok(None) };
+    let path = data.path().to_owned();
+    let mut found = match velox(root, &data)? {
+        Some(found) => found,
+        None => Found { name: Some(name), ..Found::of(lay(root, data, options)?) },
+    };
+    if !others.is_empty() {
+        let shown = others.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        found
+            .warnings
+            .push(format!("{path} was read; the file also holds {shown} (--dataset reads another)"));
+        found.guessed = Some(path);
     }
     Ok(Some(found))
 }
 
-/// Distance between places, and the first place, in µm.
-fn step_um(dim: &Dataset) -> Option<(f64, f64)> {
-    let scale = um_per(units_of(dim).trim())?;
-    let places = numbers(dim);
-    let step =
-        (places.last()? - places.first()?) / (places.len().checked_sub(1).filter(|n| *n > 0)? as f64) * scale;
-    let step: f64 = format!("{step:.7e}").parse().ok()?;
-    (step.is_finite() && step > 0.0).then(|| (step, places[0] * scale))
+/// Where Velox keeps its images.
+const VELOX: &str = "Data/Image";
+
+fn velox_arrays(root: &Group) -> Vec<Dataset> {
+    let Some(images) = root.group(VELOX) else { return Vec::new() };
+    let names = images.names().into_iter();
+    names.filter_map(|name| root.dataset(&format!("{VELOX}/{name}/Data"))).filter(|d| d.ndim() == 3).collect()
+}
+
+/// Frames of Velox, which lie one beside the other along the last axis; `None` for any other dataset.
+///
+/// Beside them stands a text in JSON for every frame: the pixel in `BinaryResult`, the tilt in `Stage`.
+pub(super) fn velox(root: &Group, data: &Dataset) -> Result<Option<Found>, String> {
+    let is_velox = data.path().trim_start_matches('/').starts_with(VELOX) && data.ndim() == 3;
+    let folder = data.path().trim_end_matches("Data");
+    let Some(about) = root.dataset(&format!("{folder}Metadata")).filter(|_| is_velox) else {
+        return Ok(None);
+    };
+    let order = AxisOrder::from_axes([1, 2, 0]).unwrap_or(AxisOrder::ZYX);
+    let frames = Frames::of_axes(data.clone(), [Some(0), Some(1), Some(2)], vec![0; 3])?;
+    let n = frames.shape()[2];
+    let mut found = Found::plain("EMD of Velox", frames);
+    found.laid.order = order;
+    let texts: Vec<serde_json::Value> =
+        (0..n.min(MAX_FRAMES)).map_while(|frame| said_of(&about, frame as u64)).collect();
+    let number = |said: &serde_json::Value, place: &str| -> Option<f64> {
+        let value = said.pointer(place)?;
+        value.as_f64().or_else(|| value.as_str()?.parse().ok()).filter(|v| v.is_finite())
+    };
+    let edge = |side: &str, unit: &str| {
+        let said = texts.first()?;
+        let um = um_per(said.pointer(&format!("/BinaryResult/{unit}"))?.as_str()?)?;
+        number(said, &format!("/BinaryResult/PixelSize/{side}"))
+            .map(|edge| edge * um)
+            .filter(|edge| *edge > 0.0)
+    };
+    if let (Some(x), Some(y)) = (edge("width", "PixelUnitX"), edge("height", "PixelUnitY")) {
+        found.voxel_um = Some([x, y, x]);
+    }
+    let tilts: Vec<f64> = texts.iter().filter_map(|said| number(said, "/Stage/AlphaTilt")).collect();
+    let span = crate::volume::series::range_of(&tilts).map_or(0.0, |(low, high)| (high - low).to_degrees());
+    if tilts.len() == n && span > LEAST_TILT_DEG {
+        found.laid.angles_deg = tilts.into_iter().map(f64::to_degrees).collect();
+    }
+    Ok(Some(found))
+}
+
+/// Frames of Velox whose texts are read, and bytes of one of these, at most.
+const MAX_FRAMES: usize = 2000;
+const MAX_TEXT: u64 = 1 << 20;
+/// Frames of Velox that are tilted by less are frames of one view.
+const LEAST_TILT_DEG: f64 = 2.0;
+
+/// What stands beside a frame of Velox: one column of letters.
+fn said_of(about: &Dataset, frame: u64) -> Option<serde_json::Value> {
+    let n = about.shape().ok()?.first().copied().filter(|n| *n <= MAX_TEXT)?;
+    let mut text = vec![0u8; usize::try_from(n).ok()?];
+    read_values(about, &Area { start: vec![0, frame], count: vec![n, 1] }, &mut text).ok()?;
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    serde_json::from_slice(&text[..end]).ok()
 }

@@ -243,3 +243,69 @@ fn damaged_virtual_datasets_and_chunks_are_answered() {
         }
     }
 }
+
+#[test]
+fn numbers_whose_bits_lie_otherwise_are_read_as_what_they_are() {
+    let signed = AnyArray::I16(cube().mapv(|v| v.cast_signed() - 100));
+    assert_eq!(array("bits.h5", &of("twelve")).unwrap().array, AnyArray::U16(cube()));
+    assert_eq!(array("bits.h5", &of("named")).unwrap().array, AnyArray::U16(cube()));
+    assert_eq!(array("bits.h5", &of("signed")).unwrap().array, signed);
+    assert_eq!(array("bits.h5", &of("packed")).unwrap().array, signed, "packed bit by bit");
+    let halves = AnyArray::F32(cube().mapv(|v| f32::from(v) / 2.0));
+    assert_eq!(array("bits.h5", &of("brain")).unwrap().array, halves);
+}
+
+/// Whether edges or places are these to nine digits.
+fn are_close(found: [f64; 3], expected: [f64; 3]) -> bool {
+    found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9)
+}
+
+#[test]
+fn lists_beside_an_array_say_what_its_axes_are_and_how_far_apart() {
+    let cube = AnyArray::U16(cube());
+    let edges = [0.03, 0.02, 0.01];
+    for (name, origin) in [
+        ("named", [0.005, -0.06, 0.0]),
+        ("turned", [0.0; 3]),
+        // Its places count down: the lowest is the first of the turned array.
+        ("down", [0.005, 0.0, 0.0]),
+        ("old", [0.0; 3]),
+        ("scaled", [0.0; 3]),
+    ] {
+        let read = array("scales.h5", &of(&format!("{name}/data"))).unwrap();
+        assert_eq!(read.array, cube, "{name}");
+        let header = read.header;
+        assert!(
+            header.voxel_um.is_some_and(|voxel| are_close(voxel, edges)),
+            "{name}: {:?}",
+            header.voxel_um
+        );
+        assert!(are_close(header.origin_um, origin), "{name}: {:?}", header.origin_um);
+    }
+    let bare = array("scales.h5", &of("bare/data")).unwrap().header;
+    assert_eq!((bare.voxel_um, bare.ratios), (None, Some([2.0, 1.0, 1.0])));
+    let views = array("scales.h5", &of("views/data")).unwrap();
+    assert_eq!((views.header.kind, views.header.angles_deg[5]), (Kind::Scan, 50.0));
+}
+
+#[test]
+fn emd_files_of_views_of_several_arrays_and_of_velox_are_read() {
+    let read = array("views.emd", &ReadOptions::default()).unwrap();
+    assert_eq!(read.array, views(&[0, 1, 2, 3, 4, 5]));
+    assert_eq!(read.header.angles_deg, [-50.0, -30.0, -10.0, 10.0, 30.0, 50.0]);
+    assert!(read.header.voxel_um.is_some_and(|voxel| are_close(voxel, [0.01; 3])));
+    assert_eq!(read.header.guessed.dataset.as_deref(), Some("/data/first/data"));
+    assert!(read.header.warnings.join("; ").contains("/data/second/data"), "{:?}", read.header.warnings);
+    let second = array("views.emd", &of("data/second/data")).unwrap();
+    assert_eq!(second.array, AnyArray::U16(cube()));
+    assert!(second.header.voxel_um.is_some_and(|voxel| are_close(voxel, [0.003, 0.002, 0.001])));
+    for options in [ReadOptions::default(), of("Data/Image/0f1e2d3c/Data")] {
+        let velox = array("velox.emd", &options).unwrap();
+        assert_eq!(velox.array, read.array, "frames lie along the last axis");
+        assert!(velox.header.voxel_um.is_some_and(|voxel| are_close(voxel, [0.01; 3])));
+        assert!(
+            velox.header.angles_deg.iter().zip(&read.header.angles_deg).all(|(a, b)| (a - b).abs() < 1e-9)
+        );
+        assert_eq!(velox.header.angles_deg.len(), 6);
+    }
+}

@@ -5,7 +5,7 @@ use std::ops::Range;
 use ndarray::{Array3, Axis};
 
 use super::store::{Area, Dataset};
-use super::tree::{dtype_of, read_values};
+use super::tree::{decode, dtype_of, read_values};
 use crate::io::array::{Dtype, FileVoxel, with_dtype};
 use crate::volume::AnyArray;
 use crate::volume::any::Voxel as _;
@@ -101,6 +101,16 @@ impl Frames {
             return Ok(Dtype::U16);
         }
         dtype_of(&self.dataset).ok_or_else(|| format!("{}: values that are no numbers", self.dataset.path()))
+    }
+
+    /// The value of what was never written.
+    pub(super) fn fill_value(&self) -> Result<f64, String> {
+        let bytes = self.dataset.fill_value()?;
+        with_dtype!(self.dtype()?, T => {
+            let mut value: [T; 1] = [bytemuck::Zeroable::zeroed()];
+            decode(&self.dataset, &bytes, &mut value)?;
+            Ok(value[0].to_f64())
+        })
     }
 
     /// Frames that are cheapest to read at once.

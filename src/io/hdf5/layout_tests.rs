@@ -239,6 +239,14 @@ fn exposures_of_flats_and_views_are_brought_together() {
     let counter = tree.clone().list(monitor, &[5.0, 5.0, 5.0, 5.0, 10.0, 10.1, 10.0, 9.9]).read().unwrap();
     assert_eq!(counter.flat_beam, [5.0, 5.0]);
     assert!((counter.beam[1] - 5.05).abs() < 1e-12);
+    // A beam that fades by half while views are exposed ever longer: neighbours tell a counter from a current.
+    let mut fading = tree.clone();
+    fading.list(&time, &[1000.0, 1000.0, 1000.0, 1000.0, 1000.0, 1300.0, 1700.0, 2200.0]).units(&time, "ms");
+    let counted = fading.clone().list(monitor, &[1.0, 1.0, 1.0, 0.97, 0.9, 1.04, 1.19, 1.32]).read().unwrap();
+    said(&counted, "divided by the exposure");
+    assert!((counted.beam[3] - 1.32 / 2.2).abs() < 1e-12);
+    let strength = fading.list(monitor, &[1.0, 1.0, 1.0, 0.97, 0.9, 0.8, 0.7, 0.6]).read().unwrap();
+    assert_eq!(strength.beam, [0.9, 0.8, 0.7, 0.6]);
     let current = tree.list(monitor, &[0.0, f64::NAN, 5.0, 5.0, 5.1, 5.0, 5.0, 4.9]).read().unwrap();
     assert_eq!((current.beam, current.flat_beam), (vec![5.1, 5.0, 5.0, 4.9], vec![5.0, 5.0]));
 }
@@ -394,4 +402,54 @@ fn axes_are_read_as_the_file_says() {
         let offset = if channel.is_some() { 1000.0 } else { 0.0 };
         assert_eq!(read.array, AnyArray::F64(expected.mapv(|v| v + offset)), "{order}");
     }
+}
+
+#[test]
+fn keys_elsewhere_are_found_and_their_absence_is_said() {
+    let mut tree = keyed();
+    tree.without("entry/instrument/detector/image_key")
+        .list("entry/scan/image_key", &[2.0, 2.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(tree.read().unwrap().n_views(), 4);
+    let given = ScanOptions { input: Some(ScanInput::Transmission), ..ScanOptions::default() };
+    let mut tree = keyed();
+    let path = "entry/sample/rotation_angle";
+    tree.without("entry/instrument/detector/image_key")
+        .list(path, &[0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0])
+        .put("entry/instrument/detector/data", Values::Numbers(vec![0.5; 160], vec![8, 4, 5]));
+    said(&tree.read_with(&given).unwrap(), "all 8 were taken for views");
+}
+
+#[test]
+fn a_view_that_was_written_in_part_is_left_out() {
+    let frames = [100, 100, 1000, 1000, 600, 600, 600, 600];
+    let mut tree = keyed();
+    let mut counts = Array3::from_shape_fn((8, 4, 5), |(f, _, _)| frames[f]);
+    counts.slice_mut(ndarray::s![7, 2.., ..]).fill(0);
+    tree.put("entry/instrument/detector/data", Values::Counts(counts));
+    let scan = tree.read().unwrap();
+    assert_eq!((scan.n_views(), scan.angles_deg.as_slice()), (3, [0.0, 45.0, 90.0].as_slice()));
+    said(&scan, "view 3 was written in part: 2 of its rows");
+}
+
+#[test]
+fn what_is_not_applied_is_said() {
+    let mut tree = keyed();
+    tree.put(&format!("{DETECTOR}/field_of_view"), Values::Text("Half"))
+        .number(&format!("{DETECTOR}/x_rotation_axis_pixel_position"), -12.5)
+        .number(&format!("{DETECTOR}/data_scaling_factor"), 2.0);
+    let scan = tree.read().unwrap();
+    for part in ["field of view is Half", "-12.5 px", "(by 2, then 0 added)"] {
+        said(&scan, part);
+    }
+}
+
+#[test]
+fn what_belongs_to_the_views_is_named_where_only_these_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("scan.h5"), folder.path().join("views.mrc"));
+    let mut tree = keyed();
+    tree.list("entry/control/data", &[1.0; 8]).write(&from);
+    let done = crate::io::convert(&from, &to, &ReadOptions::default(), &Progress::new(), budget()).unwrap();
+    let lost = done.losses.join("; ");
+    assert!(lost.contains("2 flats, 2 darks, the beam monitor"), "{lost}");
 }

@@ -74,9 +74,12 @@ pub(super) fn say_repeats(entry: &Group, layout: &mut ScanLayout) {
     }
 }
 
-/// The fields of a mosaic; flats and darks stand beside them.
-pub(super) fn mosaic(root: &Group) -> Option<Dataset> {
-    first_dataset(&root.group("NXmosaic")?, &["instrument/sample/data", "data/data"])
+/// The fields of a mosaic and their pixel in µm; flats and darks stand beside them.
+pub(super) fn mosaic(root: &Group) -> Option<(Dataset, Option<f64>)> {
+    let group = root.group("NXmosaic")?;
+    let pixel = first_dataset(&group, &["instrument/sample/x_pixel_size", "sample/x_pixel_size"]);
+    let pixel_um = pixel.and_then(|d| pixel_in_um(&d, &mut Vec::new()));
+    Some((first_dataset(&group, &["instrument/sample/data", "data/data"])?, pixel_um))
 }
 
 /// A single image or a stack of them with `/metadata` beside it: angle, energy, pixel size.

@@ -14,12 +14,14 @@
 
 mod axes;
 mod containers;
+mod detector;
 mod exchange;
 mod frames;
 mod listing;
 mod mistral;
 mod nxtomo;
 mod read;
+mod scales;
 mod scan;
 mod store;
 mod tree;
@@ -103,6 +105,10 @@ impl Format for Hdf5 {
             Values::Held(_) => write::write_volume(path, request, progress),
             Values::Read(_) => Err(IoError::content(path, "this format takes an array only whole")),
         }
+    }
+
+    fn holds_scans(&self) -> bool {
+        true
     }
 
     fn read_scan(&self, request: &OpenRequest<'_>, progress: &Progress) -> Option<Result<Scan, IoError>> {

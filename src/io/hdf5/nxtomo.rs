@@ -5,6 +5,7 @@
 //! their own. The pixel at the sample comes before that of the camera. References: the NeXus definitions
 //! NXtomo 1.0a, 1.0b and 2.0; nxtomo 3.1 for what the ESRF adds.
 
+use super::detector::{mirrored, say_unused};
 use super::frames::Frames;
 use super::mistral;
 use super::scan::ScanLayout;
@@ -158,8 +159,10 @@ fn angles_dataset(entry: &Group) -> Option<Dataset> {
 
 fn keys_dataset(entry: &Group, detector: &Group) -> Option<Dataset> {
     let names = ["image_key", "image_key_control"];
-    first_dataset(detector, &names).or_else(|| {
-        first_dataset(entry, &["data/image_key", "instrument/image_key", "data/image_key_control"])
+    let places = ["data/image_key", "instrument/image_key", "data/image_key_control"];
+    first_dataset(detector, &names).or_else(|| first_dataset(entry, &places)).or_else(|| {
+        // Wherever else a writer put it.
+        search(entry, |group| names.iter().find_map(|name| group.dataset(name)))
     })
 }
 
@@ -209,6 +212,7 @@ pub(super) fn read(entry: &Group) -> Result<ScanLayout, String> {
         Some(keys) => by_keys(&mut layout, entry, detector, &frames, &keys, angles)?,
         None => by_detectors(&mut layout, entry, &found, n, angles)?,
     }
+    say_unused(entry, detector, &mut layout);
     integrates(&mut layout);
     layout.pixel_um = pixel_of(entry, detector, &mut layout.warnings);
     layout.energy_ev = energy_of(entry, &mut layout.warnings);
@@ -295,6 +299,11 @@ fn by_detectors(
         Ok(Some(frames).filter(|frames| frames.shape()[0] > 0))
     };
     (layout.flats, layout.darks) = (set(&found.flats)?, set(&found.darks)?);
+    if layout.flats.is_none() && layout.darks.is_none() {
+        layout.warnings.push(format!(
+            "the file does not say which of its frames are flats or darks (no image_key): all {n} were taken for views"
+        ));
+    }
     let monitor = monitor_of(entry, detector);
     say_left_out(&mut layout.warnings, "beam monitor", monitor.len(), &[n, n]);
     layout.beam = if monitor.len() == n { monitor } else { Vec::new() };
@@ -328,59 +337,6 @@ const MAGNIFICATION: [&str; 4] = [
     "instrument/objective/magnification",
     "instrument/lens/magnification",
 ];
-
-/// Turns of a detector that its transformations list: the axis (x, y, z) and degrees.
-fn turns(detector: &Group) -> Vec<([f64; 3], f64)> {
-    let classes = ["NX_transformations", "NXtransformations"];
-    let mut groups: Vec<Group> =
-        classes.iter().flat_map(|class| children(detector, class, &["transformations"])).collect();
-    let mut seen = std::collections::BTreeSet::new();
-    groups.retain(|group| seen.insert(group.path().to_owned()));
-    let turn = |turn: Dataset| {
-        let vector: [f64; 3] = turn.attr_numbers("vector").try_into().ok()?;
-        let deg = numbers(&turn).first().copied().filter(|deg| deg.is_finite())?;
-        let deg = if turn.attr_text("units").starts_with("rad") { deg.to_degrees() } else { deg };
-        (turn.attr_text("transformation_type") == "rotation" && vector.iter().any(|v| *v != 0.0))
-            .then_some((vector, deg))
-    };
-    groups
-        .iter()
-        .flat_map(|group| {
-            group.names().into_iter().filter_map(|name| turn(group.dataset(&name)?)).collect::<Vec<_>>()
-        })
-        .collect()
-}
-
-/// Whether a detector sees the picture mirrored, as its fields or its transformations say.
-fn mirrored(detector: &Group, warnings: &mut Vec<String>) -> [bool; 2] {
-    let flag =
-        |name: &str| detector.dataset(name).is_some_and(|d| numbers(&d).first().is_some_and(|v| *v != 0.0));
-    let mut mirrored = [false; 2];
-    for (vector, deg) in turns(detector) {
-        let length = vector.iter().map(|v| v * v).sum::<f64>().sqrt();
-        let axis = (0..3).find(|axis| (vector[*axis].abs() / length - 1.0).abs() < 1e-6);
-        let rest = deg.rem_euclid(360.0);
-        match axis {
-            _ if rest.min(360.0 - rest) < 1e-3 => {}
-            // Turned about an axis in its plane it is looked at from behind; half a turn about the beam is both at once.
-            Some(axis) if (rest - 180.0).abs() < 1e-3 => {
-                mirrored[0] ^= axis != 0;
-                mirrored[1] ^= axis != 1;
-            }
-            _ => warnings.push(format!(
-                "the detector was turned by {deg}° about ({}, {}, {}) (x, y, z); that was not applied to its frames",
-                vector[0], vector[1], vector[2]
-            )),
-        }
-    }
-    let mirrored = [mirrored[0] || flag("x_flipped"), mirrored[1] || flag("y_flipped")];
-    for (is, way) in mirrored.into_iter().zip(["left to right", "top to bottom"]) {
-        if is {
-            warnings.push(format!("the detector saw its frames mirrored {way}; they were turned back"));
-        }
-    }
-    mirrored
-}
 
 fn pixel_of(entry: &Group, detector: &Group, warnings: &mut Vec<String>) -> Option<f64> {
     let at_sample = children(entry, "NXsample", &["sample"])

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::axes::{Laid, lay};
+use super::axes::lay;
 use super::containers;
 use super::frames::Frames;
 use super::listing;
@@ -69,45 +69,48 @@ impl Hdf5Source {
                 return Err(format!("no scan named {entry}: the file holds no NXtomo and no DataExchange"));
             }
         }
-        let (dataset, mut warnings, is_guessed) = match &options.dataset {
-            Some(wanted) => (chosen(root, wanted)?, Vec::new(), false),
-            None => match mistral::mosaic(root) {
-                Some(fields) => {
-                    (fields, vec!["the fields of a mosaic were read, without its flats".to_owned()], false)
-                }
-                None => {
-                    let (dataset, said) = largest(root)?;
-                    let is_guessed = !said.is_empty();
-                    (dataset, said, is_guessed)
-                }
-            },
-        };
-        let guessed = is_guessed.then(|| dataset.path().to_owned());
-        let mut found = containers::Found::of(lay(dataset, options)?);
-        found.warnings.append(&mut warnings);
-        let mut source = Self::of_volume(path, root, found)?;
-        source.header.guessed.dataset = guessed;
-        Ok(source)
+        if let Some(wanted) = &options.dataset {
+            let dataset = chosen(root, wanted)?;
+            let found = match containers::velox(root, &dataset)? {
+                Some(found) => found,
+                None => containers::Found::of(lay(root, dataset, options)?),
+            };
+            return Self::of_volume(path, root, found);
+        }
+        if let Some((fields, pixel_um)) = mistral::mosaic(root) {
+            let mut found = containers::Found::of(lay(root, fields, options)?);
+            found.voxel_um = pixel_um.map(|pixel| [pixel; 3]);
+            found.warnings.push("the fields of a mosaic were read, without its flats".to_owned());
+            return Self::of_volume(path, root, found);
+        }
+        let (dataset, mut said) = largest(root)?;
+        let guessed = (!said.is_empty()).then(|| dataset.path().to_owned());
+        let mut found = containers::Found { guessed, ..containers::Found::of(lay(root, dataset, options)?) };
+        found.warnings.append(&mut said);
+        Self::of_volume(path, root, found)
     }
 
     fn of_volume(path: &Path, root: &Group, found: containers::Found) -> Result<Self, String> {
-        let Laid { frames, order, voxel_um, n_channels, n_times, warnings } = found.laid;
+        let laid = found.laid;
+        let (frames, order) = (laid.frames, laid.order);
         let mut header = volume_header(&frames)?;
         header.metadata.insert("dataset".to_owned(), frames.dataset.path().to_owned());
         if let Some(layout) = found.name {
             header.metadata.insert("layout".to_owned(), layout.to_owned());
         }
-        header.voxel_um = header.voxel_um.or(found.voxel_um).or(voxel_um);
-        if let Some(origin) = found.origin_um {
+        header.voxel_um = header.voxel_um.or(found.voxel_um).or(laid.voxel_um);
+        header.ratios = laid.ratios.filter(|_| header.voxel_um.is_none());
+        if let Some(origin) = found.origin_um.or(laid.origin_um).filter(|_| header.origin_um == [0.0; 3]) {
             header.origin_um = origin;
         }
-        (header.n_channels, header.n_times) = (n_channels.max(1), n_times.max(1));
+        (header.n_channels, header.n_times) = (laid.n_channels.max(1), laid.n_times.max(1));
         header.channel_names = found.channel_names;
-        if !found.angles_deg.is_empty() {
+        header.guessed.dataset = found.guessed;
+        if !laid.angles_deg.is_empty() {
             header.kind = Kind::Scan;
-            header.angles_deg = found.angles_deg;
+            header.angles_deg = laid.angles_deg;
         }
-        header.warnings.extend(warnings);
+        header.warnings.extend(laid.warnings);
         header.warnings.extend(found.warnings);
         if let Some(image) = mistral::beside(root, &mut header.warnings) {
             header.energy_ev = header.energy_ev.or(image.energy_ev);
@@ -119,6 +122,7 @@ impl Hdf5Source {
         if order != AxisOrder::ZYX {
             // What the file says of its axes is said in the order z, y, x; the caller turns all of it together.
             header.voxel_um = header.voxel_um.map(|voxel| order.stored(voxel));
+            header.ratios = header.ratios.map(|ratios| order.stored(ratios));
             header.origin_um = order.stored(header.origin_um);
         }
         Ok(Self { path: path.to_owned(), frames, header, order, layout: None })
@@ -180,11 +184,27 @@ fn scan_header(layout: &ScanLayout) -> Result<Header, String> {
             say(key, frames.shape()[0].to_string());
         }
     }
+    header.beside_views = beside_views(layout);
     if let Some(title) = &layout.title {
         say("title", title.clone());
     }
     say_wide(&layout.projections.dataset, &mut header);
     Ok(header)
+}
+
+/// What belongs to the views and is read with a scan only.
+fn beside_views(layout: &ScanLayout) -> Vec<String> {
+    let frames = |frames: &Option<Frames>, what: &str| {
+        frames.as_ref().map(|frames| format!("{} {what}", frames.shape()[0]))
+    };
+    let list = |values: &[f64], what: &str| (!values.is_empty()).then(|| what.to_owned());
+    let parts = [
+        frames(&layout.flats, "flats"),
+        frames(&layout.darks, "darks"),
+        list(&layout.beam, "the beam monitor"),
+        list(&layout.exposure_s, "the exposures"),
+    ];
+    parts.into_iter().flatten().collect()
 }
 
 /// The dataset that was asked for.

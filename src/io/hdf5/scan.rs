@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use ndarray::{Array3, ArrayView1};
+
 use super::exchange::data_exchange;
 use super::frames::Frames;
 use super::mistral;
@@ -15,7 +17,9 @@ use crate::io::choice::ReadOptions;
 use crate::io::error::IoError;
 use crate::io::format::Source as _;
 use crate::io::walk::read_all;
+use crate::volume::any::Voxel;
 use crate::volume::{AnyArray, Scan};
+use crate::with_array;
 
 /// The parts of a scan that a file holds.
 pub(super) struct ScanLayout {
@@ -103,7 +107,17 @@ fn drop_never_written(layout: &mut ScanLayout) -> Result<(), String> {
     let mut missing: Vec<usize> = (0..views.len())
         .filter(|view| written.as_ref().is_some_and(|w| w.get(views[*view]) == Some(&false)))
         .collect();
-    missing.extend(blank_at_the_end(&layout.projections)?);
+    let blank = blank_at_the_end(&layout.projections)?;
+    let last = views.len() - blank.len();
+    missing.extend(blank);
+    let begun = begun_only(&layout.projections, last)?;
+    if let Some(rows) = begun {
+        missing.push(last - 1);
+        layout.warnings.push(format!(
+            "view {} was written in part: {rows} of its rows hold nothing but the fill value; it is left out",
+            last - 1
+        ));
+    }
     missing.sort_unstable();
     missing.dedup();
     if missing.len() == views.len() && !views.is_empty() {
@@ -161,18 +175,39 @@ fn first_axis_written(frames: &Frames) -> Result<Option<Vec<bool>>, String> {
 /// Views at the end that hold nothing but the fill value: space was set aside for them, and the scan ended before.
 fn blank_at_the_end(frames: &Frames) -> Result<Vec<usize>, String> {
     let n = frames.shape()[0];
-    let fill = frames.dataset.fill_value()?;
-    let is_zero = fill.iter().all(|byte| *byte == 0);
+    let fill = frames.fill_value()?;
     let mut at = n;
-    while is_zero && at > 0 && is_blank(&frames.read(at - 1..at)?) {
+    while at > 0 && n_blank_rows(&frames.read(at - 1..at)?, fill) == frames.shape()[1] {
         at -= 1;
     }
     // A scan of nothing but zeros is answered by what is done with it.
     Ok(if at == 0 { Vec::new() } else { (at..n).collect() })
 }
 
-fn is_blank(frame: &AnyArray) -> bool {
-    crate::with_array!(frame, values => values.iter().all(|v| crate::volume::any::Voxel::to_f64(*v) == 0.0))
+/// How many rows at the end of the last of `n` views were not written, where the scan ended within it.
+///
+/// The view before it has values there, and has no such rows: they are none of the sample.
+fn begun_only(frames: &Frames, n: usize) -> Result<Option<usize>, String> {
+    if n < 2 {
+        return Ok(None);
+    }
+    let fill = frames.fill_value()?;
+    let [before, last] =
+        [n - 2, n - 1].map(|at| frames.read(at..at + 1).map(|frame| n_blank_rows(&frame, fill)));
+    let (before, last) = (before?, last?);
+    let least = (frames.shape()[1] / 16).max(2);
+    Ok((before == 0 && last >= least).then_some(last))
+}
+
+/// Rows from the top or from the bottom on that hold nothing but the fill value: a mirrored detector is read upwards.
+fn n_blank_rows(frame: &AnyArray, fill: f64) -> usize {
+    fn count<T: Voxel>(frame: &Array3<T>, fill: f64) -> usize {
+        let is_blank = |row: &ArrayView1<'_, T>| row.iter().all(|v| v.to_f64().to_bits() == fill.to_bits());
+        let are_blank: Vec<bool> = frame.rows().into_iter().map(|row| is_blank(&row)).collect();
+        let at_the_top = are_blank.iter().take_while(|blank| **blank).count();
+        at_the_top.max(are_blank.iter().rev().take_while(|blank| **blank).count())
+    }
+    with_array!(frame, values => count(values, fill))
 }
 
 /// Numbers as "0-3, 7".

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use hdf5_reader::Datatype;
 
-use super::store::{Area, Dataset, Group, Node};
-use crate::io::array::{Dtype, values_from, with_dtype};
+use super::store::{Area, Bits, Dataset, Group, Node};
+use crate::io::array::{Dtype, FileVoxel, values_from, with_dtype};
 use crate::io::error::IoError;
 
 /// Groups and datasets visited at most when a file is searched.
@@ -43,7 +43,7 @@ fn plain(dtype: &Datatype) -> &Datatype {
 
 /// Type of the values as this program holds them; `None` for text, records and the like.
 ///
-/// 64-bit whole numbers become f64, exact up to 2^53; half floats become f32. Truth values are 0 and 1.
+/// 64-bit whole numbers become f64, exact up to 2^53; short floats become f32. Truth values are 0 and 1.
 pub(super) fn dtype_of(dataset: &Dataset) -> Option<Dtype> {
     match plain(dataset.dtype()) {
         Datatype::FixedPoint { size: 1, signed: false, .. } | Datatype::Bitfield { size: 1, .. } => {
@@ -58,7 +58,10 @@ pub(super) fn dtype_of(dataset: &Dataset) -> Option<Dtype> {
         Datatype::FixedPoint { size: 2, signed: true, .. } => Some(Dtype::I16),
         Datatype::FixedPoint { size: 4, signed: false, .. } => Some(Dtype::U32),
         Datatype::FixedPoint { size: 4, signed: true, .. } => Some(Dtype::I32),
-        Datatype::FloatingPoint { size: 2 | 4, .. } => Some(Dtype::F32),
+        Datatype::FloatingPoint { size: 1..=4, .. } => Some(match dataset.bits() {
+            Ok(Some(bits)) if !bits.fits_f32() => Dtype::F64,
+            _ => Dtype::F32,
+        }),
         Datatype::FixedPoint { size: 8, .. } | Datatype::FloatingPoint { size: 8, .. } => Some(Dtype::F64),
         _ => None,
     }
@@ -99,40 +102,79 @@ fn is_big_endian(dtype: &Datatype) -> bool {
     )
 }
 
+/// How stored bytes become values of the type that [`dtype_of`] says.
+enum Coding {
+    /// They are the values, but perhaps for the order of their bytes.
+    Same,
+    /// Bits lie in them otherwise than in this machine.
+    Bits(Bits),
+    /// Whole numbers of 64 bits.
+    Wide { signed: bool },
+    /// Half precision.
+    Half,
+}
+
+fn coding(dataset: &Dataset) -> Result<Coding, String> {
+    if let Some(bits) = dataset.bits()? {
+        return Ok(Coding::Bits(bits));
+    }
+    Ok(match plain(dataset.dtype()) {
+        Datatype::FixedPoint { size: 8, signed, .. } => Coding::Wide { signed: *signed },
+        Datatype::FloatingPoint { size: 2, .. } => Coding::Half,
+        _ => Coding::Same,
+    })
+}
+
 /// Reads an area into values of the type that [`dtype_of`] says; `into` has as many as the area.
-pub(super) fn read_values<T: crate::io::array::FileVoxel + bytemuck::Pod>(
+pub(super) fn read_values<T: FileVoxel + bytemuck::Pod>(
     dataset: &Dataset,
     area: &Area,
     into: &mut [T],
 ) -> Result<(), String> {
-    let dtype = plain(dataset.dtype());
-    let big_endian = is_big_endian(dtype);
-    match dtype {
-        Datatype::FixedPoint { size: 8, signed, .. } => {
-            let mut bytes = vec![0; into.len() * 8];
-            dataset.read_into(area, &mut bytes)?;
-            for (value, bytes) in into.iter_mut().zip(bytes.as_chunks::<8>().0) {
-                let bits = if big_endian { u64::from_be_bytes(*bytes) } else { u64::from_le_bytes(*bytes) };
-                *value = T::from_f64(if *signed { bits.cast_signed() as f64 } else { bits as f64 });
-            }
-            Ok(())
+    if let Coding::Same = coding(dataset)? {
+        dataset.read_into(area, bytemuck::cast_slice_mut(into))?;
+        put_in_order(dataset, into);
+        return Ok(());
+    }
+    let mut bytes = vec![0; into.len() * dataset.element_size()?];
+    dataset.read_into(area, &mut bytes)?;
+    decode(dataset, &bytes, into)
+}
+
+/// Values of the type that [`dtype_of`] says from their bytes in the file.
+pub(super) fn decode<T: FileVoxel + bytemuck::Pod>(
+    dataset: &Dataset,
+    bytes: &[u8],
+    into: &mut [T],
+) -> Result<(), String> {
+    let coding = coding(dataset)?;
+    if let Coding::Same = coding {
+        let target: &mut [u8] = bytemuck::cast_slice_mut(into);
+        if target.len() != bytes.len() {
+            return Err(format!("{}: {} bytes of values", dataset.path(), bytes.len()));
         }
-        Datatype::FloatingPoint { size: 2, .. } => {
-            let mut bytes = vec![0; into.len() * 2];
-            dataset.read_into(area, &mut bytes)?;
-            for (value, bytes) in into.iter_mut().zip(bytes.as_chunks::<2>().0) {
-                let bits = if big_endian { u16::from_be_bytes(*bytes) } else { u16::from_le_bytes(*bytes) };
-                *value = T::from_f64(half::f16::from_bits(bits).to_f64());
-            }
-            Ok(())
-        }
-        _ => {
-            dataset.read_into(area, bytemuck::cast_slice_mut(into))?;
-            if big_endian != cfg!(target_endian = "big") {
-                into.iter_mut().for_each(|value| *value = value.byte_swapped());
-            }
-            Ok(())
-        }
+        target.copy_from_slice(bytes);
+        put_in_order(dataset, into);
+        return Ok(());
+    }
+    let big_endian = is_big_endian(dataset.dtype());
+    for (value, bytes) in into.iter_mut().zip(bytes.chunks_exact(dataset.element_size()?)) {
+        let put = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
+        let bits = if big_endian { bytes.iter().fold(0, put) } else { bytes.iter().rev().fold(0, put) };
+        *value = T::from_f64(match coding {
+            Coding::Bits(kind) => kind.value(bits),
+            Coding::Wide { signed: true } => bits.cast_signed() as f64,
+            Coding::Half => half::f16::from_bits(bits as u16).to_f64(),
+            Coding::Wide { signed: false } | Coding::Same => bits as f64,
+        });
+    }
+    Ok(())
+}
+
+/// Brings the bytes of values into the order of this machine.
+fn put_in_order<T: FileVoxel>(dataset: &Dataset, values: &mut [T]) {
+    if is_big_endian(dataset.dtype()) != cfg!(target_endian = "big") {
+        values.iter_mut().for_each(|value| *value = value.byte_swapped());
     }
 }
 

@@ -158,22 +158,67 @@ pub(super) fn one_each(values: Vec<f64>, n: usize) -> Vec<f64> {
     }
 }
 
-/// Logarithmic spread of positive numbers.
-fn spread(values: &[f64]) -> f64 {
-    let logs: Vec<f64> = values.iter().filter(|v| v.is_finite() && **v > 0.0).map(|v| v.ln()).collect();
-    let mean = logs.iter().sum::<f64>() / logs.len().max(1) as f64;
-    (logs.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / logs.len().max(1) as f64).sqrt()
+/// Least change of the exposure from frame to frame by which it is told whether a monitor counts with it.
+const LEAST_CHANGE: f64 = 0.05;
+
+/// Frames with exposure and reading in the order in which they were taken, as far as that is known.
+fn in_time(layout: &ScanLayout) -> Vec<(f64, f64)> {
+    let frame = |times: &[f64], beam: &[f64], at: usize| Some((*times.get(at)?, *beam.get(at)?));
+    let n_views = layout.beam.len();
+    let time = |flat: usize| layout.flat_times.get(flat).copied().unwrap_or(0.0);
+    let mut flats: Vec<usize> = (0..layout.flat_beam.len()).collect();
+    flats.sort_by(|a, b| time(*a).total_cmp(&time(*b)));
+    let mut flats = flats.into_iter().peekable();
+    let mut found = Vec::new();
+    for view in 0..=n_views {
+        while let Some(flat) = flats.next_if(|flat| view == n_views || time(*flat) <= view as f64) {
+            found.extend(frame(&layout.flat_exposure_s, &layout.flat_beam, flat));
+        }
+        found.extend(frame(&layout.exposure_s, &layout.beam, view));
+    }
+    found.retain(|(time, beam)| [time, beam].iter().all(|v| v.is_finite() && **v > 0.0));
+    found
+}
+
+/// What part of the changes of the first of each pair the second makes too; `None` where the first hardly changes.
+///
+/// What changes from frame to frame as steadily as time is taken out, if the changes differ enough for that.
+fn follows(changes: &[[f64; 2]]) -> Option<f64> {
+    let n = changes.len().max(1) as f64;
+    let mean = |part: usize| changes.iter().map(|pair| pair[part]).sum::<f64>() / n;
+    let sums = |means: [f64; 2]| {
+        changes.iter().fold((0.0, 0.0), |(with, all), [exposure, reading]| {
+            let exposure = exposure - means[0];
+            (with + exposure * (reading - means[1]), all + exposure * exposure)
+        })
+    };
+    let (with, all) = sums([0.0; 2]);
+    let (drift_with, drift_all) = sums([mean(0), mean(1)]);
+    let (with, all_here) = if drift_all > 0.1 * all { (drift_with, drift_all) } else { (with, all) };
+    (all >= LEAST_CHANGE * LEAST_CHANGE).then_some(with / all_here)
 }
 
 /// A monitor that counted for as long as each frame was exposed becomes one that says how strong the beam was.
+///
+/// Neighbours in time are compared, so that a beam that fades over the scan has no say: where the exposure changes, a
+/// counter changes by the same factor, and one that tells the strength of the beam does not.
 pub(super) fn integrates(layout: &mut ScanLayout) {
-    let exposures = [layout.exposure_s.as_slice(), &layout.flat_exposure_s].concat();
-    let readings = [layout.beam.as_slice(), &layout.flat_beam].concat();
-    if readings.len() != exposures.len() || spread(&exposures) < 0.05 {
+    let frames = in_time(layout);
+    let n = [layout.exposure_s.len(), layout.flat_exposure_s.len()];
+    if n != [layout.beam.len(), layout.flat_beam.len()] {
         return;
     }
-    let rates: Vec<f64> = readings.iter().zip(&exposures).map(|(beam, time)| beam / time).collect();
-    if 2.0 * spread(&rates) > spread(&readings) {
+    let changes: Vec<[f64; 2]> =
+        frames.windows(2).map(|pair| [(pair[1].0 / pair[0].0).ln(), (pair[1].1 / pair[0].1).ln()]).collect();
+    let Some(share) = follows(&changes) else { return };
+    if (0.25..0.75).contains(&share) {
+        layout.warnings.push(format!(
+            "it cannot be told whether the beam monitor counts for as long as the exposure (it follows {:.0} % of its changes): it was taken for {}",
+            100.0 * share,
+            if share < 0.5 { "the strength of the beam" } else { "a counter and divided by the exposure" }
+        ));
+    }
+    if share < 0.5 {
         return;
     }
     layout.warnings.push(

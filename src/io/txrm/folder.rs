@@ -210,6 +210,9 @@ impl FolderSource {
             self.views.first().map(|view| name_of(&self.files[view.file])).unwrap_or_default(),
             self.views.last().map(|view| name_of(&self.files[view.file])).unwrap_or_default(),
         );
+        for (files, what) in [(&self.flats, "files of flats"), (&self.darks, "files of darks")] {
+            self.header.beside_views.extend((!files.is_empty()).then(|| format!("{} {what}", files.len())));
+        }
         let order: Vec<String> = self.by_time().iter().map(ToString::to_string).collect();
         let mut say = |key: &str, value: String| {
             if !value.is_empty() {

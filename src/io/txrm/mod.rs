@@ -65,6 +65,10 @@ impl Format for Txrm {
         Ok(Box::new(TxrmSource::open(request.path, request.budget)?))
     }
 
+    fn holds_scans(&self) -> bool {
+        true
+    }
+
     fn read_scan(&self, request: &OpenRequest<'_>, progress: &Progress) -> Option<Result<Scan, IoError>> {
         scan::open(request.path, progress, request.budget).transpose()
     }
@@ -100,6 +104,10 @@ impl Format for XrmFolder {
 
     fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
         Ok(Box::new(FolderSource::open(request.path, request.budget)?))
+    }
+
+    fn holds_scans(&self) -> bool {
+        true
     }
 
     fn read_scan(&self, request: &OpenRequest<'_>, progress: &Progress) -> Option<Result<Scan, IoError>> {

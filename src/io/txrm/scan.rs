@@ -138,7 +138,7 @@ pub(super) fn references(
 }
 
 /// Streams of the reference: one, or one a frame.
-fn reference_names(ole: &Ole) -> Vec<String> {
+pub(super) fn reference_names(ole: &Ole) -> Vec<String> {
     if ole.bytes_of("ReferenceData/Image").is_some_and(|n| n > 0) {
         return vec!["ReferenceData/Image".to_owned()];
     }

@@ -198,6 +198,10 @@ fn header_of(path: &Path, ole: &mut Ole, about: &About) -> Header {
             ));
         }
     }
+    let n_references = super::scan::reference_names(ole).len();
+    header.beside_views.extend((n_references > 0).then(|| "the reference".to_owned()));
+    header.beside_views.extend(about.beam.as_ref().map(|_| "the beam monitor".to_owned()));
+    header.beside_views.extend((!about.exposure_s.is_empty()).then(|| "the exposures".to_owned()));
     header.warnings.extend(shifts::offer(ole, about.counts, path));
     header
 }

@@ -113,3 +113,49 @@ if len(sys.argv) > 1:
     d.set_transformation_from_lr_flipped(True); nx.control.data = np.full(10, 0.3) * ur.ampere
     if os.path.exists("nxtomo31.nx"): os.remove("nxtomo31.nx")
     for name in ("entry0000", "entry0001"): nx.save("nxtomo31.nx", name)
+
+# Numbers whose bits lie otherwise than in this machine: 12 of 16 bits, short floats, a named type, packed bit by bit.
+T = h5py.h5t
+def whole(base, n, at):
+    t = base.copy(); t.set_precision(n); t.set_offset(at); return t
+def brain():
+    t = T.IEEE_F32LE.copy(); t.set_fields(15, 7, 8, 0, 7); t.set_precision(16); t.set_size(2); t.set_ebias(127); return t
+with h5py.File("bits.h5", "w") as f:
+    signed = cube.astype("i2") - 100
+    wide = T.STD_U16LE.copy(); wide.set_precision(12); wide.commit(f.id, b"camera")
+    def put(name, t, values, plist=None):
+        d = h5py.h5d.create(f.id, name, t, h5py.h5s.create_simple(cube.shape), plist)
+        d.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(values))
+    put(b"twelve", whole(T.STD_U16LE, 12, 4), cube); put(b"signed", whole(T.STD_I16BE, 12, 0), signed)
+    put(b"named", wide, cube); put(b"brain", brain(), cube.astype("f4") / 2)
+    packed = h5py.h5p.create(h5py.h5p.DATASET_CREATE); packed.set_chunk((2, 6, 5)); packed.set_filter(h5py.h5z.FILTER_NBIT)
+    put(b"packed", whole(T.STD_I16LE, 12, 2), signed, packed)
+
+# Positions along the axes in lists beside an array, in every way that says so.
+def listed(g, where, first, step, n, unit=None, **attrs):
+    g[where] = first + step * np.arange(n)
+    if unit: g[where].attrs["units"] = unit
+    g[where].attrs.update(attrs)
+def nxdata(f, name, data, axes):
+    g = f.create_group(name); g.attrs.update({"NX_class": "NXdata", "signal": "data", "axes": axes}); g["data"] = data
+    return g
+with h5py.File("scales.h5", "w") as f:
+    g = nxdata(f, "named", cube, ["depth", "y", "x"]); listed(g, "depth", 5.0, 30.0, 4, "nm"); listed(g, "y", -60.0, 20.0, 6, "nm"); listed(g, "x", 0.0, 10.0, 5, "nm")
+    g = nxdata(f, "turned", np.ascontiguousarray(cube.T), ["x", "y", "z"]); listed(g, "z", 0, 0.03, 4, "um"); listed(g, "y", 0, 0.02, 6, "um"); listed(g, "x", 0, 0.01, 5, "um")
+    g = nxdata(f, "down", cube[::-1], ["z", "y", "x"]); listed(g, "z", 95.0, -30.0, 4, "nm"); listed(g, "y", 0, 20.0, 6, "nm"); listed(g, "x", 0, 10.0, 5, "nm")
+    g = nxdata(f, "bare", cube, ["z", "y", "x"]); listed(g, "z", 0, 2.0, 4); listed(g, "y", 0, 1.0, 6, "pixel"); listed(g, "x", 0, 1.0, 5)
+    g = nxdata(f, "views", frames[4:], ["rotation_angle", ".", "."]); listed(g, "rotation_angle", -50.0, 20.0, 6, "degree")
+    g = f.create_group("old"); g["data"] = cube; g["data"].attrs.update({"signal": 1, "axes": "a:b:c"})
+    for n, (name, step) in enumerate((("a", 30.0), ("b", 20.0), ("c", 10.0))): listed(g, name, 0, step, cube.shape[n], "nm", axis=n + 1)
+    g = f.create_group("scaled"); g["data"] = cube
+    for n, (name, step) in enumerate((("height", 3e-8), ("b", 2e-8), ("c", 1e-8))):
+        listed(f, f"of_{name}", 0, step, cube.shape[n], "m"); f[f"of_{name}"].make_scale(name); g["data"].dims[n].attach_scale(f[f"of_{name}"])
+# EMD: views with pixels, two arrays, lists of the first two places; and what Velox writes under the same name.
+with h5py.File("views.emd", "w") as f:
+    for name, data, dims in (("first", frames[4:], (("angles", -50.0, 20.0, 6, "[deg]"), ("y", 0, 10.0, 3, "[n_m]"), ("x", 0, 10.0, 4, "[n_m]"))), ("second", cube, (("z", 0, 3.0, 2, "[n_m]"), ("y", 0, 2.0, 2, "[n_m]"), ("x", 0, 1.0, 2, "[n_m]")))):
+        g = f.create_group(f"data/{name}"); g.attrs["emd_group_type"] = 1; g["data"] = data
+        for n, (axis, first, step, places, unit) in enumerate(dims): listed(g, f"dim{n + 1}", first, step, places, unit, name=axis)
+with h5py.File("velox.emd", "w") as f:
+    g = f.create_group("Data/Image/0f1e2d3c"); g["Data"] = np.ascontiguousarray(np.moveaxis(frames[4:], 0, 2))
+    texts = [json.dumps({"BinaryResult": {"PixelSize": {"width": "1e-08", "height": "1e-08"}, "PixelUnitX": "m", "PixelUnitY": "m"}, "Stage": {"AlphaTilt": str(np.deg2rad(-50 + 20 * n))}}) for n in range(6)]
+    g["Metadata"] = np.array([list(t.encode().ljust(300, b"\0")) for t in texts], "u1").T

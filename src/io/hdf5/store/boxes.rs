@@ -87,7 +87,7 @@ impl Dataset {
     }
 
     /// Bytes of a value.
-    pub(super) fn element_size(&self) -> Result<usize, String> {
+    pub(in crate::io::hdf5) fn element_size(&self) -> Result<usize, String> {
         self.raw().raw_element_size().map_err(text).and_then(|n| match n {
             0 => Err(format!("{}: values of 0 bytes", self.path())),
             n => Ok(n),

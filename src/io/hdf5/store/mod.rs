@@ -4,6 +4,7 @@
 //! files, virtual datasets, and the filters that detectors use. Every file that another one points
 //! to must be an ordinary file on this machine; how deep such pointers go is bounded.
 
+mod bits;
 mod boxes;
 mod chunks;
 mod copy;
@@ -16,6 +17,7 @@ mod selection;
 mod squeeze;
 mod virtuals;
 
+pub(super) use self::bits::Bits;
 pub(super) use self::boxes::Area;
 pub(super) use self::family::Family;
 pub(super) use self::node::{Dataset, Group, Node, numbers_of, text_of};

@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, OnceLock};
 
+use hdf5_reader::global_heap::GlobalHeapCollection;
 use hdf5_reader::messages::HdfMessage;
 use hdf5_reader::messages::link::LinkTarget;
 use hdf5_reader::{Attribute, Datatype};
 
+use super::bits::Bits;
 use super::boxes::Stored;
 use super::family::{Family, File};
+use super::overlay::number;
 use super::text;
 
 /// Links that lead to links, followed at most.
@@ -38,6 +41,7 @@ pub(in crate::io::hdf5) struct Dataset {
     raw: hdf5_reader::Dataset,
     path: String,
     pub(super) stored: Arc<OnceLock<Result<Arc<Stored>, String>>>,
+    bits: Arc<OnceLock<Result<Option<Bits>, String>>>,
     /// Virtual datasets that were passed through to get here.
     pub(super) depth: usize,
 }
@@ -104,6 +108,12 @@ impl Group {
         self.raw.attribute(name).ok().map(|a| text_of(&a)).unwrap_or_default()
     }
 
+    /// A list of texts in an attribute.
+    pub(in crate::io::hdf5) fn attr_texts(&self, name: &str) -> Vec<String> {
+        let found = self.raw.attribute(name).ok();
+        found.map(|attribute| texts_of(&attribute)).unwrap_or_default()
+    }
+
     /// All attributes.
     pub(in crate::io::hdf5) fn attributes(&self) -> Vec<Attribute> {
         self.raw.attributes().unwrap_or_default()
@@ -162,6 +172,7 @@ impl Group {
                 raw,
                 path,
                 stored: Arc::default(),
+                bits: Arc::default(),
                 depth: 0,
             })));
         }
@@ -214,6 +225,19 @@ impl Dataset {
         self.raw.dtype()
     }
 
+    /// How the bits of its numbers lie, where not as this machine has them.
+    ///
+    /// # Errors
+    /// A sentence for numbers of which that is not known.
+    pub(in crate::io::hdf5) fn bits(&self) -> Result<Option<Bits>, String> {
+        let read = || {
+            let (base, sizes) = (self.file.base(), self.file.sizes());
+            let message = self.file.bytes.datatype(self.address(), base, sizes).unwrap_or_default();
+            Bits::of(&message).map_err(|problem| format!("{}: {problem}", self.path))
+        };
+        self.bits.get_or_init(read).clone()
+    }
+
     /// Sides of a chunk, where the dataset is stored in chunks.
     pub(in crate::io::hdf5) fn chunks(&self) -> Option<Vec<u32>> {
         self.raw.chunks()
@@ -239,13 +263,29 @@ impl Dataset {
 
     /// A list of texts in an attribute.
     pub(in crate::io::hdf5) fn attr_texts(&self, name: &str) -> Vec<String> {
-        let texts = self.raw.attribute(name).ok().and_then(|a| a.read_strings().ok()).unwrap_or_default();
-        texts.iter().map(|text| trimmed(text)).collect()
+        self.raw.attribute(name).ok().map(|attribute| texts_of(&attribute)).unwrap_or_default()
     }
 
     /// A numeric attribute list, empty where there is none.
     pub(in crate::io::hdf5) fn attr_numbers(&self, name: &str) -> Vec<f64> {
         self.raw.attribute(name).ok().map(|a| numbers_of(&a)).unwrap_or_default()
+    }
+
+    /// The headers that an attribute of lists of references leads to, the first of each list; `None` where it is none.
+    pub(in crate::io::hdf5) fn references(&self, name: &str) -> Option<Vec<Option<u64>>> {
+        let attribute = self.raw.attribute(name).ok()?;
+        let sizes = self.file.sizes();
+        let (offset, storage) = (usize::from(sizes.offset), self.file.inner.storage());
+        // Of each list: how long it is, and where in the global heap it lies.
+        let lists = attribute.raw_data.chunks_exact(8 + offset);
+        let first = |list: &[u8]| {
+            let (n, address) = (number(&list[..4]), number(&list[4..4 + offset]));
+            let index = u16::try_from(number(&list[4 + offset..])).ok().filter(|_| n > 0)?;
+            let heap =
+                GlobalHeapCollection::parse_at_storage(storage, address, sizes.offset, sizes.length).ok()?;
+            heap.get_object(index)?.data.get(..offset).map(number)
+        };
+        matches!(attribute.datatype, Datatype::VarLen { .. }).then(|| lists.map(first).collect())
     }
 
     /// The text of a scalar, or the first of several.
@@ -258,6 +298,12 @@ impl Dataset {
 
 fn trimmed(text: &str) -> String {
     text.trim_matches(['\0', ' ', '\n']).to_owned()
+}
+
+/// Texts of an attribute.
+fn texts_of(attribute: &Attribute) -> Vec<String> {
+    let texts = attribute.read_strings().unwrap_or_default();
+    texts.iter().map(|text| trimmed(text)).collect()
 }
 
 /// Text of an attribute.

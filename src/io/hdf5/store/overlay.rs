@@ -17,9 +17,12 @@ use hdf5_reader::{FileStorage, Storage, StorageBuffer};
 const MAX_HEADER: u64 = 1 << 24;
 /// Continuations of one header at most.
 const MAX_PIECES: usize = 1024;
-/// Type of a layout message, and of a continuation.
+/// Types of messages: datatype, layout, continuation.
+const DATATYPE: u16 = 3;
 const LAYOUT: u16 = 8;
 const CONTINUATION: u16 = 16;
+/// Mark of a message that only says where it stands in truth.
+const SHARED: u8 = 2;
 
 /// Where the list of sources of a virtual dataset stands: a collection of the global heap, and the object in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +61,19 @@ impl Overlay {
         self.shown.write().unwrap_or_else(PoisonError::into_inner).extend(found.shown);
         self.virtuals.write().unwrap_or_else(PoisonError::into_inner).insert(address, found.heap);
         true
+    }
+
+    /// The datatype message of the header at `address`, as it is written.
+    pub(super) fn datatype(&self, address: u64, base: u64, sizes: Sizes) -> Option<Vec<u8>> {
+        let walk = Walk { bytes: &self.bytes, base, sizes };
+        let found = walk.datatype(base.checked_add(address)?)?;
+        if !found.is_shared {
+            return Some(found.body);
+        }
+        // A named type: version, kind, in version 1 six bytes of nothing, and the address of its header.
+        let at = if found.body.first() == Some(&1) { 8 } else { 2 };
+        let named = number(found.body.get(at..at + usize::from(sizes.offset))?);
+        walk.datatype(base.checked_add(named)?).filter(|named| !named.is_shared).map(|named| named.body)
     }
 
     /// Fills `into` with the bytes from `at` on.
@@ -139,7 +155,20 @@ struct Piece {
 }
 
 impl Walk<'_> {
+    /// The list of sources of a virtual dataset.
     fn find(&self, header: u64) -> Option<Found> {
+        self.first(header, |piece, message| {
+            let heap = self.virtual_layout(&message.body).filter(|_| message.kind == LAYOUT)?;
+            Some(self.shown(piece, message.at, heap).map(|shown| Found { heap, shown }))
+        })?
+    }
+
+    fn datatype(&self, header: u64) -> Option<Message> {
+        self.first(header, |_, message| (message.kind == DATATYPE).then(|| message.clone()))
+    }
+
+    /// The first message of a header of which `take` makes something.
+    fn first<T>(&self, header: u64, take: impl Fn(&Piece, &Message) -> Option<T>) -> Option<T> {
         let mut prefix = [0; 16];
         let head = self.bytes.read_range(header, 16).ok()?;
         prefix.copy_from_slice(&head);
@@ -149,15 +178,13 @@ impl Walk<'_> {
         let mut pieces = vec![first];
         let mut n_pieces = 1;
         while let Some(piece) = pieces.pop() {
-            for (kind, at, body) in messages(&piece, is_v2, has_order) {
-                if kind == LAYOUT
-                    && let Some(heap) = self.virtual_layout(&body)
-                {
-                    return Some(Found { heap, shown: self.shown(&piece, at, heap)? });
+            for message in messages(&piece, is_v2, has_order) {
+                if let Some(taken) = take(&piece, &message) {
+                    return Some(taken);
                 }
-                if kind == CONTINUATION && n_pieces < MAX_PIECES {
+                if message.kind == CONTINUATION && n_pieces < MAX_PIECES {
                     n_pieces += 1;
-                    pieces.extend(self.continued(&body, is_v2));
+                    pieces.extend(self.continued(&message.body, is_v2));
                 }
             }
         }
@@ -221,8 +248,18 @@ impl Walk<'_> {
     }
 }
 
-/// Type, position and body of every message of a piece.
-fn messages(piece: &Piece, is_v2: bool, has_order: bool) -> Vec<(u16, usize, Vec<u8>)> {
+/// One message of a header.
+#[derive(Clone)]
+struct Message {
+    kind: u16,
+    is_shared: bool,
+    /// Where its body begins in its piece.
+    at: usize,
+    body: Vec<u8>,
+}
+
+/// The messages of a piece that are looked at here.
+fn messages(piece: &Piece, is_v2: bool, has_order: bool) -> Vec<Message> {
     let bytes: &[u8] = &piece.bytes;
     let head = match (is_v2, has_order) {
         (false, _) => 8,
@@ -232,14 +269,14 @@ fn messages(piece: &Piece, is_v2: bool, has_order: bool) -> Vec<(u16, usize, Vec
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(prefix) = bytes.get(at..at + head) {
-        let (kind, n) = if is_v2 {
-            (u16::from(prefix[0]), number(&prefix[1..3]) as usize)
+        let (kind, n, flags) = if is_v2 {
+            (u16::from(prefix[0]), number(&prefix[1..3]) as usize, prefix[3])
         } else {
-            (number(&prefix[..2]) as u16, number(&prefix[2..4]) as usize)
+            (number(&prefix[..2]) as u16, number(&prefix[2..4]) as usize, prefix[4])
         };
         let Some(body) = bytes.get(at + head..at + head + n) else { break };
-        if matches!(kind, LAYOUT | CONTINUATION) {
-            found.push((kind, at + head, body.to_vec()));
+        if matches!(kind, DATATYPE | LAYOUT | CONTINUATION) {
+            found.push(Message { kind, is_shared: flags & SHARED != 0, at: at + head, body: body.to_vec() });
         }
         at += head + n;
     }
