@@ -10,6 +10,26 @@ use std::str::FromStr;
 use super::atomic::write_atomically;
 use super::error::IoError;
 
+/// Degrees in a unit of angle, however it is spelt; `None` for what is none.
+pub(crate) fn deg_per(unit: &str) -> Option<f64> {
+    let unit = unit.trim().trim_matches(['[', ']', '\0']).to_lowercase();
+    Some(match unit.as_str() {
+        "deg" | "degree" | "degrees" | "°" | "degs" => 1.0,
+        "mdeg" | "millidegree" | "millidegrees" => 1e-3,
+        "rad" | "rads" | "radian" | "radians" => 1f64.to_degrees(),
+        "mrad" | "milliradian" | "milliradians" => 1e-3f64.to_degrees(),
+        "urad" | "µrad" | "microradian" | "microradians" => 1e-6f64.to_degrees(),
+        "arcmin" | "arcminute" | "arcminutes" => 1.0 / 60.0,
+        "arcsec" | "arcsecond" | "arcseconds" => 1.0 / 3600.0,
+        "grad" | "gon" | "gradian" | "gradians" => 0.9,
+        "rev" | "turn" | "turns" | "revolution" | "revolutions" => 360.0,
+        _ => return None,
+    })
+}
+
+/// Largest angle that is believed, in degrees: a hundred turns.
+const MOST_DEG: f64 = 36_000.0;
+
 /// Where the angles of a stack come from: a file, or a first angle and a step.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AngleSource {
@@ -33,9 +53,10 @@ impl FromStr for AngleSource {
         if let Some((start, step)) = text.split_once(':')
             && let (Ok(start_deg), Ok(step_deg)) = (start.trim().parse::<f64>(), step.trim().parse::<f64>())
         {
-            if !start_deg.is_finite() || !step_deg.is_finite() || step_deg == 0.0 {
+            if [start_deg, step_deg].iter().any(|deg| deg.is_nan() || deg.abs() > MOST_DEG) || step_deg == 0.0
+            {
                 return Err(IoError::scan(format!(
-                    "angles {text}: START:STEP needs two finite numbers and a step other than 0"
+                    "angles {text}: START:STEP needs two numbers of degrees and a step other than 0"
                 )));
             }
             return Ok(Self::Steps { start_deg, step_deg });
@@ -106,7 +127,10 @@ pub(crate) fn parse_angles(raw: &[u8]) -> Result<Vec<f64>, String> {
         for word in line.split(|c: char| c.is_whitespace() || c == ',').filter(|w| !w.is_empty()) {
             let shown: String = word.chars().take(20).collect();
             match word.parse::<f64>() {
-                Ok(angle) if angle.is_finite() => angles.push(angle),
+                Ok(angle) if angle.abs() <= MOST_DEG => angles.push(angle),
+                Ok(angle) if angle.is_finite() => {
+                    return Err(format!("line {}: {shown} is no angle of a tilt in degrees", number + 1));
+                }
                 Ok(_) => return Err(format!("line {}: the angle \"{shown}\" is not finite", number + 1)),
                 Err(_) => return Err(format!("line {}: \"{shown}\" is not an angle in degrees", number + 1)),
             }
@@ -149,10 +173,18 @@ mod tests {
     }
 
     #[test]
+    fn units_of_angle_are_known() {
+        let close = |unit: &str, deg: f64| (deg_per(unit).unwrap() / deg - 1.0).abs() < 1e-12;
+        assert!(close("Degrees", 1.0) && close("[rad]", 180.0 / std::f64::consts::PI) && close("mdeg", 1e-3));
+        assert_eq!(deg_per("mm"), None);
+    }
+
+    #[test]
     fn what_is_no_angle_is_named_with_its_line() {
         for (text, part) in [
             (&b"1\n2\nNaN\n"[..], "line 3"),
             (b"1\ninf", "not finite"),
+            (b"1\n1e300", "line 2: 1e300 is no angle"),
             (b"one two", "\"one\""),
             (b"  \n", "no angles"),
             (b"\xff\xfe\x00", "not text"),
@@ -175,5 +207,6 @@ mod tests {
         assert_eq!(steps.angles(3).unwrap(), [-60.0, -59.5, -59.0]);
         assert!("0:0".parse::<AngleSource>().is_err());
         assert!("0:nan".parse::<AngleSource>().is_err());
+        assert!("0:1e300".parse::<AngleSource>().is_err());
     }
 }

@@ -3,6 +3,7 @@
 use super::scan::ScanLayout;
 use super::store::{Dataset, Group};
 use super::tree::{children, first_dataset, numbers};
+use crate::io::angles::deg_per;
 
 /// Turns of a detector that its transformations list: the axis (x, y, z) and degrees.
 fn turns(detector: &Group) -> Vec<([f64; 3], f64)> {
@@ -14,7 +15,7 @@ fn turns(detector: &Group) -> Vec<([f64; 3], f64)> {
     let turn = |turn: Dataset| {
         let vector: [f64; 3] = turn.attr_numbers("vector").try_into().ok()?;
         let deg = numbers(&turn).first().copied().filter(|deg| deg.is_finite())?;
-        let deg = if turn.attr_text("units").starts_with("rad") { deg.to_degrees() } else { deg };
+        let deg = deg * deg_per(&turn.attr_text("units")).unwrap_or(1.0);
         (turn.attr_text("transformation_type") == "rotation" && vector.iter().any(|v| *v != 0.0))
             .then_some((vector, deg))
     };

@@ -17,6 +17,9 @@ use crate::io::error::IoError;
 use crate::io::format::{Header, Kind, OpenRequest, Source};
 use crate::volume::AnyArray;
 
+/// Bytes of the largest array that is believed: sides cost nothing in a file, and no disk holds as much.
+const MOST_BYTES: u64 = 1 << 50;
+
 /// An open file with the array that was found in it.
 pub(super) struct Hdf5Source {
     path: PathBuf,
@@ -36,6 +39,10 @@ impl Hdf5Source {
             let root = family.root()?;
             let mut source = Self::find(request.path, &root, request.options)?;
             let header = &mut source.header;
+            if header.n_bytes().is_none_or(|n| n > MOST_BYTES) {
+                let [z, y, x] = header.shape;
+                return Err(format!("an array of {z} × {y} × {x} values: the file is damaged"));
+            }
             listing::describe(&root, header);
             let followed = family.followed();
             if !followed.is_empty() {

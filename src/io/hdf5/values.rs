@@ -4,6 +4,7 @@ use super::scan::ScanLayout;
 use super::store::{Dataset, Group};
 use super::tree::{ev_per, first_dataset, number_in, numbers, s_per, units_of};
 use crate::base::Unit;
+use crate::io::angles::deg_per;
 use crate::io::lengths::um_per;
 
 /// Highest photon energy that is believed, in eV: above it stands the energy of a storage ring.
@@ -15,18 +16,15 @@ const MIN_PIXEL_UM: f64 = 5e-4;
 
 /// Angles in degrees, whatever their unit.
 pub(super) fn degrees(dataset: &Dataset, warnings: &mut Vec<String>) -> Vec<f64> {
-    let units = units_of(dataset).trim().to_lowercase();
+    let units = units_of(dataset);
     let values = numbers(dataset);
     let (low, high) = values
         .iter()
         .filter(|a| a.is_finite())
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), a| (low.min(*a), high.max(*a)));
     let span = high - low;
-    let scale = match units.as_str() {
-        "deg" | "degree" | "degrees" | "°" | "degs" | "[deg]" => 1.0,
-        "mdeg" | "millidegree" | "millidegrees" => 1e-3,
-        "mrad" | "milliradian" | "milliradians" => 1e-3 * 180.0 / std::f64::consts::PI,
-        units if units.starts_with("rad") => 180.0 / std::f64::consts::PI,
+    let scale = match units.trim() {
+        known if deg_per(known).is_some() => deg_per(known).unwrap_or(1.0),
         // Half a turn or a whole one in radians, at the distance of one view from its end.
         "" if values.len() > 10 && [1.0, 2.0].iter().any(|turn| near_end(span, *turn, values.len())) => {
             warnings.push(format!(

@@ -242,11 +242,13 @@ fn angles(ole: &mut Ole, counts: Counts, axes: &[Axis], warnings: &mut Vec<Strin
     let listed = per_image(ole, "ImageInfo/Angles", counts);
     let varies = |values: &[f64]| values.iter().any(|v| Some(v) != values.first());
     let is_whole = listed.len() == n && listed.iter().all(|a| a.is_finite());
-    match axes::tilts_deg(axes, n) {
+    let mut of_the_axis = Vec::new();
+    match axes::tilts_deg(axes, n, &mut of_the_axis) {
         Some((name, tilts)) if !is_whole || (n > 1 && !varies(&listed) && varies(&tilts)) => {
             let found =
                 if listed.is_empty() { "no list of angles" } else { "a list of angles that is not whole" };
             warnings.push(format!("{found}: the tilts are the positions of the axis \"{name}\""));
+            warnings.append(&mut of_the_axis);
             tilts
         }
         _ if is_whole => listed,

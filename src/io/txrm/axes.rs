@@ -4,6 +4,7 @@
 
 use super::ole::Ole;
 use super::streams::{Counts, bytes, count, floats, latin};
+use crate::io::angles::deg_per;
 
 /// Most axes that are believed.
 const MOST_AXES: usize = 1000;
@@ -53,10 +54,16 @@ fn named(axes: &[Axis], n: usize, is: impl Fn(&str) -> bool) -> Option<&Axis> {
 }
 
 /// Tilts in degrees by the axis that turns the sample.
-pub(super) fn tilts_deg(axes: &[Axis], n: usize) -> Option<(String, Vec<f64>)> {
+pub(super) fn tilts_deg(axes: &[Axis], n: usize, warnings: &mut Vec<String>) -> Option<(String, Vec<f64>)> {
     let axis = TILT.iter().find_map(|tilt| named(axes, n, |name| name == *tilt))?;
-    let in_radians = axis.unit.to_lowercase().starts_with("rad");
-    let values = axis.values.iter().map(|v| if in_radians { v.to_degrees() } else { *v }).collect();
+    let scale = deg_per(&axis.unit);
+    if scale.is_none() && !axis.unit.trim().is_empty() {
+        warnings.push(format!(
+            "the unit {} of the axis {} is no angle that is known; degrees were assumed (--angles gives others)",
+            axis.unit, axis.name
+        ));
+    }
+    let values = axis.values.iter().map(|v| v * scale.unwrap_or(1.0)).collect();
     Some((axis.name.clone(), values))
 }
 

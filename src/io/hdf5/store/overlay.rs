@@ -241,6 +241,11 @@ impl Walk<'_> {
         let Some(from) = piece.checked_from else { return Some(vec![(place, message)]) };
         let end = piece.at + piece.bytes.len() as u64;
         let mut whole = self.bytes.read_range(from, usize::try_from(end - from).ok()?).ok()?.to_vec();
+        // A damaged header stays one: only what was sound is shown with a new checksum.
+        let stored = self.bytes.read_range(end, 4).ok()?;
+        if number(&stored) != u64::from(jenkins_lookup3(&whole)) {
+            return None;
+        }
         let within = usize::try_from(place - from).ok()?;
         whole.get_mut(within..within + message.len())?.copy_from_slice(&message);
         let sum = jenkins_lookup3(&whole).to_le_bytes().to_vec();
