@@ -93,11 +93,11 @@ pub struct SourceFile {
     /// The same from the folder of the project, where both lie in one place that may move together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relative: Option<PathBuf>,
-    /// Length in bytes when it was read; 0 for a folder.
+    /// Length in bytes when it was read; of a folder that of all files in it (0 where that was not noted).
     pub size: u64,
     /// Time of last change when it was read, in seconds since 1970.
     pub modified_secs: u64,
-    /// Checksum (CRC-32) of its first and last MiB when it was read; 0 for a folder.
+    /// Checksum (CRC-32) of its first and last MiB when it was read; of a folder of names and lengths, and of the small files.
     pub hash: u32,
     /// What it was read as.
     #[serde(default)]
@@ -146,7 +146,8 @@ impl SourceFile {
             .ok()
             .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
             .map_or(0, |since| since.as_secs());
-        let (size, hash) = if meta.is_file() { (meta.len(), hash_of(&path, meta.len())?) } else { (0, 0) };
+        let (size, hash) =
+            if meta.is_file() { (meta.len(), hash_of(&path, meta.len())?) } else { of_folder(&path)? };
         Ok(Self { path, relative: None, size, modified_secs, hash, role, options, part: None })
     }
 
@@ -173,7 +174,9 @@ impl SourceFile {
     /// One sentence where the file is not what it was when it was read.
     pub fn change(&self) -> Option<String> {
         let now = Self::of(&self.path, self.role, ScanOptions::default()).ok()?;
-        (now.size != self.size || now.hash != self.hash).then(|| {
+        // Projects of before did not note what was in a folder.
+        let is_known = (self.size, self.hash) != (0, 0);
+        (is_known && (now.size, now.hash) != (self.size, self.hash)).then(|| {
             format!(
                 "{} has changed since it was read ({} bytes then, {} now); results made from it before are as they were",
                 self.path.display(),
@@ -292,6 +295,47 @@ impl SourceFile {
     }
 }
 
+/// Files of a folder that are looked at: a pyramid may have millions, and its description comes first.
+const MOST_FILES: usize = 5000;
+/// Files of a folder whose content counts at most, and the longest of them.
+const MOST_READ: usize = 64;
+const SMALL_FILE: u64 = 1 << 16;
+
+/// Whether an entry of a folder is no part of what was read: labels that were put beside an image, what systems leave.
+fn is_aside(name: &str) -> bool {
+    name == "labels" || name == "Thumbs.db" || (name.starts_with('.') && !name.starts_with(".z"))
+}
+
+/// Length and checksum of what lies in a folder.
+fn of_folder(path: &Path) -> std::io::Result<(u64, u32)> {
+    let (mut size, mut n, mut n_read, mut hasher) = (0u64, 0, 0, crc32fast::Hasher::new());
+    let mut folders = std::collections::VecDeque::from([path.to_owned()]);
+    while let Some(folder) = folders.pop_front() {
+        let mut entries: Vec<_> = fs::read_dir(&folder)?.filter_map(Result::ok).collect();
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let is_aside = is_aside(&entry.file_name().to_string_lossy());
+            let Some(meta) = entry.metadata().ok().filter(|_| !is_aside) else { continue };
+            n += 1;
+            if n > MOST_FILES {
+                return Ok((size, hasher.finalize()));
+            }
+            hasher.update(entry.file_name().as_encoded_bytes());
+            if meta.is_dir() {
+                folders.push_back(entry.path());
+            } else if meta.is_file() {
+                size = size.saturating_add(meta.len());
+                hasher.update(&meta.len().to_le_bytes());
+                if meta.len() <= SMALL_FILE && n_read < MOST_READ {
+                    n_read += 1;
+                    hasher.update(&fs::read(entry.path())?);
+                }
+            }
+        }
+    }
+    Ok((size, hasher.finalize()))
+}
+
 fn hash_of(path: &Path, size: u64) -> std::io::Result<u32> {
     let mut file = File::open(path)?;
     let mut hasher = crc32fast::Hasher::new();
@@ -305,4 +349,27 @@ fn hash_of(path: &Path, size: u64) -> std::io::Result<u32> {
         hasher.update(&bytes);
     }
     Ok(hasher.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_whose_files_change_is_known_and_labels_put_beside_are_no_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cell.zarr");
+        fs::create_dir_all(path.join("0/c/0")).unwrap();
+        fs::write(path.join("zarr.json"), "{}").unwrap();
+        fs::write(path.join("0/c/0/0"), [1, 2, 3]).unwrap();
+        let source = SourceFile::of(&path, Role::Volume, ScanOptions::default()).unwrap();
+        assert_eq!((source.size, source.change()), (5, None));
+        fs::create_dir_all(path.join("labels/cell")).unwrap();
+        fs::write(path.join("labels/cell/zarr.json"), "{}").unwrap();
+        assert_eq!(source.change(), None);
+        fs::write(path.join("0/c/0/0"), [1, 2, 4]).unwrap();
+        assert!(source.change().unwrap().contains("has changed"));
+        let of_before = SourceFile { size: 0, hash: 0, ..source };
+        assert_eq!(of_before.change(), None, "nothing was noted then");
+    }
 }

@@ -82,6 +82,9 @@ pub(super) struct Landing {
     classes: Option<ClassTable>,
 }
 
+/// Notes on a file that are said one by one.
+const MOST_SAID: usize = 2;
+
 impl Landing {
     pub(super) fn of(
         project: &Project,
@@ -331,8 +334,23 @@ impl Session {
         if let Err(error) = self.edit(label, Edit::Batch(edits)) {
             self.say(Level::Error, format!("the result could not be added: {error}"));
         }
-        for note in notes {
-            self.say(Level::Info, note);
+        self.say_notes(notes, landing.source.as_ref());
+    }
+
+    /// Says what an operation noted; what a reader had to assume is a warning, and all of it stays in the inspector.
+    fn say_notes(&mut self, notes: Vec<String>, source: Option<&SourceFile>) {
+        let level = if source.is_some() { Level::Warning } else { Level::Info };
+        let n_more = notes.len().saturating_sub(MOST_SAID);
+        let shown = if source.is_some() && n_more > 1 { MOST_SAID } else { notes.len() };
+        for note in notes.into_iter().take(shown) {
+            self.say(level, note);
+        }
+        if let Some(source) = source.filter(|_| n_more > 1) {
+            let name = source.path.file_name().unwrap_or_default().to_string_lossy();
+            self.say(
+                level,
+                format!("{n_more} more notes on {name} stand under About the file in the inspector"),
+            );
         }
     }
 
