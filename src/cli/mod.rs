@@ -86,7 +86,7 @@ pub fn command() -> Command {
 }
 
 /// Options that every subcommand takes.
-fn global_options() -> [Arg; 11] {
+fn global_options() -> [Arg; 13] {
     [
         Arg::new("json")
             .long("json")
@@ -126,6 +126,10 @@ fn global_options() -> [Arg; 11] {
             .allow_hyphen_values(true),
         choice("as", "KIND", "What the first file holds, where it does not say: labels are ids, never interpolated, with the most frequent one in coarse levels")
             .value_parser(["labels", "volume"]),
+        choice("voxel-um", "SIZE", "Voxel size of the first file, over what it says: one number in µm, or z,y,x; or with a unit, as 10nm")
+            .allow_hyphen_values(true),
+        choice("unit", "UNIT", "What the values of the first file mean, over what it says")
+            .value_parser(["1/um", "1/voxel", "counts", "transmission", "absorbance", "arbitrary"]),
     ]
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::options::UsageError;
 use super::{human, output};
-use crate::base::{MemoryBudget, Progress};
+use crate::base::{MemoryBudget, Progress, Unit};
 use crate::gpu::DeviceChoice;
 use crate::io::{ReadAs, ReadOptions};
 use crate::ops::{Context, Inputs, Op, OpError, Outcome, grid};
@@ -236,12 +236,15 @@ impl Shell {
 fn read_options(matches: &ArgMatches) -> anyhow::Result<ReadOptions> {
     let text = |name: &str| matches.get_one::<String>(name).cloned();
     let axes = text("axes").map(|order| order.parse()).transpose();
+    let voxel_um = text("voxel-um").map(|size| size.parse()).transpose();
     Ok(ReadOptions {
         channel: matches.get_one::<usize>("channel").copied(),
         time: matches.get_one::<usize>("time").copied(),
         entry: text("entry"),
         dataset: text("dataset"),
         axes: axes.map_err(|problem| UsageError(format!("--axes: {problem}")))?,
+        voxel_um: voxel_um.map_err(|problem: String| UsageError(format!("--voxel-um: {problem}")))?,
+        unit: text("unit").and_then(|unit| Unit::from_ascii(&unit)),
         kind: text("as").map(|kind| if kind == "labels" { ReadAs::Labels } else { ReadAs::Volume }),
     })
 }

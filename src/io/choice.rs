@@ -9,9 +9,10 @@ use ndarray::{Array3, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::error::IoError;
-use super::format::{Header, Source};
+use super::format::{Header, Kind, Source};
+use super::voxel_size::VoxelSize;
 use super::walk::read_all;
-use crate::base::{MemoryBudget, Progress};
+use crate::base::{MemoryBudget, Progress, Unit};
 use crate::volume::AnyArray;
 use crate::volume::any::Voxel;
 use crate::with_array;
@@ -38,6 +39,12 @@ pub struct ReadOptions {
     /// What the array is, where the file does not say or is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<ReadAs>,
+    /// The voxel size as z, y, x, with the axes as they are read; wins over that of the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voxel_um: Option<VoxelSize>,
+    /// What the values mean; wins over what the file says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
 }
 
 /// What an array is taken for.
@@ -66,6 +73,8 @@ impl ReadOptions {
             dataset: self.dataset.clone().or_else(|| other.dataset.clone()),
             axes: self.axes.or(other.axes),
             kind: self.kind.or(other.kind),
+            voxel_um: self.voxel_um.or(other.voxel_um),
+            unit: self.unit.or(other.unit),
         }
     }
 
@@ -102,6 +111,42 @@ impl ReadOptions {
         header.warnings.extend(said);
     }
 
+    /// Lets what the user says of voxel size and unit win over what the file says, and says so where that differs.
+    pub(crate) fn set_right(&self, path: &Path, header: &mut Header) -> Result<(), IoError> {
+        if let Some(size) = self.voxel_um {
+            let um = size.um();
+            if let Some(old) = header.voxel_um.filter(|old| !are_alike(*old, um)) {
+                let [z, y, x] = old;
+                header.warnings.push(format!(
+                    "the voxel size of the file, {z} × {y} × {x} µm (z × y × x), was replaced by the one that was given"
+                ));
+                // The place stays the same one in voxels.
+                header.origin_um = std::array::from_fn(|axis| header.origin_um[axis] / old[axis] * um[axis]);
+            }
+            (header.voxel_um, header.ratios) = (Some(um), None);
+        }
+        let Some(unit) = self.unit else { return Ok(()) };
+        let are_labels = self.kind == Some(ReadAs::Labels);
+        if are_labels && unit != Unit::Label {
+            return Err(IoError::content(
+                path,
+                "labels have no unit: give either the unit or that these are labels",
+            ));
+        }
+        if let Some(old) = header.unit.filter(|old| *old != unit) {
+            header.warnings.push(format!(
+                "the unit of the file, {}, was replaced by {}; the values are as they were",
+                old.ascii(),
+                unit.ascii()
+            ));
+        }
+        if header.kind == Kind::Labels && unit != Unit::Label {
+            header.set_kind(ReadAs::Volume);
+        }
+        header.set_unit(unit);
+        Ok(())
+    }
+
     /// Refuses a channel or time that the file lacks.
     pub(crate) fn check(&self, path: &Path, header: &Header) -> Result<(), IoError> {
         for (what, chosen, n) in
@@ -117,6 +162,11 @@ impl ReadOptions {
         }
         Ok(())
     }
+}
+
+/// Whether two voxel sizes are the same but for the last digits.
+pub(crate) fn are_alike(a: [f64; 3], b: [f64; 3]) -> bool {
+    a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs())
 }
 
 /// What the three axes of an array are, slowest first, each perhaps running backwards: `yzx`, `-zyx`.
@@ -319,5 +369,41 @@ mod tests {
         for ((z, y, x), value) in turned.indexed_iter() {
             assert_eq!(usize::from(*value), 100 * z + 10 * y + (3 - x));
         }
+    }
+
+    #[test]
+    fn what_the_user_says_of_size_and_unit_wins_and_is_said_where_it_differs() {
+        use crate::io::{WriteRequest, read_header_of, write_array};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cell.mrc");
+        let array = Array3::<f32>::ones((2, 3, 4));
+        let request = WriteRequest {
+            voxel_um: Some([0.02; 3]),
+            origin_um: [0.4, 0.2, 0.0],
+            unit: Some(Unit::PerUm),
+            ..WriteRequest::new(&array)
+        };
+        write_array(&path, &request, &Progress::new()).unwrap();
+        let said = |size: &str, unit, axes: Option<&str>| {
+            let options = ReadOptions {
+                voxel_um: Some(size.parse().unwrap()),
+                unit,
+                axes: axes.map(|axes| axes.parse().unwrap()),
+                ..ReadOptions::default()
+            };
+            read_header_of(&path, &options).unwrap()
+        };
+        let same = said("20nm", Some(Unit::PerUm), None);
+        assert!(same.warnings.is_empty(), "{:?}", same.warnings);
+        let other = said("0.01", Some(Unit::Arbitrary), None);
+        assert_eq!((other.voxel_um, other.unit), (Some([0.01; 3]), Some(Unit::Arbitrary)));
+        assert!((other.origin_um[0] - 0.2).abs() < 1e-9, "the same voxel: {:?}", other.origin_um);
+        let warnings = other.warnings.join("; ");
+        assert!(warnings.contains("0.02 × 0.02") && warnings.contains("1/um, was replaced"), "{warnings}");
+        // The size is that of the axes as they are read.
+        assert_eq!(said("0.03,0.02,0.01", None, Some("xyz")).voxel_um, Some([0.03, 0.02, 0.01]));
+        let labels =
+            ReadOptions { kind: Some(ReadAs::Labels), unit: Some(Unit::PerUm), ..ReadOptions::default() };
+        assert!(read_header_of(&path, &labels).unwrap_err().to_string().contains("labels have no unit"));
     }
 }

@@ -494,7 +494,7 @@ fn say_ratios(path: &Path, header: &mut Header) {
     let Some([z, y, x]) = header.ratios.filter(|_| header.voxel_um.is_none()) else { return };
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     header.warnings.push(format!(
-        "the file gives no unit of length: the voxel size is unknown, edges are kept as {z} : {y} : {x} (z : y : x); give it in µm as voxel_um in {name}.json"
+        "the file gives no unit of length: the voxel size is unknown, edges are kept as {z} : {y} : {x} (z : y : x); give it (--voxel-um Z,Y,X, or voxel_um in {name}.json)"
     ));
 }
 
@@ -539,14 +539,18 @@ pub(crate) fn open_unpacked(
     }
     options.check(path, header)?;
     options.say_first(header);
-    say_ratios(path, header);
+    if options.voxel_um.is_none() {
+        say_ratios(path, header);
+    }
     if let Some(kind) = options.kind {
         header.set_kind(kind);
     }
-    Ok(match options.axes {
+    let mut source = match options.axes {
         Some(order) => Turned::wrap(source, order, path, budget),
         None => source,
-    })
+    };
+    options.set_right(path, source.header_mut())?;
+    Ok(source)
 }
 
 /// Refuses a choice in a tree that the format does not have.

@@ -51,6 +51,7 @@ mod text;
 mod tiff;
 mod tilts;
 mod txrm;
+mod voxel_size;
 mod walk;
 mod zarr;
 
@@ -87,4 +88,5 @@ pub use text::{create_folder, read_text, write_json, write_text};
 #[cfg(test)]
 pub(crate) use txrm::writer_tests as txrm_writer;
 pub use txrm::{is_xrm_folder, order_in_time};
+pub use voxel_size::VoxelSize;
 pub use zarr::{ROWS_PER_SHARD, RowsTarget, create_rows, write_labels_into, write_rows};

@@ -136,6 +136,7 @@ pub fn read_scan(
         );
     }
     apply_options(&mut scan, path, stack, options, progress, budget)?;
+    set_right(&mut scan, options)?;
     percent_to_fraction(&mut scan);
     check(&scan, path)?;
     if options.angles.is_none() {
@@ -149,6 +150,33 @@ pub fn read_scan(
         scan.darks = scan.darks.as_ref().map(quarter_turned);
     }
     Ok(scan)
+}
+
+/// Lets the voxel size and the unit that were given of any file win, where nothing was given of the scan.
+fn set_right(scan: &mut Scan, options: &ScanOptions) -> Result<(), IoError> {
+    if let Some(size) = options.read.voxel_um.filter(|_| options.pixel_um.is_none()) {
+        let [_, y, x] = size.um();
+        if (y - x).abs() > 1e-6 * x {
+            return Err(IoError::scan(format!("pixels of {y} × {x} µm (y × x); those of a scan are square")));
+        }
+        if let Some(old) = scan.pixel_um.filter(|old| (old - x).abs() > 1e-6 * x) {
+            scan.warnings.push(format!(
+                "the pixel size of the file, {old} µm, was replaced by the one that was given"
+            ));
+        }
+        scan.pixel_um = Some(x);
+    }
+    match options.read.unit.filter(|_| options.input.is_none()) {
+        Some(unit @ (Unit::Counts | Unit::Transmission | Unit::Absorbance)) => scan.unit = unit,
+        Some(unit) => {
+            return Err(IoError::scan(format!(
+                "the views of a scan are counts, transmission or absorbance, not {}",
+                unit.ascii()
+            )));
+        }
+        None => {}
+    }
+    Ok(())
 }
 
 /// Transmission in per cent, told by its range, becomes a fraction.
@@ -532,6 +560,29 @@ mod tests {
         let mut fraction = Scan::new(AnyArray::F32(views([0.2, 1.1, 0.9])), Unit::Transmission);
         percent_to_fraction(&mut fraction);
         assert!(fraction.warnings.is_empty());
+    }
+
+    #[test]
+    fn size_and_unit_that_are_given_of_any_file_are_those_of_a_scan() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.h5");
+        let mut scan = Scan::new(AnyArray::F32(views([0.5, 0.6, 0.7])), Unit::Absorbance);
+        (scan.angles_deg, scan.pixel_um) = (vec![-10.0, 0.0, 10.0], Some(0.02));
+        write_scan(&path, &scan, &Progress::new()).unwrap();
+        let given = |size: &str, unit| {
+            let read = ReadOptions { voxel_um: Some(size.parse().unwrap()), unit, ..ReadOptions::default() };
+            read_scan(
+                &path,
+                &ScanOptions { read, ..ScanOptions::default() },
+                &Progress::new(),
+                MemoryBudget::from_gib(0.2),
+            )
+        };
+        let other = given("10nm", Some(Unit::Transmission)).unwrap();
+        assert_eq!((other.pixel_um, other.unit), (Some(0.01), Unit::Transmission));
+        assert!(other.warnings.iter().any(|said| said.contains("0.02 µm, was replaced")));
+        assert!(given("0.03,0.02,0.01", None).unwrap_err().to_string().contains("square"));
+        assert!(given("10nm", Some(Unit::PerUm)).unwrap_err().to_string().contains("not 1/um"));
     }
 
     #[test]
