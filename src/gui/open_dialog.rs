@@ -6,7 +6,8 @@ use egui::{Align2, Rect, Role, Sense, WidgetInfo, pos2, vec2};
 
 use super::dialogs::{Browse, footer, path_field, text_field};
 use super::open_form::{OpenAs, OpenForm};
-use super::panels::file::{channel_words, kind_words, shape_words};
+use super::panels::calibration::{OF_SCANS, OF_VOLUMES, unit_words};
+use super::panels::file::{channel_words, kind_words, shape_words, size_words};
 use super::panels::operation::sentence;
 use super::state::{Queue, Request};
 use super::widgets::{Button, Number};
@@ -163,39 +164,41 @@ fn choices(ui: &mut egui::Ui, form: &mut OpenForm) {
     if info.kind != Kind::Image || !form.axes.is_empty() {
         axes(ui, form);
     }
+    set_right(ui, form, info);
 }
 
-/// A row with a list that opens; gives what was clicked.
-fn list(
-    ui: &mut egui::Ui,
-    name: &str,
-    tooltip: &str,
-    chosen: &str,
-    choices: &[impl AsRef<str>],
-) -> Option<usize> {
+/// Voxel size and meaning of the values, where the file does not say them or says them wrong.
+fn set_right(ui: &mut egui::Ui, form: &mut OpenForm, info: &FileInfo) {
+    let is_flat = matches!(info.kind, Kind::Scan | Kind::Image);
+    let name = if is_flat { "Pixel size" } else { "Voxel size" };
+    let tooltip = "Over what the file says: one number, or z, y, x; in µm, or with a unit";
     widgets::row(ui, name, tooltip, |ui, _| {
-        let mut clicked = None;
-        egui::ComboBox::from_id_salt(("open", name))
-            .selected_text(chosen)
-            .width(ui.available_width() - 4.0)
-            .show_ui(ui, |ui| {
-                for (at, choice) in choices.iter().enumerate() {
-                    let choice = choice.as_ref();
-                    if ui.selectable_label(choice == chosen, choice).clicked() {
-                        clicked = Some(at);
-                    }
-                }
-            })
-            .response
-            .accessible_name(name);
-        clicked
-    })
+        let said = info.voxel_um.map_or_else(
+            || "unknown, such as 10 nm".to_owned(),
+            |um| format!("{}, as the file says", size_words(um)),
+        );
+        let width = ui.available_width() - 4.0;
+        text_field(ui, &mut form.voxel, name, &said, width);
+    });
+    if info.kind == Kind::Labels {
+        return;
+    }
+    let is_scan = form.role == OpenAs::Scan || (form.role == OpenAs::Guess && info.kind == Kind::Scan);
+    let units = if is_scan { &OF_SCANS[..] } else { &OF_VOLUMES[..] };
+    let said = info.unit.and_then(Unit::from_ascii).map_or("not said", unit_words);
+    let mut words = vec![format!("As the file says ({said})")];
+    words.extend(units.iter().map(|unit| unit_words(*unit).to_owned()));
+    let chosen = form.unit.and_then(|unit| units.iter().position(|known| *known == unit));
+    let shown = words[chosen.map_or(0, |at| at + 1)].clone();
+    if let Some(at) = widgets::choose(ui, "Values are", "What the numbers in the file mean", &shown, &words) {
+        form.unit = at.checked_sub(1).map(|at| units[at]);
+    }
 }
 
 fn entry(ui: &mut egui::Ui, form: &mut OpenForm, entries: &[String]) {
     let chosen = form.read.entry.clone().or_else(|| form.seen.first.entry.clone()).unwrap_or_default();
     let tooltip = "Scans or images that the file holds side by side";
-    if let Some(at) = list(ui, "Entry", tooltip, &chosen, entries) {
+    if let Some(at) = widgets::choose(ui, "Entry", tooltip, &chosen, entries) {
         form.read.entry = entries.get(at).cloned();
         (form.read.dataset, form.read.channel, form.read.time) = (None, None, None);
     }
@@ -205,7 +208,7 @@ fn channel(ui: &mut egui::Ui, form: &mut OpenForm, info: &FileInfo) {
     let names: Vec<String> = (0..info.n_channels).map(|at| channel_words(info, at)).collect();
     let chosen = names.get(form.read.channel.unwrap_or(0)).cloned().unwrap_or_default();
     let tooltip = "One channel becomes a layer; open the file again for another";
-    if let Some(at) = list(ui, "Channel", tooltip, &chosen, &names) {
+    if let Some(at) = widgets::choose(ui, "Channel", tooltip, &chosen, &names) {
         form.read.channel = Some(at);
     }
 }
@@ -349,15 +352,6 @@ fn scan_options_ui(ui: &mut egui::Ui, form: &mut OpenForm, queue: &mut Queue) {
     }
     widgets::row(
         ui,
-        "Pixel size",
-        "At the sample, in µm; results are in 1/voxel where it is unknown",
-        |ui, _| {
-            let width = ui.available_width() - 4.0;
-            text_field(ui, &mut form.pixel, "Pixel size", "0.010 µm", width);
-        },
-    );
-    widgets::row(
-        ui,
         "Tilt axis",
         "How it lies in the pictures; from left to right in many scans of electron microscopes",
         |ui, _| {
@@ -371,10 +365,4 @@ fn scan_options_ui(ui: &mut egui::Ui, form: &mut OpenForm, queue: &mut Queue) {
             );
         },
     );
-    let inputs = [None, Some(Unit::Counts), Some(Unit::Transmission), Some(Unit::Absorbance)];
-    let words = ["As the file says", "Counts", "Transmission", "Absorbance"];
-    let chosen = inputs.iter().position(|unit| *unit == form.input).map_or("", |at| words[at]);
-    if let Some(at) = list(ui, "Values are", "What the numbers in the file mean", chosen, &words) {
-        form.input = inputs[at];
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::panels::operation::sentence;
 use crate::base::Unit;
-use crate::io::{Kind, ReadAs, ReadOptions, TiltAxis};
+use crate::io::{Kind, ReadAs, ReadOptions, TiltAxis, VoxelSize};
 use crate::session::{Command, FileAbout, Role, ScanOptions, Subject};
 
 /// What a file is opened as.
@@ -39,10 +39,10 @@ pub(crate) struct OpenForm {
     pub(crate) flat: String,
     /// Dark file as typed.
     pub(crate) dark: String,
-    /// Pixel size as typed, µm.
-    pub(crate) pixel: String,
-    /// What the values are.
-    pub(crate) input: Option<Unit>,
+    /// Voxel size as typed, of a scan its pixel size.
+    pub(crate) voxel: String,
+    /// What the values mean; `None` for what the file says.
+    pub(crate) unit: Option<Unit>,
     /// How the tilt axis lies in the pictures.
     pub(crate) tilt_axis: TiltAxis,
     /// Why the dialog asks, where a first try failed.
@@ -84,8 +84,12 @@ impl OpenForm {
             angles: options.angles.clone().unwrap_or_default(),
             flat: text(&options.flat),
             dark: text(&options.dark),
-            pixel: options.pixel_um.map_or_else(String::new, |um| um.to_string()),
-            input: options.input,
+            voxel: match (options.read.voxel_um, options.pixel_um) {
+                (Some(size), _) => format!("{size} µm"),
+                (None, Some(um)) => format!("{um} µm"),
+                (None, None) => String::new(),
+            },
+            unit: options.read.unit.or(options.input),
             tilt_axis: options.tilt_axis,
             problem: Some(sentence(problem)),
             seen: Seen { path: shown.clone(), ..Seen::default() },
@@ -150,7 +154,12 @@ impl OpenForm {
                     .map_err(|_unread| "The axes must be z, y and x once each, such as zyx, yzx or -zyx")?,
             ),
         };
-        let read = ReadOptions { axes, ..self.read.or(&self.seen.first) };
+        let read = ReadOptions {
+            axes,
+            voxel_um: parse_voxel_size(&self.voxel)?,
+            unit: self.unit,
+            ..self.read.or(&self.seen.first)
+        };
         let says = self.seen.about.as_ref().and_then(|about| Some(about.info.as_ref()?.kind));
         // What the file says of its values is wrong where somebody says otherwise.
         let kind = match (self.role, says) {
@@ -163,19 +172,10 @@ impl OpenForm {
     /// What is to be read, as typed; what makes no sense in one sentence.
     pub(crate) fn options(&self) -> Result<ScanOptions, &'static str> {
         let path = |text: &str| (!text.trim().is_empty()).then(|| PathBuf::from(text.trim()));
-        let pixel_um = match self.pixel.trim() {
-            "" => None,
-            text => match text.replace(',', ".").parse::<f64>() {
-                Ok(value) if value > 0.0 && value.is_finite() => Some(value),
-                _ => return Err("The pixel size must be a number above 0, in µm"),
-            },
-        };
         Ok(ScanOptions {
             angles: (!self.angles.trim().is_empty()).then(|| self.angles.trim().to_owned()),
             flat: path(&self.flat),
             dark: path(&self.dark),
-            pixel_um,
-            input: self.input,
             tilt_axis: self.tilt_axis,
             read: self.chosen()?,
             ..ScanOptions::default()
@@ -197,6 +197,19 @@ impl OpenForm {
     }
 }
 
+/// A voxel size as typed; one comma between two numbers is that of a decimal, and nothing typed is none.
+pub(crate) fn parse_voxel_size(text: &str) -> Result<Option<VoxelSize>, &'static str> {
+    let text = text.trim();
+    let is_decimal = text.matches(',').count() == 1 && !text.contains(", ");
+    let text = if is_decimal { text.replace(',', ".") } else { text.to_owned() };
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong =
+        "The voxel size is one number above 0, or three (z, y, x), in µm or with a unit, such as 10 nm";
+    text.parse().map(Some).map_err(|_unread| wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,7 +223,9 @@ mod tests {
             axes: Some("yz-x".parse().unwrap()),
             ..ReadOptions::default()
         };
-        let options = ScanOptions { pixel_um: Some(0.01), read, ..ScanOptions::default() };
+        let read =
+            ReadOptions { voxel_um: Some("10nm".parse().unwrap()), unit: Some(Unit::Transmission), ..read };
+        let options = ScanOptions { read, ..ScanOptions::default() };
         let form = OpenForm::again(Path::new("/data/cell.h5"), Some(Role::Scan), &options, "no angles");
         assert_eq!(form.options().unwrap(), options);
         assert_eq!(form.problem.as_deref(), Some("No angles"));
@@ -229,6 +244,19 @@ mod tests {
         };
         assert_eq!(options.read.axes, Some("yzx".parse::<AxisOrder>().unwrap()));
         assert!(OpenForm { axes: "yyx".to_owned(), ..form }.command().is_err());
+    }
+
+    #[test]
+    fn a_voxel_size_is_taken_as_people_type_it() {
+        let typed = |voxel: &str| OpenForm { voxel: voxel.to_owned(), ..OpenForm::default() }.options();
+        for text in ["0,01", "0.01", "10 nm", "0.01, 0.01, 0.01"] {
+            let size = typed(text).unwrap().read.voxel_um.unwrap();
+            assert_eq!(size.um(), [0.01; 3], "{text}");
+        }
+        assert_eq!(typed(" ").unwrap().read.voxel_um, None);
+        for text in ["0", "-3", "ten", "1e9"] {
+            assert!(typed(text).unwrap_err().contains("voxel size"), "{text}");
+        }
     }
 
     #[test]

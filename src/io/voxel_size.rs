@@ -19,6 +19,17 @@ pub struct VoxelSize([f64; 3]);
 impl Eq for VoxelSize {}
 
 impl VoxelSize {
+    /// A size of these edges in µm as z, y, x.
+    ///
+    /// # Errors
+    /// A sentence for an edge of 0, one that is not finite, or beyond what is believed.
+    pub fn new(edges_um: [f64; 3]) -> Result<Self, String> {
+        match edges_um.iter().find(|edge| !BELIEVED_UM.contains(edge)) {
+            Some(edge) => Err(format!("a voxel size of {edge} µm; edges from 1e-6 to 1e6 µm are taken")),
+            None => Ok(Self(edges_um)),
+        }
+    }
+
     /// The edges in µm as z, y, x.
     pub fn um(self) -> [f64; 3] {
         self.0
@@ -55,15 +66,11 @@ impl FromStr for VoxelSize {
             .filter(|part| !part.is_empty())
             .map(|part| part.parse::<f64>().map(|edge| short(edge * scale)).map_err(|_e| wrong()))
             .collect::<Result<_, _>>()?;
-        let edges = match edges.as_slice() {
-            [edge] => [*edge; 3],
-            [z, y, x] => [*z, *y, *x],
-            _ => return Err(wrong()),
-        };
-        if let Some(edge) = edges.iter().find(|edge| !BELIEVED_UM.contains(edge)) {
-            return Err(format!("a voxel size of {edge} µm; edges from 1e-6 to 1e6 µm are taken"));
+        match edges.as_slice() {
+            [edge] => Self::new([*edge; 3]),
+            [z, y, x] => Self::new([*z, *y, *x]),
+            _ => Err(wrong()),
         }
-        Ok(Self(edges))
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Project;
 use super::annotation::{Annotation, first_problem};
+use super::calibration::Calibration;
 use super::layer::{Content, Display, LabelLayer, Landmark, Layer, LayerId};
 use crate::volume::labels::BrickDelta;
 use crate::volume::{Alignment, BeadTracks, Class, ViewShift};
@@ -50,6 +51,13 @@ pub enum Edit {
         layer: LayerId,
         /// World µm from the layer's own µm.
         placement: DAffine3,
+    },
+    /// Gives a layer another voxel size, origin or unit.
+    SetCalibration {
+        /// The layer.
+        layer: LayerId,
+        /// What its voxels are from now on.
+        calibration: Box<Calibration>,
     },
     /// Puts other bricks into a label layer.
     ReplaceBricks {
@@ -231,6 +239,7 @@ impl Project {
                 let placement = std::mem::replace(&mut self.layer_mut(layer)?.placement, placement);
                 Ok(Edit::SetPlacement { layer, placement })
             }
+            Edit::SetCalibration { layer, calibration } => self.set_calibration(layer, *calibration),
             Edit::ReplaceBricks { layer, delta, marks } => self.replace_bricks(layer, delta, marks),
             Edit::SetClass(class) => {
                 if class.id == 0 {
@@ -274,6 +283,15 @@ impl Project {
         let id = layer.id;
         self.layers.insert(index.min(self.layers.len()), layer);
         Ok(Edit::RemoveLayer(id))
+    }
+
+    fn set_calibration(&mut self, id: LayerId, calibration: Calibration) -> Result<Edit, EditError> {
+        let layer = self.layer_mut(id)?;
+        let Some(old) = calibration.swap_into(layer) else {
+            return Err(wrong(layer, "volume, labels or scan"));
+        };
+        self.touch(id);
+        Ok(Edit::SetCalibration { layer: id, calibration: Box::new(old) })
     }
 
     fn replace_bricks(

@@ -6,6 +6,7 @@
 mod annotation;
 mod arrays;
 mod bricks;
+mod calibration;
 pub mod edit;
 mod history;
 mod journal;
@@ -19,6 +20,7 @@ mod stored;
 mod undo_tests;
 
 pub use annotation::Annotation;
+pub use calibration::Calibration;
 pub use edit::{Edit, EditError};
 pub use history::{History, HistoryError};
 pub use layer::{Content, Display, LabelLayer, Landmark, Layer, LayerId, MissingContent};

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::annotation::Annotation;
 use super::arrays::{Arrays, key_of};
 use super::bricks;
+use super::calibration::Calibration;
 use super::edit::Edit;
 use super::layer::{Content, Display, LabelLayer, Landmark, Layer, LayerId, MissingContent};
 use super::source::SourceFile;
@@ -445,6 +446,10 @@ enum StoredEdit {
         layer: LayerId,
         placement: DAffine3,
     },
+    SetCalibration {
+        layer: LayerId,
+        calibration: Box<Calibration>,
+    },
     ReplaceBricks {
         layer: LayerId,
         bytes: usize,
@@ -502,6 +507,9 @@ impl StoredEdit {
             Edit::SetPlacement { layer, placement } => {
                 Self::SetPlacement { layer: *layer, placement: *placement }
             }
+            Edit::SetCalibration { layer, calibration } => {
+                Self::SetCalibration { layer: *layer, calibration: calibration.clone() }
+            }
             Edit::ReplaceBricks { layer, delta, marks } => Self::ReplaceBricks {
                 layer: *layer,
                 bytes: push_delta(delta, blobs),
@@ -535,6 +543,7 @@ impl StoredEdit {
             Self::RenameLayer { layer, name } => Edit::RenameLayer { layer, name },
             Self::SetDisplay { layer, display } => Edit::SetDisplay { layer, display },
             Self::SetPlacement { layer, placement } => Edit::SetPlacement { layer, placement },
+            Self::SetCalibration { layer, calibration } => Edit::SetCalibration { layer, calibration },
             Self::ReplaceBricks { layer, bytes, marks } => Edit::ReplaceBricks {
                 layer,
                 delta: bricks::decode(blobs.get(bytes)?)?,

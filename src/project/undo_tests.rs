@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Annotation, Content, Display, Edit, History, LabelLayer, Layer, LayerId, Project};
+use super::{Annotation, Calibration, Content, Display, Edit, History, LabelLayer, Layer, LayerId, Project};
 use crate::measure::ruler::RulerKind;
 use crate::ops::Provenance;
 use crate::volume::labels::Brick;
@@ -48,6 +48,16 @@ fn any_edit() -> impl Strategy<Value = Edit> {
         (0..5usize, "[a-c]{1,3}")
             .prop_map(|(index, name)| Edit::AddLayer { index, layer: label_layer(name) }),
         layer.clone().prop_map(Edit::RemoveLayer),
+        (layer.clone(), 1..9u8).prop_map(|(layer, n)| Edit::SetCalibration {
+            layer,
+            calibration: Box::new(Calibration {
+                voxel_um: Some([f64::from(n); 3]),
+                ratios: None,
+                origin_um: [f64::from(n); 3],
+                unit: None,
+                read: None,
+            }),
+        }),
         (layer.clone(), 0..5usize).prop_map(|(layer, index)| Edit::MoveLayer { layer, index }),
         (layer.clone(), "[a-z]{0,4}").prop_map(|(layer, name)| Edit::RenameLayer { layer, name }),
         (layer.clone(), 0..100u8).prop_map(|(layer, percent)| Edit::SetDisplay {

@@ -389,7 +389,9 @@ fn changed_content(edit: &Edit, out: &mut Vec<(LayerId, Option<Vec<u32>>)>) {
         Edit::ReplaceBricks { layer, delta, .. } => {
             out.push((*layer, Some(delta.iter().map(|(index, _)| *index).collect())));
         }
-        Edit::SetAlignmentViews { layer, .. } | Edit::SetAlignment { layer, .. } => out.push((*layer, None)),
+        Edit::SetAlignmentViews { layer, .. }
+        | Edit::SetAlignment { layer, .. }
+        | Edit::SetCalibration { layer, .. } => out.push((*layer, None)),
         Edit::Batch(edits) => edits.iter().for_each(|edit| changed_content(edit, out)),
         _ => {}
     }

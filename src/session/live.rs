@@ -664,6 +664,7 @@ fn touches(edit: &Edit, layer: LayerId) -> bool {
     match edit {
         Edit::ReplaceBricks { layer: changed, .. } => *changed == layer,
         Edit::RemoveLayer(removed) => *removed == layer,
+        Edit::SetCalibration { layer: changed, .. } => *changed == layer,
         Edit::Batch(edits) => edits.iter().any(|edit| touches(edit, layer)),
         _ => false,
     }

@@ -247,3 +247,74 @@ fn a_file_that_is_gone_is_said_to_be_gone() {
     harness.get_by_label_contains("The file is gone");
     assert_eq!(first_voxel(&harness), 7.0, "what was read of it is still there");
 }
+
+/// Types into a field by its label, in place of what stands there, and presses Enter.
+fn type_into(harness: &mut Harness<'_, App>, label: &str, text: &str) {
+    let field = |harness: &Harness<'_, App>| {
+        harness.get_all_by_role_and_label(egui::accesskit::Role::TextInput, label).last().unwrap().rect()
+    };
+    let at = field(harness).center();
+    harness.hover_at(at);
+    harness.get_all_by_role_and_label(egui::accesskit::Role::TextInput, label).last().unwrap().focus();
+    harness.step();
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    harness.step();
+    harness
+        .get_all_by_role_and_label(egui::accesskit::Role::TextInput, label)
+        .last()
+        .unwrap()
+        .type_text(text);
+    harness.step();
+    harness.key_press(egui::Key::Enter);
+    harness.step();
+    settle(harness);
+}
+
+#[test]
+fn a_voxel_size_is_set_right_in_layers_and_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cell.npy");
+    let array = ndarray::Array3::<f32>::from_shape_fn((6, 8, 8), |(z, y, x)| (z + y + x) as f32);
+    let request = waterwindow::io::WriteRequest::new(&array);
+    waterwindow::io::write_array(&file, &request, &waterwindow::base::Progress::new()).unwrap();
+    let mut harness = opened(&file);
+    let volume = |harness: &Harness<'_, App>| {
+        let volume = layers(harness)[0].volume().unwrap();
+        (volume.voxel_um, volume.unit)
+    };
+    assert_eq!(volume(&harness).0, None);
+    harness.get_by_label("Layer cell").click();
+    harness.step();
+    settle(&mut harness);
+    type_into(&mut harness, "Voxel size", "30 x 20 x 10 nm");
+    assert_eq!(volume(&harness).0, Some([0.03, 0.02, 0.01]));
+    choose(&mut harness, "Values are", "absorption, 1/µm");
+    assert_eq!(volume(&harness).1, waterwindow::base::Unit::PerUm);
+    look(&mut harness, "voxel_size");
+    let read = layers(&harness)[0].source.as_ref().unwrap().options.read.clone();
+    assert_eq!(read.voxel_um.map(|size| size.um()), Some([0.03, 0.02, 0.01]), "it is read so again");
+    type_into(&mut harness, "Voxel size", "0");
+    assert!(is_there(&harness, "The voxel size is one number above 0"));
+    assert_eq!(volume(&harness).0, Some([0.03, 0.02, 0.01]));
+    for _ in 0..2 {
+        harness.state_mut().session_mut().apply(Command::Undo);
+        settle(&mut harness);
+    }
+    assert_eq!(volume(&harness), (None, waterwindow::base::Unit::Arbitrary));
+}
+
+#[test]
+fn a_voxel_size_is_typed_where_a_file_is_opened() {
+    let mut harness = opened(&two_channels());
+    type_into(&mut harness, "Voxel size", "0,05");
+    look(&mut harness, "open_voxel_size");
+    if !layers(&harness).is_empty() {
+        // Enter in the field opens, as in every field of the dialog.
+        let voxel = layers(&harness)[0].volume().unwrap().voxel_um;
+        assert_eq!(voxel, Some([0.05; 3]));
+        return;
+    }
+    click(&mut harness, "Open file");
+    settle(&mut harness);
+    assert_eq!(layers(&harness)[0].volume().unwrap().voxel_um, Some([0.05; 3]));
+}

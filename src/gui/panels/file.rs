@@ -217,7 +217,7 @@ pub(crate) fn shape_words(shape: &[usize]) -> String {
 }
 
 /// Edges of voxels in nm, or one where all are alike.
-fn size_words(voxel_um: [f64; 3]) -> String {
+pub(crate) fn size_words(voxel_um: [f64; 3]) -> String {
     let nm = voxel_um.map(|edge| format!("{:.4}", edge * 1000.0));
     let nm = nm.map(|text| text.trim_end_matches('0').trim_end_matches('.').to_owned());
     if nm[0] == nm[1] && nm[1] == nm[2] { format!("{} nm", nm[0]) } else { format!("{} nm", nm.join(" × ")) }

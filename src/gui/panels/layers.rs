@@ -7,7 +7,7 @@ use super::super::frame::Cx;
 use super::super::state;
 use super::super::widgets::{self, Button, Number, gradient};
 use super::super::{icons, theme};
-use crate::project::{Content, Display, Edit, Layer};
+use crate::project::{Calibration, Content, Display, Edit, Layer};
 use crate::render::colormap::ColorMap;
 
 /// Draws it.
@@ -25,11 +25,15 @@ pub(crate) fn show(ui: &mut egui::Ui, cx: &mut Cx<'_>) {
     let n = project.layers.len();
     for (place, layer) in project.from_top().enumerate() {
         row(ui, layer, n - 1 - place, n, cx);
-        if cx.view.layer == Some(layer.id) && state::world_from_voxel(layer).is_some() {
-            settings(ui, layer, cx);
+        let is_set = state::world_from_voxel(layer).is_some() || Calibration::of(layer).is_some();
+        if cx.view.layer == Some(layer.id) && is_set {
+            egui::Frame::new().inner_margin(BELOW).show(ui, |ui| settings(ui, layer, cx));
         }
     }
 }
+
+/// Room around what is set of a layer, below its row.
+const BELOW: egui::Margin = egui::Margin { left: 10, right: 2, top: 4, bottom: 6 };
 
 /// The icon of a kind of content.
 fn kind_icon(layer: &Layer) -> &'static str {
@@ -205,8 +209,8 @@ fn map_name(map: ColorMap) -> String {
 
 /// What can be set of the chosen layer.
 fn settings(ui: &mut egui::Ui, layer: &Layer, cx: &mut Cx<'_>) {
-    egui::Frame::new().inner_margin(egui::Margin { left: 10, right: 2, top: 4, bottom: 6 }).show(ui, |ui| {
-        ui.spacing_mut().item_spacing.y = 4.0;
+    ui.spacing_mut().item_spacing.y = 4.0;
+    if state::world_from_voxel(layer).is_some() {
         widgets::row(ui, "Opacity", "How much of what lies below is covered", |ui, _| {
             let mut opacity = layer.display.opacity;
             let width = ui.available_width() - 4.0;
@@ -214,27 +218,26 @@ fn settings(ui: &mut egui::Ui, layer: &Layer, cx: &mut Cx<'_>) {
                 set(layer, "Opacity", cx, |display| display.opacity = opacity);
             }
         });
-        if layer.volume().is_none() {
-            return;
+    }
+    if layer.volume().is_some() {
+        of_a_volume(ui, layer, cx);
+    }
+    super::calibration::show(ui, layer, cx);
+}
+
+/// How values become colours, and which of a file's levels is held.
+fn of_a_volume(ui: &mut egui::Ui, layer: &Layer, cx: &mut Cx<'_>) {
+    super::levels::show(ui, layer, cx);
+    widgets::row(ui, "Colours", "Colour map", |ui, _| color_map(ui, layer, cx));
+    widgets::row(ui, "Window", "Values of the first and the last colour", |ui, _| window(ui, layer, cx));
+    ui.horizontal(|ui| {
+        let mut additive = layer.display.additive;
+        let tooltip = "Adds to what lies below: fluorescence channels";
+        if widgets::switch(ui, &mut additive, "Add light", tooltip).changed() {
+            set(layer, "Blend", cx, |display| display.additive = additive);
         }
-        super::levels::show(ui, layer, cx);
-        widgets::row(ui, "Colours", "Colour map", |ui, _| color_map(ui, layer, cx));
-        widgets::row(ui, "Window", "Values of the first and the last colour", |ui, _| window(ui, layer, cx));
-        ui.horizontal(|ui| {
-            let mut additive = layer.display.additive;
-            if widgets::switch(
-                ui,
-                &mut additive,
-                "Add light",
-                "Adds to what lies below: fluorescence channels",
-            )
-            .changed()
-            {
-                set(layer, "Blend", cx, |display| display.additive = additive);
-            }
-        });
-        interpolation(ui, layer, cx);
     });
+    interpolation(ui, layer, cx);
 }
 
 /// What is shown between voxel centres.

@@ -3,6 +3,7 @@
 mod align;
 pub(crate) mod annotations;
 mod beads;
+pub(crate) mod calibration;
 pub(crate) mod classes;
 pub(crate) mod correlate;
 pub(crate) mod demo;

@@ -346,6 +346,33 @@ pub(crate) fn row<R>(ui: &mut Ui, label: &str, tooltip: &str, add: impl FnOnce(&
     row_sized(ui, label, tooltip, name_width, add)
 }
 
+/// A row with a list that opens; gives what was clicked.
+pub(crate) fn choose(
+    ui: &mut Ui,
+    name: &str,
+    tooltip: &str,
+    chosen: &str,
+    choices: &[impl AsRef<str>],
+) -> Option<usize> {
+    row(ui, name, tooltip, |ui, _| {
+        let mut clicked = None;
+        egui::ComboBox::from_id_salt(("choose", name))
+            .selected_text(chosen)
+            .width(ui.available_width() - 4.0)
+            .show_ui(ui, |ui| {
+                for (at, choice) in choices.iter().enumerate() {
+                    let choice = choice.as_ref();
+                    if ui.selectable_label(choice == chosen, choice).clicked() {
+                        clicked = Some(at);
+                    }
+                }
+            })
+            .response
+            .accessible_name(name);
+        clicked
+    })
+}
+
 /// As [`row`], with a label of a given width.
 pub(crate) fn row_sized<R>(
     ui: &mut Ui,
