@@ -275,6 +275,17 @@ pub(crate) struct Accept {
     pub(crate) into: Option<LayerId>,
 }
 
+/// What the views were last fitted to, and what it was then.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct FittedTo {
+    /// The volume.
+    pub(crate) layer: LayerId,
+    /// Its voxel size, in voxels where that is unknown.
+    pub(crate) voxel_um: [f64; 3],
+    /// Its box in the world.
+    pub(crate) bounds: BoxUm,
+}
+
 /// Everything of the window that is no document.
 #[derive(Debug)]
 pub(crate) struct ViewState {
@@ -289,7 +300,7 @@ pub(crate) struct ViewState {
     /// World length of a point of the screen, the same in all slices; 0 until fitted.
     pub(crate) um_per_pt: f64,
     /// Which volume the views were fitted to.
-    pub(crate) fitted: Option<LayerId>,
+    pub(crate) fitted: Option<FittedTo>,
     /// Views that want to be fitted once their size is known.
     pub(crate) fit_wanted: bool,
     /// What lies under the pointer.

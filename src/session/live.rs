@@ -662,9 +662,10 @@ fn wanted_part(
 /// Whether an edit changes the voxels of a label layer.
 fn touches(edit: &Edit, layer: LayerId) -> bool {
     match edit {
-        Edit::ReplaceBricks { layer: changed, .. } => *changed == layer,
+        Edit::ReplaceBricks { layer: changed, .. } | Edit::SetCalibration { layer: changed, .. } => {
+            *changed == layer
+        }
         Edit::RemoveLayer(removed) => *removed == layer,
-        Edit::SetCalibration { layer: changed, .. } => *changed == layer,
         Edit::Batch(edits) => edits.iter().any(|edit| touches(edit, layer)),
         _ => false,
     }

@@ -283,6 +283,7 @@ fn a_voxel_size_is_set_right_in_layers_and_taken_back() {
         (volume.voxel_um, volume.unit)
     };
     assert_eq!(volume(&harness).0, None);
+    look(&mut harness, "voxel_size_unknown");
     harness.get_by_label("Layer cell").click();
     harness.step();
     settle(&mut harness);
@@ -291,6 +292,8 @@ fn a_voxel_size_is_set_right_in_layers_and_taken_back() {
     choose(&mut harness, "Values are", "absorption, 1/µm");
     assert_eq!(volume(&harness).1, waterwindow::base::Unit::PerUm);
     look(&mut harness, "voxel_size");
+    // The same voxel is looked at, at its new place.
+    assert!(is_there(&harness, "0.09 µm"), "the crosshair and the views went along");
     let read = layers(&harness)[0].source.as_ref().unwrap().options.read.clone();
     assert_eq!(read.voxel_um.map(|size| size.um()), Some([0.03, 0.02, 0.01]), "it is read so again");
     type_into(&mut harness, "Voxel size", "0");

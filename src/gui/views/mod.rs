@@ -22,11 +22,14 @@ mod title;
 mod view_menu;
 pub(crate) mod volume_view;
 
+use glam::DVec3;
+
 use super::draw::Drawer;
 use super::frame::Cx;
 use super::moment::KeptLook;
-use super::state::{self, ViewId};
+use super::state::{self, FittedTo, ViewId};
 use crate::ops::Stage;
+use crate::project::Layer;
 
 /// Draws the views, or the one that has all the room.
 pub(crate) fn show(
@@ -73,25 +76,37 @@ pub(crate) fn view(ui: &mut egui::Ui, id: ViewId, cx: &mut Cx<'_>, drawer: Optio
 /// Shows the whole of a volume that the views have not seen yet; another volume of the same place changes nothing.
 fn fit_to_new_volume(cx: &mut Cx<'_>) {
     let Some(layer) = state::main_volume(cx.session.project(), cx.view) else { return };
-    if cx.view.fitted == Some(layer.id) {
+    let Some(bounds) = state::layer_bounds(layer) else { return };
+    let voxel_um = layer.volume().map_or([1.0; 3], |volume| volume.voxel_um_or_one());
+    let before = cx.view.fitted.replace(FittedTo { layer: layer.id, voxel_um, bounds });
+    let first = before.is_none();
+    if let Some(before) = before.filter(|before| before.layer == layer.id) {
+        if before.voxel_um != voxel_um {
+            // Another voxel size of the same voxels: the same place of the sample is looked at.
+            let share = (cx.view.cursor_um - before.bounds.0) / (before.bounds.1 - before.bounds.0);
+            let wanted = bounds.0 + share.clamp(DVec3::ZERO, DVec3::ONE) * (bounds.1 - bounds.0);
+            look_at(layer, wanted, bounds, cx);
+        }
         return;
     }
-    let Some(bounds) = state::layer_bounds(layer) else { return };
-    let first = cx.view.fitted.is_none();
-    cx.view.fitted = Some(layer.id);
     let inside = cx.view.cursor_um.cmpge(bounds.0).all() && cx.view.cursor_um.cmple(bounds.1).all();
     if first || !inside {
-        cx.view.cursor_um = snap(layer, (bounds.0 + bounds.1) * 0.5);
-        cx.view.fit_wanted = true;
-        cx.view.views.fit_cameras(bounds);
+        look_at(layer, (bounds.0 + bounds.1) * 0.5, bounds, cx);
         KeptLook::place(cx.view);
     }
 }
 
+/// Shows all of a volume, the crosshair at a place in it.
+fn look_at(layer: &Layer, world_um: DVec3, bounds: (DVec3, DVec3), cx: &mut Cx<'_>) {
+    cx.view.cursor_um = snap(layer, world_um);
+    cx.view.fit_wanted = true;
+    cx.view.views.fit_cameras(bounds);
+}
+
 /// The centre of the voxel at a world point, clamped into the layer.
-pub(crate) fn snap(layer: &crate::project::Layer, world_um: glam::DVec3) -> glam::DVec3 {
+pub(crate) fn snap(layer: &Layer, world_um: DVec3) -> DVec3 {
     let Some((map, [nz, ny, nx])) = crate::gui::place::finest_grid(layer) else { return world_um };
-    let last = glam::DVec3::new(nx as f64 - 1.0, ny as f64 - 1.0, nz as f64 - 1.0).max(glam::DVec3::ZERO);
-    let index = map.inverse().transform_point3(world_um).round().clamp(glam::DVec3::ZERO, last);
+    let last = DVec3::new(nx as f64 - 1.0, ny as f64 - 1.0, nz as f64 - 1.0).max(DVec3::ZERO);
+    let index = map.inverse().transform_point3(world_um).round().clamp(DVec3::ZERO, last);
     map.transform_point3(index)
 }
