@@ -60,6 +60,7 @@ fn seeds(folder: &Path) -> Vec<PathBuf> {
     }
     let ids = WriteRequest { unit: Some(waterwindow::base::Unit::Label), ..WriteRequest::new(&array) };
     write_array(&folder.join("a.seg.nrrd"), &ids, &Progress::new()).unwrap();
+    write_array(&folder.join("a.mod"), &ids, &Progress::new()).unwrap();
     let mut scan = Scan::new(AnyArray::U16(array.clone()), waterwindow::base::Unit::Counts);
     (scan.flats, scan.angles_deg) = (Some(AnyArray::U16(array)), vec![-1.0, 0.0, 1.0]);
     write_scan(&folder.join("scan.h5"), &scan, &Progress::new()).unwrap();

@@ -398,7 +398,7 @@ pub(crate) trait Format: Sync {
 }
 
 /// Every format, in the order in which they are asked.
-pub(crate) fn formats() -> [&'static dyn Format; 14] {
+pub(crate) fn formats() -> [&'static dyn Format; 15] {
     use super::pictures::{Photo, PictureFolder, Png};
     [
         &super::zarr::Zarr,
@@ -409,6 +409,7 @@ pub(crate) fn formats() -> [&'static dyn Format; 14] {
         &super::npy::Npz,
         &super::nrrd::Nrrd,
         &super::meta_image::MetaImage,
+        &super::imod::ImodLabels,
         &Png,
         &Photo,
         &super::txrm::Txrm,

@@ -1,7 +1,7 @@
 """Writes manifest.tsv: what an independent library reads of every real file, and what this program says of it.
 
 usage: python make.py WATERWINDOW DATA_FOLDER > manifest.tsv
-needs: numpy mrcfile tifffile imagecodecs h5py hdf5plugin zarr Pillow txrm2tiff olefile
+needs: numpy imodmodel mrcfile tifffile imagecodecs h5py hdf5plugin zarr Pillow txrm2tiff olefile
 
 A line is: verdict, path, shape (z, y, x), type, CRC-32 of the values as little-endian float64. Verdicts: `equal` (this program
 gives the values of the independent library, of JPEG within 3 grey values), `refused` (with its sentence), `outside` (with the reason). A line that
@@ -17,7 +17,7 @@ OUTSIDE = {
     "test_byteshuffle_compressed_datasets_latest.hdf5": "marked as open for writing, which h5py does not open; this program reads it",  # what no reader of arrays is asked for, by the end of the path
     ".md": "text", ".txt": "text", ".json": "text", ".xml": "metadata without pixels", ".sff": "segmentation archive, not read yet", ".hff": "segmentation archive, not read yet",
     "LICENSE": "text", ".log": "text", ".edf": "settings of another program", ".pgm": "another picture format", ".jpg": "another picture format",
-    ".mdoc": "companion of a stack", ".rawtlt": "companion of a stack", ".tlt": "companion of a stack", ".xtilt": "companion of a stack", ".xf": "an alignment", ".aln": "an alignment", ".mod": "a model of points or contours",
+    ".mdoc": "companion of a stack", ".rawtlt": "companion of a stack", ".tlt": "companion of a stack", ".xtilt": "companion of a stack", ".xf": "an alignment", ".aln": "an alignment", "meshed_contour_example.mod": "open contours, which become lines", "meshed_curvature_example.mod": "open contours, which become lines", "multiple_objects_example.mod": "open contours, which become lines", "slicer_angle_example.mod": "points without an area", "point_sizes_example.mod": "points, which become balls",
 }
 
 def three(a):
@@ -77,7 +77,23 @@ def txrm(path):
     from txrm2tiff.main import open_txrm
     with open_txrm(path) as f: return three(f.get_images())[:, ::-1]  # rows lie bottom up in the file
 
-READERS = {".mrc": mrc, ".st": mrc, ".map": mrc, ".rec": mrc, ".tif": tiff, ".tiff": tiff, ".png": png, ".hdf5": hdf5, ".h5": hdf5, ".txrm": txrm, ".xrm": txrm}
+def imod(path):
+    """Closed contours, filled where the middle of a pixel lies inside of what a contour winds around."""
+    import imodmodel
+    model = imodmodel.ImodModel.from_file(path); h = model.header
+    out = np.zeros((h.zmax, h.ymax, h.xmax), np.uint16)
+    y, x = np.mgrid[:h.ymax, :h.xmax] + 0.5
+    for n, obj in enumerate(model.objects, 1):
+        for contour in obj.contours:
+            p = np.asarray(contour.points, float)
+            if len(p) < 3: continue
+            winding = np.zeros(x.shape, int)
+            for (ax, ay, _), (bx, by, _) in zip(p, np.roll(p, -1, 0)):
+                if ay != by: winding += np.sign(by - ay).astype(int) * (((ay <= y) != (by <= y)) & (ax + (y - ay) / (by - ay) * (bx - ax) <= x))
+            out[round(p[0, 2])][winding != 0] = n
+    return out
+
+READERS = {".mod": imod, ".mrc": mrc, ".st": mrc, ".map": mrc, ".rec": mrc, ".tif": tiff, ".tiff": tiff, ".png": png, ".hdf5": hdf5, ".h5": hdf5, ".txrm": txrm, ".xrm": txrm}
 
 def ours(path):
     out = TEMP / "ours.npy"; out.unlink(missing_ok=True)

@@ -295,7 +295,11 @@ fn a_voxel_size_is_set_right_in_layers_and_taken_back() {
     // The same voxel is looked at, at its new place.
     assert!(is_there(&harness, "0.09 µm"), "the crosshair and the views went along");
     let read = layers(&harness)[0].source.as_ref().unwrap().options.read.clone();
-    assert_eq!(read.voxel_um.map(|size| size.um()), Some([0.03, 0.02, 0.01]), "it is read so again");
+    assert_eq!(
+        read.voxel_um.map(waterwindow::io::VoxelSize::um),
+        Some([0.03, 0.02, 0.01]),
+        "it is read so again"
+    );
     type_into(&mut harness, "Voxel size", "0");
     assert!(is_there(&harness, "The voxel size is one number above 0"));
     assert_eq!(volume(&harness).0, Some([0.03, 0.02, 0.01]));

@@ -1,21 +1,13 @@
-//! IMOD's binary models (.mod, .fid), version 1.2: one contour a bead, z is the view.
-//!
-//! Big-endian: `IMODV1.2`, a head of 232 bytes, then pieces named by four letters until `IEOF`. `OBJT` (176
-//! bytes) and `CONT` (count of points, 12 bytes, then x, y, z as f32) have no length of their own, `MESH` has
-//! its counts, every other piece says its length first. IMOD counts x and y from the corner of a pixel, so that
-//! the middle of pixel (0, 0) is at (0.5, 0.5), and z from the middle of a section. Rows are not flipped.
+//! Beads in a model of IMOD (.mod, .fid): one contour a bead, z is the view.
 
 use std::fs;
 use std::path::Path;
 
-use super::atomic::write_atomically;
-use super::error::IoError;
+use super::pieces::{Cursor, HEAD, MAX_BYTES, OBJECT, check_magic};
+use crate::io::atomic::write_atomically;
+use crate::io::error::IoError;
 use crate::volume::{BeadTrack, BeadTracks, TrackPoint};
 
-/// Largest model that is read; a thousand beads in a thousand views take 12 MB.
-const MAX_BYTES: u64 = 64 << 20;
-const HEAD: usize = 232;
-const OBJECT: usize = 176;
 /// Objects of open contours whose points are not in one plane.
 const OBJECT_FLAGS: u32 = 1 << 3 | 1 << 4;
 /// Z starts at -0.5; not written by 3dmod.
@@ -34,43 +26,9 @@ pub fn read_imod(path: &Path, n_views: usize) -> Result<BeadTracks, IoError> {
     parse(&bytes, n_views).map_err(|problem| IoError::content(path, problem))
 }
 
-/// Takes big-endian values off the front of some bytes.
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, n: usize) -> Result<&'a [u8], String> {
-        let (head, rest) = self.0.split_at_checked(n).ok_or("the model ends before its data do")?;
-        self.0 = rest;
-        Ok(head)
-    }
-
-    fn word(&mut self) -> Result<[u8; 4], String> {
-        let bytes = self.take(4)?;
-        Ok([bytes[0], bytes[1], bytes[2], bytes[3]])
-    }
-
-    /// A count of things of `size` bytes, which are there.
-    fn count(&mut self, size: usize) -> Result<usize, String> {
-        let n = usize::try_from(i32::from_be_bytes(self.word()?))
-            .map_err(|_negative| "the model has a negative count".to_owned())?;
-        let there = n.checked_mul(size).is_some_and(|bytes| bytes <= self.0.len());
-        if there { Ok(n) } else { Err("the model ends before its data do".to_owned()) }
-    }
-
-    fn float(&mut self) -> Result<f64, String> {
-        Ok(f64::from(f32::from_be_bytes(self.word()?)))
-    }
-}
-
 fn parse(bytes: &[u8], n_views: usize) -> Result<BeadTracks, String> {
     let mut cursor = Cursor(bytes);
-    match cursor.take(8) {
-        Ok(b"IMODV1.2") => {}
-        Ok(id) if id.starts_with(b"IMOD") => {
-            return Err("an IMOD model of another version than 1.2".to_owned());
-        }
-        _ => return Err("not an IMOD model: it does not begin with IMODV1.2".to_owned()),
-    }
+    check_magic(&mut cursor)?;
     cursor.take(HEAD)?;
     let mut tracks = BeadTracks::default();
     while !cursor.0.is_empty() {
@@ -83,16 +41,7 @@ fn parse(bytes: &[u8], n_views: usize) -> Result<BeadTracks, String> {
                     tracks.beads.push(bead);
                 }
             }
-            b"MESH" => {
-                let mut sizes = Cursor(cursor.take(16)?);
-                let (vertices, list) = (i32::from_be_bytes(sizes.word()?), i32::from_be_bytes(sizes.word()?));
-                let length = |n: i32, size: usize| usize::try_from(n).ok().and_then(|n| n.checked_mul(size));
-                let (Some(a), Some(b)) = (length(vertices, 12), length(list, 4)) else {
-                    return Err("the model has a negative count".to_owned());
-                };
-                cursor.take(a)?;
-                cursor.take(b)?;
-            }
+            b"MESH" => cursor.skip_mesh()?,
             _ => {
                 let n = cursor.count(1)?;
                 cursor.take(n)?;
