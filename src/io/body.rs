@@ -29,6 +29,8 @@ pub(crate) enum Packing {
     Text,
     /// Bytes as two letters each.
     Hex,
+    /// Runs of bytes: a count, and the byte that comes so often; above 128 as many bytes as they are.
+    ByteRuns,
 }
 
 /// What lies before the values in each file.
@@ -56,6 +58,8 @@ pub(crate) struct Body {
     /// Volumes one after the other: times, and slower still channels.
     pub(crate) n_times: usize,
     pub(crate) n_apart: usize,
+    /// Whether something else may stand behind the values.
+    pub(crate) has_more: bool,
 }
 
 /// Files of values beside a header at most.
@@ -157,6 +161,8 @@ impl Body {
         let mut layout = self.layout(channel, time);
         let (file, unpacked) = self.values(path, n_bytes, &mut layout, request)?;
         let length = file.metadata().map_err(|e| IoError::system("read", path, e))?.len();
+        let end = layout.offset.saturating_add(n_bytes);
+        let length = if self.has_more { length.min(end) } else { length };
         let (missing, said) = layout.fit(length).map_err(content)?;
         let shape = [layout.planes, layout.rows, layout.cols];
         let mut header = Header::new(format, shape, layout.stored.dtype());
@@ -221,6 +227,7 @@ impl Body {
             Packing::Bzip2 => Box::new(MultiBzDecoder::new(file)),
             Packing::Text => Box::new(Numbers { text: file, stored: self.stored, ready: Vec::new(), at: 0 }),
             Packing::Hex => Box::new(Letters { text: file }),
+            Packing::ByteRuns => Box::new(ByteRuns { packed: file, left: 0, repeated: None }),
         };
         io::copy(&mut values.by_ref().take(bytes), &mut io::sink())?;
         Ok(values)
@@ -342,6 +349,47 @@ fn bytes_of(word: &str, stored: Stored) -> Option<Vec<u8>> {
         Stored::I64 => i64::try_from(whole(word)?).ok()?.to_le_bytes().to_vec(),
         Stored::F16 | Stored::Nibbles => return None,
     })
+}
+
+/// Runs of bytes as Amira packs labels.
+struct ByteRuns<R> {
+    packed: R,
+    /// Bytes of this run that are still to come.
+    left: usize,
+    /// The byte that is repeated; `None` where the bytes stand as they are.
+    repeated: Option<u8>,
+}
+
+impl<R: BufRead> ByteRuns<R> {
+    fn byte(&mut self) -> io::Result<Option<u8>> {
+        let byte = self.packed.fill_buf()?.first().copied();
+        self.packed.consume(usize::from(byte.is_some()));
+        Ok(byte)
+    }
+}
+
+impl<R: BufRead> Read for ByteRuns<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.left == 0 {
+            let Some(count) = self.byte()? else { return Ok(0) };
+            self.left = usize::from(count & 127);
+            // A run of nothing at the end has no byte behind it.
+            self.repeated = if count > 127 { None } else { self.byte()? };
+            if count <= 127 && self.repeated.is_none() {
+                return Ok(0);
+            }
+        }
+        let n = out.len().min(self.left);
+        let n = match self.repeated {
+            Some(byte) => {
+                out[..n].fill(byte);
+                n
+            }
+            None => self.packed.read(&mut out[..n])?,
+        };
+        self.left -= n;
+        Ok(n)
+    }
 }
 
 /// Bytes as two letters each, anything between them passed over.

@@ -398,7 +398,7 @@ pub(crate) trait Format: Sync {
 }
 
 /// Every format, in the order in which they are asked.
-pub(crate) fn formats() -> [&'static dyn Format; 15] {
+pub(crate) fn formats() -> [&'static dyn Format; 16] {
     use super::pictures::{Photo, PictureFolder, Png};
     [
         &super::zarr::Zarr,
@@ -410,6 +410,7 @@ pub(crate) fn formats() -> [&'static dyn Format; 15] {
         &super::nrrd::Nrrd,
         &super::meta_image::MetaImage,
         &super::imod::ImodLabels,
+        &super::amira::Amira,
         &Png,
         &Photo,
         &super::txrm::Txrm,
@@ -559,8 +560,10 @@ pub(crate) fn check_tree(format: &dyn Format, path: &Path, options: &ReadOptions
     let chosen = [("--entry", &options.entry), ("--dataset", &options.dataset)];
     match chosen.into_iter().find(|(_, chosen)| chosen.is_some()) {
         Some((option, _)) if !format.has_tree() => {
-            let problem =
-                format!("{option} chooses in HDF5 and OME-Zarr; a file of {} holds one array", format.name());
+            let problem = format!(
+                "{option} chooses in HDF5, OME-Zarr and AmiraMesh; a file of {} holds one array",
+                format.name()
+            );
             Err(IoError::content(path, problem))
         }
         _ => Ok(()),

@@ -207,6 +207,7 @@ fn open(request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
         n_together: n_together.ok_or_else(|| content("ElementNumberOfChannels is no number".to_owned()))?,
         n_times: side(3),
         n_apart: 1,
+        has_more: false,
     };
     let mut source = body.open(request, "MetaImage")?;
     place(&said, source.header_mut());

@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 
 mod alignment;
+mod amira;
 mod angles;
 mod aretomo;
 mod array;

@@ -82,6 +82,7 @@ fn open(request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
         n_together: axes.n_together,
         n_times: axes.n_times,
         n_apart: axes.n_apart,
+        has_more: false,
     };
     let mut source = body.open(request, "NRRD")?;
     let header = source.header_mut();
