@@ -55,7 +55,7 @@ fn in_tree(name: &str) -> PathBuf {
 /// Small files of every format that this program reads.
 fn seeds(folder: &Path) -> Vec<PathBuf> {
     let array = Array3::from_shape_fn((3, 5, 7), |(z, y, x)| (100 * z + 10 * y + x) as u16);
-    for name in ["a.mrc", "a.tif", "a.npy", "a.h5", "a.zarr", "a.nrrd", "a.mha", "a.am"] {
+    for name in ["a.mrc", "a.tif", "a.npy", "a.h5", "a.zarr", "a.nrrd", "a.mha", "a.am", "a.nii"] {
         write_array(&folder.join(name), &WriteRequest::new(&array), &Progress::new()).unwrap();
     }
     let ids = WriteRequest { unit: Some(waterwindow::base::Unit::Label), ..WriteRequest::new(&array) };

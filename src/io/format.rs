@@ -398,7 +398,7 @@ pub(crate) trait Format: Sync {
 }
 
 /// Every format, in the order in which they are asked.
-pub(crate) fn formats() -> [&'static dyn Format; 16] {
+pub(crate) fn formats() -> [&'static dyn Format; 17] {
     use super::pictures::{Photo, PictureFolder, Png};
     [
         &super::zarr::Zarr,
@@ -411,6 +411,7 @@ pub(crate) fn formats() -> [&'static dyn Format; 16] {
         &super::meta_image::MetaImage,
         &super::imod::ImodLabels,
         &super::amira::Amira,
+        &super::nifti::Nifti,
         &Png,
         &Photo,
         &super::txrm::Txrm,

@@ -38,6 +38,7 @@ mod meta_image;
 mod model;
 mod mp4;
 mod mrc;
+mod nifti;
 mod npy;
 mod nrrd;
 mod picture;
