@@ -8,6 +8,7 @@ mod convert;
 mod demo;
 mod drivers;
 mod files;
+mod grids;
 mod human;
 mod options;
 mod output;
@@ -47,6 +48,7 @@ fn subcommands() -> Vec<Subcommand> {
     all.extend(scan::subcommands());
     all.extend(reconstruct::subcommands());
     all.extend(combine::subcommands());
+    all.extend(grids::subcommands());
     all.extend(quality::subcommands());
     all.extend(segment::subcommands());
     all.extend(tools::subcommands());

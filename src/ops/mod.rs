@@ -12,6 +12,7 @@ pub mod chain;
 mod clean;
 mod components;
 mod correlate;
+mod crop;
 pub mod data;
 mod deconvolve;
 mod demo;
@@ -32,6 +33,7 @@ pub mod param;
 mod predict;
 pub mod recipe;
 mod reconstruct;
+mod regrid;
 mod resample;
 mod residual;
 pub mod segment;
@@ -58,6 +60,7 @@ static REGISTRY: &[&Op] = &[
     &reconstruct::OP,
     &calibrate::OP,
     &dual::OP,
+    &crop::OP,
     &fsc::OP,
     &noise::OP,
     &residual::OP,

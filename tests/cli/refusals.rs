@@ -203,6 +203,7 @@ const WRITERS: &[&str] = &[
     "normalize {scan} -o {out}.mrc",
     "align {scan} -o {out}.json",
     "reconstruct {scan} -o {out}.mrc",
+    "crop {volume} -o {out}.mrc",
     "threshold {volume} -o {out}.mrc",
     "supervoxels {volume} -o {out}.mrc",
     "segment {volume} --scribbles {scribbles} -o {out}.mrc",
