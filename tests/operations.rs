@@ -48,6 +48,7 @@ fn params(op: &Op) -> Value {
         "dual" => json!({ "quarter": 1 }),
         "calibrate" => json!({ "energy_ev": 520.0, "apply": true }),
         "crop" => json!({ "z": "3:20", "x": ":30" }),
+        "reorient" => json!({ "axes": "y-zx" }),
         "demo" => json!({ "size": SIZE, "views": 30, "jitter": 1.0 }),
         _ => Value::Null,
     }

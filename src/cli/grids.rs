@@ -1,4 +1,4 @@
-//! A volume or labels in hand onto another grid: crop.
+//! A volume or labels in hand onto another grid: crop, bin, reorient.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,11 @@ use crate::ops::{Data, Inputs, Op, Outcome};
 
 /// The subcommands of this group.
 pub(super) fn subcommands() -> Vec<Subcommand> {
-    vec![Subcommand { build: crop_command, run: crop }]
+    vec![
+        Subcommand { build: crop_command, run: crop },
+        Subcommand { build: bin_command, run: bin },
+        Subcommand { build: reorient_command, run: reorient },
+    ]
 }
 
 /// A command that takes one file, a volume or labels, and writes one of the kind.
@@ -119,4 +123,26 @@ fn crop_command() -> Command {
 
 fn crop(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     run_on_one(shell, matches, op("crop"), |inputs| mask_input(shell, matches, inputs))
+}
+
+fn bin_command() -> Command {
+    command_on_one("bin").after_help(
+        "Examples:\n  waterwindow bin cell.rec -o small.mrc --factor 2\n  \
+         waterwindow bin labels.mrc -o small_labels.mrc --factors-zyx 1,2,2",
+    )
+}
+
+fn bin(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
+    run_on_one(shell, matches, op("bin"), Ok)
+}
+
+fn reorient_command() -> Command {
+    command_on_one("reorient").after_help(
+        "Examples:\n  waterwindow reorient imod.rec -o cell.mrc --axes y-zx\n  \
+         waterwindow reorient unknown.rec -o cell.mrc --axes guess",
+    )
+}
+
+fn reorient(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
+    run_on_one(shell, matches, op("reorient"), Ok)
 }

@@ -6,6 +6,7 @@
 //! of this.
 
 mod align;
+mod bin;
 mod calibrate;
 mod carve;
 pub mod chain;
@@ -34,6 +35,7 @@ mod predict;
 pub mod recipe;
 mod reconstruct;
 mod regrid;
+mod reorient;
 mod resample;
 mod residual;
 pub mod segment;
@@ -61,6 +63,8 @@ static REGISTRY: &[&Op] = &[
     &calibrate::OP,
     &dual::OP,
     &crop::OP,
+    &bin::OP,
+    &reorient::OP,
     &fsc::OP,
     &noise::OP,
     &residual::OP,

@@ -204,6 +204,8 @@ const WRITERS: &[&str] = &[
     "align {scan} -o {out}.json",
     "reconstruct {scan} -o {out}.mrc",
     "crop {volume} -o {out}.mrc",
+    "bin {volume} -o {out}.mrc",
+    "reorient {volume} -o {out}.mrc",
     "threshold {volume} -o {out}.mrc",
     "supervoxels {volume} -o {out}.mrc",
     "segment {volume} --scribbles {scribbles} -o {out}.mrc",

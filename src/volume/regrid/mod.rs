@@ -3,6 +3,8 @@
 //! Values are means of the voxels that they are made of; ids are taken, never mixed. Cost: one read and one write of
 //! each voxel; memory: the result.
 
+pub mod axes;
+pub mod bin;
 pub mod crop;
 
 use ndarray::{Array3, ArrayView3};
@@ -11,6 +13,8 @@ use rayon::prelude::*;
 use super::Volume;
 use crate::base::{Cancelled, Progress, Unit};
 
+pub use axes::AxisOrder;
+pub use bin::{BinParams, Bins};
 pub use crop::{BoxUnit, CropParams, VoxelBox, bounds, find_box};
 
 /// Where voxels lie, whatever they hold.
