@@ -1,4 +1,4 @@
-//! A volume or labels in hand onto another grid: crop, bin, reorient.
+//! A volume or labels in hand onto another grid: crop, bin, reorient, rescale.
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,7 @@ pub(super) fn subcommands() -> Vec<Subcommand> {
         Subcommand { build: crop_command, run: crop },
         Subcommand { build: bin_command, run: bin },
         Subcommand { build: reorient_command, run: reorient },
+        Subcommand { build: rescale_command, run: rescale },
     ]
 }
 
@@ -84,7 +85,7 @@ fn run_on_one(
 }
 
 /// Writes the first array of an outcome and says how it went.
-fn finish(
+pub(super) fn finish(
     shell: &Shell,
     target: &Path,
     op: &Op,
@@ -145,4 +146,15 @@ fn reorient_command() -> Command {
 
 fn reorient(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
     run_on_one(shell, matches, op("reorient"), Ok)
+}
+
+fn rescale_command() -> Command {
+    command_on_one("rescale").after_help(
+        "Examples:\n  waterwindow rescale cell.rec -o cell.mrc --voxel-um 0.0325\n  \
+         waterwindow rescale stored.mrc -o lac.mrc --factor 0.0001 --unit 1/um",
+    )
+}
+
+fn rescale(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
+    run_on_one(shell, matches, op("rescale"), Ok)
 }

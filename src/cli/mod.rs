@@ -8,6 +8,7 @@ mod convert;
 mod demo;
 mod drivers;
 mod files;
+mod filters;
 mod grids;
 mod human;
 mod options;
@@ -49,6 +50,7 @@ fn subcommands() -> Vec<Subcommand> {
     all.extend(reconstruct::subcommands());
     all.extend(combine::subcommands());
     all.extend(grids::subcommands());
+    all.extend(filters::subcommands());
     all.extend(quality::subcommands());
     all.extend(segment::subcommands());
     all.extend(tools::subcommands());

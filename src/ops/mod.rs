@@ -20,6 +20,7 @@ mod demo;
 pub mod docs;
 pub mod dose;
 mod dual;
+mod filter;
 mod focal;
 mod fsc;
 pub mod grid;
@@ -37,6 +38,7 @@ mod reconstruct;
 mod regrid;
 mod reorient;
 mod resample;
+mod rescale;
 mod residual;
 pub mod segment;
 mod split;
@@ -65,6 +67,8 @@ static REGISTRY: &[&Op] = &[
     &crop::OP,
     &bin::OP,
     &reorient::OP,
+    &rescale::OP,
+    &filter::OP,
     &fsc::OP,
     &noise::OP,
     &residual::OP,

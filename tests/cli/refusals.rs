@@ -206,6 +206,8 @@ const WRITERS: &[&str] = &[
     "crop {volume} -o {out}.mrc",
     "bin {volume} -o {out}.mrc",
     "reorient {volume} -o {out}.mrc",
+    "rescale {volume} --voxel-um 0.02 -o {out}.mrc",
+    "filter {volume} -o {out}.mrc",
     "threshold {volume} -o {out}.mrc",
     "supervoxels {volume} -o {out}.mrc",
     "segment {volume} --scribbles {scribbles} -o {out}.mrc",
