@@ -13,6 +13,7 @@ pub mod kernels;
 
 pub mod align;
 pub mod correlate;
+pub mod filter;
 pub mod measure;
 pub mod mesh;
 pub mod phantom;

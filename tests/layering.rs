@@ -10,7 +10,7 @@ const FLOORS: &[&[&str]] = &[
     &["base"],
     &["volume"],
     &["gpu", "kernels"],
-    &["align", "correlate", "measure", "mesh", "phantom", "prep", "recon", "segment"],
+    &["align", "correlate", "filter", "measure", "mesh", "phantom", "prep", "recon", "segment"],
     &["io"],
     &["ops"],
     &["jobs", "project"],
@@ -22,8 +22,19 @@ const FLOORS: &[&[&str]] = &[
 const RENDER_MAY_USE: &[&str] = &["base", "volume", "gpu", "kernels"];
 
 /// Floors that know no files, threads or logs.
-const METHODS: &[&str] =
-    &["align", "correlate", "kernels", "measure", "mesh", "phantom", "prep", "recon", "segment", "volume"];
+const METHODS: &[&str] = &[
+    "align",
+    "correlate",
+    "filter",
+    "kernels",
+    "measure",
+    "mesh",
+    "phantom",
+    "prep",
+    "recon",
+    "segment",
+    "volume",
+];
 
 struct Source {
     path: PathBuf,

@@ -8,6 +8,8 @@ mod convert;
 mod demo;
 mod drivers;
 mod files;
+mod filters;
+mod grids;
 mod human;
 mod options;
 mod output;
@@ -47,6 +49,8 @@ fn subcommands() -> Vec<Subcommand> {
     all.extend(scan::subcommands());
     all.extend(reconstruct::subcommands());
     all.extend(combine::subcommands());
+    all.extend(grids::subcommands());
+    all.extend(filters::subcommands());
     all.extend(quality::subcommands());
     all.extend(segment::subcommands());
     all.extend(tools::subcommands());

@@ -120,6 +120,12 @@ impl ReadOptions {
                 header.warnings.push(format!(
                     "the voxel size of the file, {z} × {y} × {x} µm (z × y × x), was replaced by the one that was given"
                 ));
+                if header.unit == Some(Unit::PerUm) && self.unit.is_none() {
+                    header.warnings.push(format!(
+                        "absorption in 1/µm that was reconstructed with the other voxel size takes the factor {:.6} (rescale)",
+                        old[2] / um[2]
+                    ));
+                }
                 // The place stays the same one in voxels.
                 header.origin_um = std::array::from_fn(|axis| header.origin_um[axis] / old[axis] * um[axis]);
             }

@@ -7,6 +7,7 @@
 //! the other class lies. Distances run between voxel centres. All sums are f64.
 
 pub mod axes;
+pub mod beam;
 pub mod dose;
 pub mod fsc;
 mod instances;

@@ -15,6 +15,8 @@ use crate::volume::{Labels, RegionMap, Volume};
 const FREE: [&str; 3] = ["correlate", "stitch", "resample"];
 /// Operations that find labels and volume by their places in the world once they are asked to.
 const BY_PLACE: [&str; 1] = ["mesh"];
+/// Operations that put what they are given on another grid, whichever of volume, labels and objects that is.
+pub const REGRIDS: [&str; 4] = ["crop", "bin", "reorient", "rescale"];
 /// How far corners may be apart, in voxels.
 const TOLERANCE: f64 = 0.05;
 

@@ -6,18 +6,21 @@
 //! of this.
 
 mod align;
+mod bin;
 mod calibrate;
 mod carve;
 pub mod chain;
 mod clean;
 mod components;
 mod correlate;
+mod crop;
 pub mod data;
 mod deconvolve;
 mod demo;
 pub mod docs;
 pub mod dose;
 mod dual;
+mod filter;
 mod focal;
 mod fsc;
 pub mod grid;
@@ -32,7 +35,10 @@ pub mod param;
 mod predict;
 pub mod recipe;
 mod reconstruct;
+mod regrid;
+mod reorient;
 mod resample;
+mod rescale;
 mod residual;
 pub mod segment;
 mod split;
@@ -58,6 +64,11 @@ static REGISTRY: &[&Op] = &[
     &reconstruct::OP,
     &calibrate::OP,
     &dual::OP,
+    &crop::OP,
+    &bin::OP,
+    &reorient::OP,
+    &rescale::OP,
+    &filter::OP,
     &fsc::OP,
     &noise::OP,
     &residual::OP,

@@ -109,7 +109,9 @@ impl Recipe {
                     None => takes.push(Takes { kind: slot.kind, least, most }),
                 }
             }
-            made.extend(op.outputs.iter().map(|output| output.kind));
+            // Labels come onto another grid only where a person gave some.
+            let of_volume = |kind: Kind| !op.changes_grid() || kind == Kind::Volume;
+            made.extend(op.outputs.iter().map(|output| output.kind).filter(|kind| of_volume(*kind)));
         }
         takes.retain(|known| known.most > 0);
         takes
@@ -181,6 +183,8 @@ mod tests {
             [(Kind::Scan, 1, 1), (Kind::Alignment, 0, 1)]
         );
         assert_eq!(takes(&["stitch"]), [(Kind::Volume, 2, 8)]);
+        // Labels that lie on another grid are none that a recipe crops by chance.
+        assert_eq!(takes(&["crop", "measure"]), [(Kind::Volume, 0, 1), (Kind::Labels, 1, 1)]);
     }
 
     #[test]

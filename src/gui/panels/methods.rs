@@ -27,6 +27,7 @@ pub(crate) fn refines(op: &Op) -> bool {
     // What takes strokes besides a volume gives something else than better strokes.
     let takes = op.inputs.iter().all(|slot| slot.optional || slot.name == "labels");
     takes
+        && !op.changes_grid()
         && op.inputs.iter().any(|slot| slot.name == "labels")
         && op.outputs.iter().any(|output| output.kind == Kind::Labels)
 }
@@ -121,7 +122,10 @@ fn layer_for(op: &Op, slot: &Input, cx: &Cx<'_>) -> Option<LayerId> {
     if let Some(id) = cx.view.method.inputs.get(&key).copied().filter(fits) {
         return Some(id);
     }
-    if slot.optional {
+    // What is put on another grid is the volume, unless labels or objects were chosen for that.
+    let is_first = op.changes_grid() && slot.name == "volume";
+    let nothing = || !op.inputs.iter().any(|other| cx.view.method.inputs.contains_key(&(op.id, other.name)));
+    if slot.optional && !(is_first && nothing()) {
         return None;
     }
     match slot.kind {
