@@ -4,6 +4,7 @@
 //! depend on the number of threads, and can be held to a mask: what lies outside is as it was.
 
 pub mod bilateral;
+pub mod calculate;
 pub mod diffusion;
 mod exponential;
 pub mod gaussian;

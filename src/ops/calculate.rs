@@ -73,7 +73,9 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
         (Some(number), _) => Second::Constant(number),
         (None, Some(volume)) => Second::Volume(volume.data.view()),
         (None, None) => {
-            return Err(OpError::Parameter("give a second volume or a number (--constant) to calculate with".to_owned()));
+            return Err(OpError::Parameter(
+                "give a second volume or a number (--constant) to calculate with".to_owned(),
+            ));
         }
     };
     let ids = inputs.find_labels("mask").map(|mask| mask.labels.to_dense());
@@ -95,7 +97,8 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     if mask.is_some() && unit != volume.unit {
         notes.push("Outside the mask the values are those of the first volume, in its own unit".to_owned());
     }
-    let details = json!({ "unit": unit.ascii(), "divided_by_zero": found.by_zero, "infinite": found.too_large });
+    let details =
+        json!({ "unit": unit.ascii(), "divided_by_zero": found.by_zero, "infinite": found.too_large });
     let calculated = volume.with_data(found.values, unit);
     Ok(Outcome { notes, details, ..Outcome::of("calculated", Data::Volume(Arc::new(calculated))) })
 }
@@ -105,7 +108,11 @@ fn unit_said(operation: Calculation, of: [Option<Unit>; 2], unit: Unit) -> Optio
     let [Some(first), Some(second)] = of else { return None };
     let is_sum = matches!(operation, Calculation::Add | Calculation::Subtract);
     if is_sum && first != second {
-        return Some(format!("The units differ, {} and {}: the result has none", first.ascii(), second.ascii()));
+        return Some(format!(
+            "The units differ, {} and {}: the result has none",
+            first.ascii(),
+            second.ascii()
+        ));
     }
     (unit != first).then(|| "The result has no unit of its own (arbitrary)".to_owned())
 }
@@ -121,7 +128,9 @@ mod tests {
         let given = given();
         let volume = Arc::clone(given.volume("volume").unwrap());
         let inputs = Inputs::default().with("volume", Data::Volume(volume));
-        second.into_iter().fold(inputs, |inputs, second| inputs.with("second", Data::Volume(Arc::new(second))))
+        second
+            .into_iter()
+            .fold(inputs, |inputs, second| inputs.with("second", Data::Volume(Arc::new(second))))
     }
 
     fn run(inputs: &Inputs, params: Value) -> Result<Outcome, OpError> {

@@ -111,6 +111,13 @@ pub fn problem(what: &str, grid: &Grid, reference: &str, of: &Grid) -> String {
     )
 }
 
+/// The sentence for two volumes that differ: values are brought onto another grid only by a person's choice.
+fn volumes_problem(what: &str, grid: &Grid, reference: &str, of: &Grid) -> String {
+    format!(
+        "the {what} and the {reference} lie on different grids: {grid}, and {of}; give both on one grid (crop and bin cut and bin them, correlate --apply brings one onto the other)"
+    )
+}
+
 /// The sentence for two grids of which one does not know its voxel size.
 pub fn by_voxels(what: &str, grid: &Grid, reference: &str, of: &Grid) -> String {
     let (knows, lacks, voxel) = match (grid.voxel_um, of.voxel_um) {
@@ -143,7 +150,9 @@ pub(super) fn checked(op: &Op, inputs: &Inputs) -> Result<(Inputs, Vec<String>),
         let own = Grid::of(data).filter(|_| name != of);
         let data = match own.map(|own| (own, grid.fit(&own))) {
             Some((own, Fit::Other)) if !inputs.goes_by_place(op) => {
-                return Err(OpError::Method(problem(name, &own, of, &grid)));
+                let is_volume = matches!(data, Data::Volume(_));
+                let said = if is_volume { volumes_problem } else { problem };
+                return Err(OpError::Method(said(name, &own, of, &grid)));
             }
             Some((own, Fit::ByVoxels)) => {
                 notes.push(by_voxels(name, &own, of, &grid));

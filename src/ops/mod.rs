@@ -7,6 +7,7 @@
 
 mod align;
 mod bin;
+mod calculate;
 mod calibrate;
 mod carve;
 pub mod chain;
@@ -69,6 +70,7 @@ static REGISTRY: &[&Op] = &[
     &reorient::OP,
     &rescale::OP,
     &filter::OP,
+    &calculate::OP,
     &fsc::OP,
     &noise::OP,
     &residual::OP,

@@ -208,6 +208,7 @@ const WRITERS: &[&str] = &[
     "reorient {volume} -o {out}.mrc",
     "rescale {volume} --to-voxel-um 0.02 -o {out}.mrc",
     "filter {volume} -o {out}.mrc",
+    "calculate {volume} --constant 2 -o {out}.mrc",
     "threshold {volume} -o {out}.mrc",
     "supervoxels {volume} -o {out}.mrc",
     "segment {volume} --scribbles {scribbles} -o {out}.mrc",
