@@ -52,11 +52,16 @@ pub(crate) fn um_per(unit: &str) -> Option<f64> {
         "cm" => 1e4,
         "dm" => 1e5,
         "km" => 1e9,
+        "fm" => 1e-9,
+        "hm" => 1e8,
+        "dam" => 1e7,
         "å" | "a" | "ang" | "angstrom" | "angstroms" | "ångström" => 1e-4,
         "in" | "inch" | "inches" => 25_400.0,
-        "foot" => 304_800.0,
-        "yard" => 914_400.0,
-        "mile" => 1_609_344_000.0,
+        "ft" | "foot" | "feet" => 304_800.0,
+        "yd" | "yard" | "yards" => 914_400.0,
+        "mi" | "mile" | "miles" => 1_609_344_000.0,
+        "li" | "line" | "lines" => 25_400.0 / 12.0,
+        "pt" | "point" | "points" => 25_400.0 / 72.0,
         "thou" | "mil" => 25.4,
         _ => return None,
     })
@@ -115,6 +120,10 @@ mod tests {
             ("nanometres", 1e-3),
             ("[n_m]", 1e-3),
             ("yottameter", 1e30),
+            ("yards", 914_400.0),
+            ("miles", 1_609_344_000.0),
+            ("feet", 304_800.0),
+            ("hm", 1e8),
         ] {
             assert_eq!(um_per(unit), Some(um), "{unit}");
         }

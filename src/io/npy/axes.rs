@@ -74,6 +74,23 @@ fn roles_of(npy: &NpyHeader, options: &ReadOptions) -> Result<(Vec<(Role, usize)
     while sides.len() > 5 && sides[0] == 1 {
         sides.remove(0);
     }
+    // A last side of 1 is one channel behind z, y, x, not a picture of one column.
+    let n_single = sides.iter().rev().take_while(|side| **side == 1).count().min(sides.len().saturating_sub(3));
+    sides.truncate(sides.len() - n_single);
+    let single = (n_single > 0).then(|| {
+        format!("the array {:?} was read as {sides:?}: sides of 1 behind x were left out", npy.sides)
+    });
+    let (roles, said) = roles_among(sides, npy, options)?;
+    let said: Vec<String> = single.into_iter().chain(said).collect();
+    Ok((roles, (!said.is_empty()).then(|| said.join("; "))))
+}
+
+/// As [`roles_of`], of sides that are not 1 at the end.
+fn roles_among(
+    mut sides: Vec<usize>,
+    npy: &NpyHeader,
+    options: &ReadOptions,
+) -> Result<(Vec<(Role, usize)>, Option<String>), String> {
     let n = sides.len();
     let said = match n {
         0 => Some("a single number: read as a picture of 1 × 1 pixel".to_owned()),
@@ -91,6 +108,13 @@ fn roles_of(npy: &NpyHeader, options: &ReadOptions) -> Result<(Vec<(Role, usize)
                 "four axes, the last of {last}: taken as colours (channels) of a volume of {first} × {y} × {x}"
             );
             let roles = [Role::Space, Role::Space, Role::Space, Role::Channel];
+            return Ok((roles.into_iter().zip(sides.iter().copied()).collect(), Some(said)));
+        }
+        [1, planes, y, x, last] if colours(last) && !colours(planes) && y > 4 && x > 4 => {
+            let said = format!(
+                "five axes, the last of {last}: taken as colours (channels) of a volume of {planes} × {y} × {x}"
+            );
+            let roles = [Role::Time, Role::Space, Role::Space, Role::Space, Role::Channel];
             return Ok((roles.into_iter().zip(sides.iter().copied()).collect(), Some(said)));
         }
         [_, _, _, _] if options.time.is_some() && options.channel.is_none() => {

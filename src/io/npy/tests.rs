@@ -127,6 +127,29 @@ fn arrays_of_every_number_of_axes_are_read() {
 }
 
 #[test]
+fn sides_of_1_behind_x_are_left_out_and_said() {
+    let bytes: Vec<u8> = (0..60).collect();
+    let none = ReadOptions::default();
+    for fortran in ["False", "True"] {
+        for (shape, expected) in
+            [("(2, 3, 4, 1)", [2, 3, 4]), ("(2, 3, 4, 1, 1)", [2, 3, 4]), ("(4, 5, 1)", [4, 5, 1])]
+        {
+            let text = format!("{{'descr': '|u1', 'fortran_order': {fortran}, 'shape': {shape}, }}");
+            let loaded = load(&text, &bytes[..expected.iter().product()], &none);
+            assert_eq!((loaded.array.shape(), loaded.header.n_channels), (expected, 1), "{shape}");
+            let at = if fortran == "True" { expected[0] as f32 } else { expected[2] as f32 };
+            assert_eq!(loaded.array.to_f32()[[0, 1, 0]], at, "{shape} {fortran}");
+            let is_said = loaded.header.warnings.iter().any(|said| said.contains("sides of 1 behind x"));
+            assert_eq!(is_said, expected[2] > 1, "{:?}", loaded.header.warnings);
+        }
+    }
+    let colours: Vec<u8> = (0..150).collect();
+    let text = "{'descr': '|u1', 'fortran_order': False, 'shape': (1, 2, 5, 5, 3), }";
+    let blue = load(text, &colours, &ReadOptions { channel: Some(2), ..ReadOptions::default() });
+    assert_eq!((blue.array.shape(), values(&blue)[1]), ([2, 5, 5], 5.0));
+}
+
+#[test]
 fn colours_halves_truth_values_and_complex_numbers_are_read() {
     let none = ReadOptions::default();
     let second = ReadOptions { channel: Some(1), ..ReadOptions::default() };
@@ -193,7 +216,7 @@ fn damaged_files_are_answered() {
         ("{'descr': '<U5', 'fortran_order': False, 'shape': (1, 1, 1), }", "text"),
         ("{'descr': '|O', 'fortran_order': False, 'shape': (1, 1, 1), }", "objects"),
         ("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1, 1, 1), }", "records"),
-        ("{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2, 1, 1, 1, 1), }", "3 axes"),
+        ("{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2, 2, 2, 2, 3), }", "3 axes"),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 5, 5), }", "empty"),
         ("nonsense", "records"),
     ] {

@@ -3,20 +3,25 @@
 //! A folder is read in the order of the tilts in the names of its pictures, else in natural order; flats and darks among
 //! them are told apart by their names.
 
+mod bmp;
+mod fields;
+mod folder;
 mod names;
+mod numbers;
 mod photo;
 mod png;
+mod roles;
 
 use std::fs;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use self::names::{Ordered, PictureRole, ordered, role_of};
-use super::array::{put_planes, zeros};
+use self::folder::FolderSource;
+use self::names::{Ordered, ordered};
+use self::roles::{PictureRole, role_of};
 use super::choice::ReadOptions;
 use super::error::IoError;
-use super::format::{Format, Header, OpenRequest, Probe, Source, WriteRequest, has_extension};
-use super::tiff::TIFF;
+use super::format::{Format, OpenRequest, Probe, Source, WriteRequest, has_extension};
+use super::tiff::{TIFF, shown};
 use super::walk::{Values, read_all};
 use crate::base::{MemoryBudget, Progress, Unit};
 use crate::volume::{AnyArray, Scan};
@@ -159,6 +164,14 @@ fn name_of(file: Option<&PathBuf>) -> String {
     file.and_then(|file| file.file_name()).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
+/// How a picture is to be shown that is not to be shown as stored.
+fn shown_sentence(orientation: u8) -> Option<String> {
+    let how = shown(u64::from(orientation))?;
+    Some(format!(
+        "the picture is to be shown {how} (Exif orientation {orientation}); rows and columns were read as they are stored"
+    ))
+}
+
 fn open_picture(
     path: &Path,
     options: &ReadOptions,
@@ -198,109 +211,6 @@ fn first_kind_in(folder: &Path) -> (Vec<PathBuf>, Option<String>) {
         )
     });
     (found, said)
-}
-
-struct FolderSource {
-    folder: PathBuf,
-    files: Vec<PathBuf>,
-    options: ReadOptions,
-    budget: MemoryBudget,
-    header: Header,
-}
-
-impl FolderSource {
-    fn open(request: &OpenRequest<'_>, pictures: Ordered) -> Result<Self, IoError> {
-        let Ordered { files, angles_deg, .. } = pictures;
-        let first =
-            files.first().ok_or_else(|| IoError::content(request.path, "a folder without pictures"))?;
-        let options = ReadOptions { channel: request.options.channel, ..ReadOptions::default() };
-        let of_first = open_picture(first, &options, request.budget)?.header().clone();
-        let [n_pages, rows, cols] = of_first.shape;
-        if n_pages != 1 && files.len() > 1 {
-            let problem = format!(
-                "a folder of {} stacks ({} has {n_pages} pages); open one of them",
-                files.len(),
-                first.display()
-            );
-            return Err(IoError::content(request.path, problem));
-        }
-        let mut header =
-            Header::new("folder of pictures", [files.len().max(n_pages), rows, cols], of_first.dtype);
-        header.voxel_um = of_first.voxel_um;
-        header.n_channels = of_first.n_channels;
-        header.channel_names = of_first.channel_names;
-        header.warnings = of_first.warnings;
-        if angles_deg.len() == header.shape[0] {
-            header.kind = super::format::Kind::Scan;
-            header.angles_deg = angles_deg;
-        }
-        let files = if n_pages == 1 { files } else { vec![first.clone(); n_pages] };
-        header.metadata.insert("first".to_owned(), name_of(files.first()));
-        header.metadata.insert("last".to_owned(), name_of(files.last()));
-        Ok(Self { folder: request.path.to_owned(), files, options, budget: request.budget, header })
-    }
-
-    /// The error about pictures that are not like most: which they are, and of what size.
-    fn odd_ones(&self) -> IoError {
-        let of = |file: &PathBuf| {
-            let source = open_picture(file, &self.options, self.budget).ok()?;
-            Some((source.header().shape, source.header().dtype))
-        };
-        let kinds: Vec<_> = self.files.iter().map(of).collect();
-        let count = |kind: &Option<_>| kinds.iter().filter(|other| *other == kind).count();
-        let Some(Some((usual, dtype))) =
-            kinds.iter().filter(|kind| kind.is_some()).max_by_key(|kind| count(kind))
-        else {
-            return IoError::content(&self.folder, "the pictures of the folder cannot be read");
-        };
-        let (n, [_, rows, cols]) = (count(&Some((*usual, *dtype))), *usual);
-        let odd: Vec<String> = self
-            .files
-            .iter()
-            .zip(&kinds)
-            .filter(|(_, kind)| **kind != Some((*usual, *dtype)))
-            .map(|(file, kind)| match kind {
-                Some(([_, y, x], dtype)) => format!("{} is {y} × {x} {}", name_of(Some(file)), dtype.name()),
-                None => format!("{} cannot be read", name_of(Some(file))),
-            })
-            .collect();
-        let more = if odd.len() > 3 { format!(" and {} more", odd.len() - 3) } else { String::new() };
-        let problem = format!(
-            "{n} of {} pictures are {rows} × {cols} {}, but {}{more}; move what does not belong elsewhere",
-            self.files.len(),
-            dtype.name(),
-            odd.iter().take(3).cloned().collect::<Vec<_>>().join(", ")
-        );
-        IoError::content(&self.folder, problem)
-    }
-}
-
-impl Source for FolderSource {
-    fn header(&self) -> &Header {
-        &self.header
-    }
-
-    fn header_mut(&mut self) -> &mut Header {
-        &mut self.header
-    }
-
-    fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError> {
-        let [_, rows, cols] = self.header.shape;
-        let mut whole = zeros(self.header.dtype, [planes.len(), rows, cols]);
-        let is_one_file = self.files.windows(2).any(|pair| pair[0] == pair[1]);
-        for (at, plane) in planes.enumerate() {
-            let Some(file) = self.files.get(plane) else { continue };
-            let mut source = open_picture(file, &self.options, self.budget)?;
-            let page = if is_one_file { plane } else { 0 };
-            let is_like_first = source.header().shape[1..] == [rows, cols]
-                && source.header().dtype == self.header.dtype
-                && page < source.header().shape[0];
-            if !is_like_first || !put_planes(&mut whole, at, &source.read_planes(page..page + 1)?) {
-                return Err(self.odd_ones());
-            }
-        }
-        Ok(whole)
-    }
 }
 
 #[cfg(test)]
@@ -413,5 +323,47 @@ mod tests {
         let blue = read_array_of(&path, &options, &Progress::new(), budget()).unwrap();
         assert_eq!(blue.array, AnyArray::U8(Array3::from_elem((1, 2, 2), 9)));
         assert_eq!(blue.header.channel_names, ["red", "green", "blue"]);
+    }
+
+    #[test]
+    fn pages_and_colours_of_later_pictures_are_not_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = || read_array(folder.path(), &Progress::new(), budget()).unwrap_err().to_string();
+        save(folder.path(), "a_0.tif", 1, 4);
+        save(folder.path(), "a_1.tif", 2, 4);
+        let pages = Array3::from_elem((3, 3, 4), 7u16);
+        let last = folder.path().join("a_2.tif");
+        write_array(&last, &WriteRequest::new(&pages), &Progress::new()).unwrap();
+        let said = refused();
+        assert!(said.contains("a_2.tif is 3 × 4 uint16 with 3 pages"), "{said}");
+        let folder = tempfile::tempdir().unwrap();
+        let refused = || read_array(folder.path(), &Progress::new(), budget()).unwrap_err().to_string();
+        let at = |name: &str| folder.path().join(name);
+        image::GrayImage::from_pixel(4, 2, image::Luma([1])).save(at("a_0.png")).unwrap();
+        image::RgbImage::from_pixel(4, 2, image::Rgb([2, 3, 4])).save(at("a_1.png")).unwrap();
+        image::GrayImage::from_pixel(4, 2, image::Luma([1])).save(at("a_2.png")).unwrap();
+        let said = refused();
+        assert!(said.contains("a_1.png is 2 × 4 uint8 of 3 channels"), "{said}");
+        // Red, green and blue with opacity are the same colours; an opacity that some lack is not.
+        image::RgbImage::from_pixel(4, 2, image::Rgb([5, 6, 7])).save(at("a_0.png")).unwrap();
+        image::RgbaImage::from_pixel(4, 2, image::Rgba([8, 9, 10, 11])).save(at("a_2.png")).unwrap();
+        let loaded = read_array(folder.path(), &Progress::new(), budget()).unwrap();
+        assert_eq!(loaded.array.to_f32().iter().step_by(8).copied().collect::<Vec<_>>(), [5.0, 2.0, 8.0]);
+        let options = ReadOptions { channel: Some(3), ..ReadOptions::default() };
+        image::RgbaImage::from_pixel(4, 2, image::Rgba([8, 9, 10, 11])).save(at("a_0.png")).unwrap();
+        assert!(read_array_of(folder.path(), &options, &Progress::new(), budget()).is_err());
+    }
+
+    #[test]
+    fn what_is_said_of_a_later_picture_is_passed_on() {
+        let folder = tempfile::tempdir().unwrap();
+        for (i, voxel) in [0.1, 0.1, 0.2].into_iter().enumerate() {
+            let plane = Array3::from_elem((1, 3, 4), 7u8);
+            let request = WriteRequest { voxel_um: Some([voxel; 3]), ..WriteRequest::new(&plane) };
+            write_array(&folder.path().join(format!("a_{i}.tif")), &request, &Progress::new()).unwrap();
+        }
+        let loaded = read_array(folder.path(), &Progress::new(), budget()).unwrap();
+        let said = &loaded.header.warnings;
+        assert!(said.iter().any(|w| w.contains("a_2.tif: its pixels have 0.2 µm, those of the first picture 0.1")));
     }
 }

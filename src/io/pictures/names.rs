@@ -1,7 +1,10 @@
-//! Names of the pictures of a folder: their order, the tilts that stand in them, which are flats and darks.
+//! The order of the pictures of a folder: by the tilts in their names, by other numbers with a sign, else in natural order.
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
+
+use super::fields::{Field, fields};
+use super::numbers::{Signs, numbers};
 
 /// Pictures in the order in which they are read.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -10,28 +13,178 @@ pub(super) struct Ordered {
     /// Tilt of each in degrees, as its name has it; empty where the names have none.
     pub(super) angles_deg: Vec<f64>,
     /// What the user has to know.
-    pub(super) said: Option<String>,
+    pub(super) said: Vec<String>,
 }
+
+/// Names that a sentence lists.
+const MAX_NAMED: usize = 3;
+const MODES: [Signs; 3] = [Signs::Apart, Signs::BehindLetters, Signs::Letters];
 
 /// Orders pictures by the tilts in their names, or in natural order.
 pub(super) fn ordered(mut files: Vec<PathBuf>) -> Ordered {
     files.sort_by(|a, b| natural_order(&a.to_string_lossy(), &b.to_string_lossy()));
     let stems: Vec<String> = files.iter().map(|file| stem(file)).collect();
     match tilts(&stems) {
-        Tilts::None => Ordered { files, ..Ordered::default() },
-        Tilts::Unclear(said) => Ordered { files, said: Some(said), ..Ordered::default() },
-        Tilts::Found(angles) => {
-            let mut pairs: Vec<(f64, PathBuf)> = angles.into_iter().zip(files).collect();
-            // Stable: pictures of one tilt stay in natural order.
-            pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let (angles_deg, files): (Vec<f64>, Vec<PathBuf>) = pairs.into_iter().unzip();
-            let (first, last) = (angles_deg[0], angles_deg[angles_deg.len() - 1]);
-            let said = Some(format!(
-                "the pictures are in the order of the tilts in their names, {first}° to {last}°; --angles gives others, in this order"
+        Tilts::Unclear => Ordered {
+            files,
+            said: vec![
+                "the names of the pictures hold several numbers that may be tilts: the natural order was kept, --angles gives the tilts"
+                    .to_owned(),
+            ],
+            ..Ordered::default()
+        },
+        Tilts::Found(tilt) => match series(&stems, &tilt) {
+            Some(groups) => of_series(&files, groups),
+            None => by_tilt(files, &tilt),
+        },
+        Tilts::None => in_parts(&files, &stems).unwrap_or_else(|| by_rank(files, &stems)),
+    }
+}
+
+/// Pictures of one series, in the order of their tilts.
+fn by_tilt(files: Vec<PathBuf>, tilt: &Field) -> Ordered {
+    let mut pairs: Vec<(f64, PathBuf)> = tilt.values().into_iter().zip(files).collect();
+    // Stable: pictures of one tilt stay in natural order.
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (angles_deg, files): (Vec<f64>, Vec<PathBuf>) = pairs.into_iter().unzip();
+    let (first, last) = (angles_deg[0], angles_deg[angles_deg.len() - 1]);
+    let mut said = vec![format!(
+        "the pictures are in the order of the tilts in their names, {first}° to {last}°; --angles gives others, in this order"
+    )];
+    if tilt.has_p() {
+        said.push("a p between digits of the names was taken for the decimal point".to_owned());
+    }
+    let has_fine = angles_deg.iter().any(|angle| (angle * 10.0).fract() != 0.0);
+    let are_small = angles_deg.iter().all(|angle| angle.abs() <= std::f64::consts::PI);
+    if angles_deg.len() > 2 && has_fine && are_small {
+        said.push("the tilts in the names are small: if they are radians, give degrees with --angles".to_owned());
+    }
+    let n_repeats = angles_deg.windows(2).filter(|pair| pair[0] == pair[1]).count();
+    if n_repeats > 0 {
+        said.push(format!(
+            "{n_repeats} pictures have the tilt of another one and were kept as views; move what does not belong elsewhere"
+        ));
+    }
+    Ordered { files, angles_deg, said }
+}
+
+/// The pictures of several series that lie in one folder: which each is of, with its tilt.
+fn series(stems: &[String], tilt: &Field) -> Option<Vec<(String, f64, usize)>> {
+    let tilts = tilt.values();
+    let front = fields(stems, Signs::Apart);
+    let before = front.iter().filter(|field| field.place < tilt.place && field.place.is_some());
+    before.filter(|_| tilt.place.is_some()).find_map(|field| {
+        let keys = field.values();
+        let mut groups: Vec<(String, f64, usize)> =
+            (0..stems.len()).map(|i| (keys[i].to_string(), tilts[i], i)).collect();
+        groups.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        let is_one = |group: &[(String, f64, usize)]| {
+            group.len() > 1 && group.windows(2).all(|pair| pair[0].1 < pair[1].1)
+        };
+        let of_each: Vec<_> = groups.chunk_by(|a, b| a.0 == b.0).collect();
+        (of_each.len() > 1 && of_each.iter().all(|group| is_one(group))).then_some(groups)
+    })
+}
+
+/// One series behind the other, each in the order of its tilts; which is meant the user has to say.
+fn of_series(files: &[PathBuf], groups: Vec<(String, f64, usize)>) -> Ordered {
+    let firsts: Vec<String> = groups
+        .chunk_by(|a, b| a.0 == b.0)
+        .map(|group| format!("{} pictures from {}", group.len(), name_of(&files[group[0].2])))
+        .collect();
+    let said = format!(
+        "the names hold {} series of tilts ({}): they were read one behind the other, without angles; move each into a folder of its own",
+        firsts.len(),
+        firsts.join(", ")
+    );
+    let mut order: Vec<usize> = groups.into_iter().map(|(_, _, i)| i).collect();
+    order.extend((0..files.len()).filter(|i| !order.contains(i)).collect::<Vec<_>>());
+    let files = order.into_iter().map(|i| files[i].clone()).collect();
+    Ordered { files, said: vec![said], ..Ordered::default() }
+}
+
+/// Pictures of which only some have tilts in their names; `None` where none have.
+fn in_parts(files: &[PathBuf], stems: &[String]) -> Option<Ordered> {
+    let (groups, rest) = MODES.into_iter().find_map(|signs| {
+        let (mut groups, mut rest) = (Vec::new(), Vec::new());
+        for members in alike(stems, signs) {
+            let names: Vec<String> = members.iter().map(|i| stems[*i].clone()).collect();
+            match best(&fields(&names, signs)).filter(|_| members.len() > 1) {
+                Some(tilt) => groups.push((members, tilt)),
+                None => rest.extend(members),
+            }
+        }
+        (!groups.is_empty()).then_some((groups, rest))
+    })?;
+    if let [(members, tilt)] = groups.as_slice() {
+        let odd: Vec<String> = rest.iter().map(|i| name_of(&files[*i])).collect();
+        let (n, n_all) = (members.len(), files.len());
+        let names = odd.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");
+        let more = if odd.len() > MAX_NAMED { " …" } else { "" };
+        if n > 2 && 2 * n > n_all {
+            let mut ordered = by_tilt(members.iter().map(|i| files[*i].clone()).collect(), tilt);
+            ordered.said.push(format!(
+                "{n} of {n_all} pictures have a tilt in their names like each other; the others ({names}{more}) were left out, move them elsewhere or name them alike"
             ));
-            Ordered { files, angles_deg, said }
+            return Some(ordered);
+        }
+        let said = format!(
+            "{n} of {n_all} pictures have a tilt in their names, the others ({names}{more}) have none like it: the natural order was kept, move apart what does not belong together"
+        );
+        return Some(Ordered { files: files.to_vec(), said: vec![said], ..Ordered::default() });
+    }
+    let of_group = |(at, (members, tilt)): (usize, &(Vec<usize>, Field))| {
+        let key = format!("{at:06}");
+        let tilts = tilt.values();
+        let mut pictures: Vec<_> =
+            members.iter().zip(tilts).map(|(i, tilt)| (key.clone(), tilt, *i)).collect();
+        pictures.sort_by(|a, b| a.1.total_cmp(&b.1));
+        pictures
+    };
+    Some(of_series(files, groups.iter().enumerate().flat_map(of_group).collect()))
+}
+
+/// Groups of names that differ in their numbers only, in natural order.
+fn alike(stems: &[String], signs: Signs) -> Vec<Vec<usize>> {
+    let mut groups: Vec<(Vec<String>, Vec<usize>)> = Vec::new();
+    for (i, stem) in stems.iter().enumerate() {
+        let text: Vec<String> = numbers(stem, signs).into_iter().map(|number| number.before).collect();
+        match groups.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, members)) => members.push(i),
+            None => groups.push((text, vec![i])),
         }
     }
+    groups.into_iter().map(|(_, members)| members).collect()
+}
+
+/// Pictures whose names hold one number with a sign or decimals that is no tilt, in its order; else in natural order.
+fn by_rank(files: Vec<PathBuf>, stems: &[String]) -> Ordered {
+    let found = MODES.into_iter().find_map(|signs| {
+        let mut values: Vec<Vec<f64>> =
+            fields(stems, signs).iter().filter(|field| field.is_ranked()).map(Field::values).collect();
+        values.dedup();
+        (!values.is_empty()).then_some(values)
+    });
+    let values = match found.as_deref() {
+        None => return Ordered { files, ..Ordered::default() },
+        Some([values]) => values.clone(),
+        Some(_) => {
+            let said = "the names of the pictures hold several numbers with signs or decimals: the natural order was kept, in which -1 stands before -2; number them from 0 on where that is wrong";
+            return Ordered { files, said: vec![said.to_owned()], ..Ordered::default() };
+        }
+    };
+    let mut pairs: Vec<(f64, PathBuf)> = values.into_iter().zip(files.iter().cloned()).collect();
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (low, high) = (pairs[0].0, pairs[pairs.len() - 1].0);
+    let sorted: Vec<PathBuf> = pairs.into_iter().map(|(_, file)| file).collect();
+    let said = (sorted != files).then(|| {
+        format!("the pictures are in the order of the numbers in their names, {low} to {high}; if these are tilts give them with --angles, in this order")
+    });
+    Ordered { files: sorted, said: said.into_iter().collect(), ..Ordered::default() }
+}
+
+fn name_of(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The name of a file without its last extension.
@@ -43,255 +196,32 @@ pub(super) fn stem(file: &Path) -> String {
 enum Tilts {
     None,
     /// More than one number of the names may be the tilt.
-    Unclear(String),
-    Found(Vec<f64>),
-}
-
-/// A number in a name, with what stands around it.
-#[derive(Debug, Clone, PartialEq)]
-struct Number {
-    /// The letters between the number before and this one, without its sign.
-    before: String,
-    value: f64,
-    has_sign: bool,
-    has_decimals: bool,
-    /// Whether it is one of several numbers with dots between, as in a time or a version.
-    is_dotted: bool,
-    /// The letters directly behind it.
-    behind: String,
-}
-
-/// Which minus is the sign of a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Signs {
-    /// One that stands apart from letters and digits: `tomo_-60`.
-    Apart,
-    /// Also one behind a letter: `tomo-60`, where other names have none.
-    BehindLetters,
-    /// The letters m, n (minus) and p (plus) that stand alone: `tomo_m60`.
-    Letters,
-}
-
-/// One number of the same place of every name.
-struct Field {
-    numbers: Vec<Number>,
-    signs: Signs,
+    Unclear,
+    Found(Field),
 }
 
 fn tilts(stems: &[String]) -> Tilts {
     if stems.len() < 2 {
         return Tilts::None;
     }
-    for signs in [Signs::Apart, Signs::BehindLetters, Signs::Letters] {
+    for signs in MODES {
         let found = fields(stems, signs);
-        let best = found.iter().map(Field::likeness).max().unwrap_or(0);
-        if best == 0 {
-            continue;
+        if let Some(field) = best(&found) {
+            return Tilts::Found(field);
         }
-        let mut values: Vec<Vec<f64>> =
-            found.iter().filter(|field| field.likeness() == best).map(Field::values).collect();
-        values.dedup();
-        if let [one] = values.as_slice() {
-            return Tilts::Found(one.clone());
+        if found.iter().any(|field| field.likeness() > 0) {
+            return Tilts::Unclear;
         }
-        return Tilts::Unclear(
-            "the names of the pictures hold several numbers that may be tilts: the natural order was kept, --angles gives the tilts"
-                .to_owned(),
-        );
     }
     Tilts::None
 }
 
-/// The numbers that stand at the same place of all names, counted from the front and from the back.
-fn fields(stems: &[String], signs: Signs) -> Vec<Field> {
-    let names: Vec<Vec<Number>> = stems.iter().map(|stem| numbers(stem, signs)).collect();
-    let shortest = names.iter().map(Vec::len).min().unwrap_or(0);
-    let longest = names.iter().map(Vec::len).max().unwrap_or(0);
-    let at = |place: &dyn Fn(&[Number]) -> Option<&Number>| {
-        let numbers: Vec<Number> = names.iter().filter_map(|name| place(name).cloned()).collect();
-        let same = numbers.len() == names.len() && numbers.iter().all(|n| n.before == numbers[0].before);
-        same.then_some(Field { numbers, signs })
-    };
-    let mut found: Vec<Field> = (0..shortest).map_while(|i| at(&|name| name.get(i))).collect();
-    if shortest < longest || found.len() < shortest {
-        found.extend(
-            (1..=shortest).map_while(|i| at(&|name| name.len().checked_sub(i).and_then(|i| name.get(i)))),
-        );
-    }
-    found
-}
-
-/// The numbers of a name.
-fn numbers(stem: &str, signs: Signs) -> Vec<Number> {
-    let bytes = stem.as_bytes();
-    let (mut found, mut at, mut text_from) = (Vec::new(), 0, 0);
-    while at < bytes.len() {
-        if !bytes[at].is_ascii_digit() {
-            at += 1;
-            continue;
-        }
-        let start = at;
-        let digits = |from: usize| bytes[from..].iter().take_while(|c| c.is_ascii_digit()).count();
-        at += digits(at);
-        let has_decimals = bytes.get(at) == Some(&b'.') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
-        if has_decimals {
-            at += 1 + digits(at + 1);
-        }
-        let sign = sign_before(bytes, start, text_from, signs);
-        let size: f64 = stem.get(start..at).and_then(|text| text.parse().ok()).unwrap_or(f64::NAN);
-        let before =
-            stem.get(text_from..start - usize::from(sign.is_some())).unwrap_or_default().to_lowercase();
-        let dot_before = start > 1 && bytes[start - 1] == b'.' && bytes[start - 2].is_ascii_digit();
-        let dot_behind = bytes.get(at) == Some(&b'.') && bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
-        let behind = stem.get(at..).unwrap_or_default().trim_start_matches([' ', '_']);
-        let behind: String = behind.chars().take_while(|c| c.is_alphabetic() || *c == '°').collect();
-        found.push(Number {
-            before,
-            value: if sign == Some(true) { -size } else { size },
-            has_sign: sign.is_some(),
-            has_decimals,
-            is_dotted: dot_before || dot_behind,
-            behind: behind.to_lowercase(),
-        });
-        text_from = at;
-    }
-    found
-}
-
-/// Whether a sign stands before the number at `start`: `Some(true)` for minus, `Some(false)` for plus.
-fn sign_before(bytes: &[u8], start: usize, text_from: usize, signs: Signs) -> Option<bool> {
-    let place = start.checked_sub(1).filter(|place| *place >= text_from)?;
-    let apart = place == text_from && text_from == 0
-        || place > text_from && !bytes[place - 1].is_ascii_alphanumeric();
-    match (bytes[place], signs) {
-        (b'+', _) => Some(false),
-        (b'-', Signs::BehindLetters) if apart || place > text_from => Some(true),
-        (b'-', Signs::Apart | Signs::Letters) | (b'm' | b'n' | b'M' | b'N', Signs::Letters) if apart => {
-            Some(true)
-        }
-        (b'p' | b'P', Signs::Letters) if apart => Some(false),
-        _ => None,
-    }
-}
-
-/// Words before a number that is an angle.
-const ANGLE_WORDS: [&str; 9] = ["tilt", "tilts", "angle", "ang", "theta", "rot", "rotation", "alpha", "phi"];
-/// Words before a number that is none.
-const OTHER_WORDS: [&str; 15] = [
-    "energy", "ev", "kev", "z", "x", "y", "focus", "defocus", "exp", "exposure", "time", "pos", "dose",
-    "slice", "v",
-];
-/// Units behind a number that is none.
-const OTHER_UNITS: [&str; 15] =
-    ["ev", "kev", "nm", "um", "µm", "mm", "s", "ms", "sec", "min", "px", "x", "kv", "ma", "k"];
-
-impl Field {
-    fn values(&self) -> Vec<f64> {
-        self.numbers.iter().map(|number| number.value).collect()
-    }
-
-    /// How much the field is like tilts: 0 not at all, 4 where the names say degrees.
-    fn likeness(&self) -> u8 {
-        let values = self.values();
-        let (low, high) =
-            values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(*v), hi.max(*v)));
-        let in_range = low >= -180.0 && high <= if low < 0.0 { 180.0 } else { 360.0 };
-        if !(in_range && high > low) || self.numbers.iter().any(|n| n.is_dotted) {
-            return 0;
-        }
-        let first = &self.numbers[0];
-        let all_degrees =
-            |n: &Number| n.behind.starts_with("deg") || n.behind.starts_with('°') || n.behind == "dg";
-        if self.numbers.iter().all(all_degrees) {
-            return 4;
-        }
-        let word = first
-            .before
-            .rsplit(|c: char| !c.is_alphabetic())
-            .find(|word| !word.is_empty())
-            .unwrap_or_default();
-        if OTHER_WORDS.contains(&word) || OTHER_UNITS.contains(&first.behind.as_str()) {
-            return 0;
-        }
-        let has_sign = self.numbers.iter().any(|n| n.has_sign);
-        // What may be a hyphen or a letter is a sign only where some names have it and others not.
-        let is_minus = |n: &Number| n.has_sign && n.value.is_sign_negative();
-        let is_mixed = self.numbers.iter().any(is_minus) && !self.numbers.iter().all(is_minus);
-        if self.signs != Signs::Apart && !is_mixed {
-            return 0;
-        }
-        let has_decimals = self.numbers.iter().any(|n| n.has_decimals);
-        if ANGLE_WORDS.contains(&word) && (has_sign || has_decimals || !is_counter(&values)) {
-            return 3;
-        }
-        if has_sign { 2 } else { u8::from(has_decimals) }
-    }
-}
-
-/// Whether values count 0, 1, 2 … or 1, 2, 3 …, in some order.
-fn is_counter(values: &[f64]) -> bool {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[0] <= 1.0 && sorted.windows(2).all(|pair| pair[1] - pair[0] == 1.0)
-}
-
-/// What a picture is, by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PictureRole {
-    View,
-    Flat,
-    Dark,
-}
-
-const FLAT_WORDS: [&str; 17] = [
-    "flat",
-    "flats",
-    "flatfield",
-    "ff",
-    "ref",
-    "refs",
-    "reference",
-    "white",
-    "whites",
-    "bright",
-    "brightfield",
-    "bf",
-    "background",
-    "bg",
-    "openbeam",
-    "ob",
-    "izero",
-];
-const DARK_WORDS: [&str; 4] = ["dark", "darks", "darkfield", "darkcurrent"];
-
-/// What a picture is, by the words of its name.
-pub(super) fn role_of(file: &Path) -> PictureRole {
-    let words = words_of(&stem(file));
-    let has = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
-    if has(&DARK_WORDS) {
-        PictureRole::Dark
-    } else if has(&FLAT_WORDS) {
-        PictureRole::Flat
-    } else {
-        PictureRole::View
-    }
-}
-
-/// Words of letters, lower case; a capital behind a small letter begins one.
-fn words_of(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut small = false;
-    for c in name.chars() {
-        if !c.is_alphabetic() || (c.is_uppercase() && small) {
-            words.push(String::new());
-        }
-        if let Some(word) = words.last_mut().filter(|_| c.is_alphabetic()) {
-            word.extend(c.to_lowercase());
-        }
-        small = c.is_lowercase();
-    }
-    words.retain(|word| !word.is_empty());
-    words
+/// The field that is most like tilts; `None` where none is, or where several are that differ.
+fn best(found: &[Field]) -> Option<Field> {
+    let most = found.iter().map(Field::likeness).max().filter(|most| *most > 0)?;
+    let alike: Vec<&Field> = found.iter().filter(|field| field.likeness() == most).collect();
+    let first = alike.first()?;
+    alike.iter().all(|field| field.values() == first.values()).then(|| (*first).clone())
 }
 
 /// Order of names in which `view_2` comes before `view_10`.
@@ -348,6 +278,11 @@ mod tests {
                 "TS_01_002_5.0_Oct08_08.46.46.tif",
             ],
             ["x_\u{2212}20°.tif", "x_0°.tif", "x_5°.tif"],
+            ["s_minus20.tif", "s_plus0.tif", "s_plus5.tif"],
+            ["s_Minus_20.tif", "s_0.tif", "s_5.tif"],
+            ["neg20.tif", "pos0.tif", "pos5.tif"],
+            ["tilt_m20.tif", "tilt_0.tif", "tilt_5.tif"],
+            ["a_-20,0.tif", "a_0,0.tif", "a_5,0.tif"],
         ] {
             assert_eq!(angles(&names), [-20.0, 0.0, 5.0], "{names:?}");
         }
@@ -371,24 +306,80 @@ mod tests {
             assert_eq!(angles(&names), [0.0; 0], "{names:?}");
         }
         let unclear = ordered(["a_-1_-5.tif", "a_0_-6.tif", "a_1_-7.tif"].map(PathBuf::from).to_vec());
-        assert!(unclear.angles_deg.is_empty() && unclear.said.unwrap().contains("several numbers"));
+        assert!(unclear.angles_deg.is_empty() && unclear.said[0].contains("several numbers"));
+    }
+
+    fn names(ordered: &Ordered) -> Vec<String> {
+        ordered.files.iter().map(|file| stem(file)).collect()
+    }
+
+    fn of(names: &[&str]) -> Ordered {
+        ordered(names.iter().map(PathBuf::from).collect())
     }
 
     #[test]
-    fn flats_and_darks_are_told_by_whole_words() {
-        for (name, role) in [
-            ("ref_001.tif", PictureRole::Flat),
-            ("Flat_3.png", PictureRole::Flat),
-            ("tomo_FlatField0001.tif", PictureRole::Flat),
-            ("dark-12.tif", PictureRole::Dark),
-            ("DARK.tif", PictureRole::Dark),
-            ("bg_1.tif", PictureRole::Flat),
-            ("sample_001.tif", PictureRole::View),
-            ("reflection_001.tif", PictureRole::View),
-            ("darkroom_001.tif", PictureRole::View),
-            ("i_001.tif", PictureRole::View),
-        ] {
-            assert_eq!(role_of(Path::new(name)), role, "{name}");
+    fn points_may_be_commas_or_the_letter_p() {
+        assert_eq!(angles(&["a_-20,5deg.tif", "a_0,5deg.tif"]), [-20.5, 0.5]);
+        let found = of(&["tilt_-20p5.tif", "tilt_0p5.tif", "tilt_20p5.tif"]);
+        assert_eq!(found.angles_deg, [-20.5, 0.5, 20.5]);
+        assert!(found.said[1].contains("decimal point"), "{:?}", found.said);
+        let small = of(&["t_-1.047.tif", "t_0.000.tif", "t_1.047.tif"]);
+        assert!(small.said[1].contains("radians"), "{:?}", small.said);
+    }
+
+    #[test]
+    fn a_picture_without_a_tilt_is_left_out_and_named() {
+        let found = of(&["t_-20deg.tif", "t_-40deg.tif", "t_0deg.tif", "t_20deg.tif", "overview.tif"]);
+        assert_eq!(found.angles_deg, [-40.0, -20.0, 0.0, 20.0]);
+        assert_eq!(names(&found), ["t_-40deg", "t_-20deg", "t_0deg", "t_20deg"]);
+        assert!(found.said[1].contains("4 of 5 pictures") && found.said[1].contains("overview.tif"));
+        // The same tilt again belongs to the series.
+        let found = of(&["t_-20deg.tif", "t_0deg.tif", "t_0deg_after.tif", "t_20deg.tif"]);
+        assert_eq!(found.angles_deg, [-20.0, 0.0, 0.0, 20.0]);
+        assert!(found.said[1].contains("1 pictures have the tilt of another"), "{:?}", found.said);
+        // Where most have none nothing is left out.
+        let found = of(&["a_-20deg.tif", "a_0deg.tif", "b.tif", "c.tif", "d.tif"]);
+        assert_eq!((found.files.len(), found.angles_deg.len()), (5, 0));
+        assert!(found.said[0].contains("2 of 5 pictures"), "{:?}", found.said);
+    }
+
+    #[test]
+    fn two_series_in_one_folder_are_said_and_have_no_angles() {
+        for pattern in ["a_#deg b_#deg", "cell1_#deg cell2_#deg", "s_1_#.0 s_2_#.0"] {
+            let (first, second) = pattern.split_once(' ').unwrap();
+            let all: Vec<String> = ["-20", "-40", "0", "20"]
+                .iter()
+                .flat_map(|tilt| [first, second].map(|name| format!("{}.tif", name.replace('#', tilt))))
+                .collect();
+            let all: Vec<&str> = all.iter().map(String::as_str).collect();
+            let found = of(&all);
+            assert!(found.angles_deg.is_empty(), "{pattern}");
+            assert!(found.said[0].contains("2 series of tilts"), "{pattern}: {:?}", found.said);
+            let wanted: Vec<String> = [first, second]
+                .iter()
+                .flat_map(|name| ["-40", "-20", "0", "20"].map(|tilt| name.replace('#', tilt)))
+                .collect();
+            assert_eq!(names(&found), wanted, "{pattern}");
         }
+        // Counters are no series.
+        let counted = of(&["s_000_0deg.tif", "s_001_20deg.tif", "s_002_-20deg.tif", "s_003_0deg.tif"]);
+        assert_eq!(counted.angles_deg, [-20.0, 0.0, 0.0, 20.0]);
+    }
+
+    #[test]
+    fn signed_numbers_that_are_no_tilts_order_the_pictures() {
+        for (list, low) in [
+            (["x_-60.tif", "x_-20.tif", "x_0.tif", "x_40.tif"], "-60 to 40"),
+            (["slice_z-3.tif", "slice_z-2.tif", "slice_z0.tif", "slice_z1.tif"], "-3 to 1"),
+            (["y_m3.tif", "y_m2.tif", "y_p0.tif", "y_p1.tif"], "-3 to 1"),
+            (["a_-500um.tif", "a_-20um.tif", "a_0um.tif", "a_20um.tif"], "-500 to 20"),
+        ] {
+            let found = of(&list);
+            assert_eq!(names(&found), list.map(|name| name.replace(".tif", "")), "{list:?}");
+            assert!(found.angles_deg.is_empty() && found.said[0].contains(low), "{:?}", found.said);
+        }
+        let energies = of(&["e_520.5eV.tif", "e_520.25eV.tif", "e_521eV.tif"]);
+        assert_eq!(names(&energies), ["e_520.25eV", "e_520.5eV", "e_521eV"]);
+        assert_eq!(of(&["e_1eV.tif", "e_2eV.tif"]).said, Vec::<String>::new());
     }
 }

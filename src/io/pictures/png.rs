@@ -5,9 +5,11 @@ use std::io::BufReader;
 use std::ops::Range;
 use std::path::Path;
 
+use image::metadata::Orientation;
 use ndarray::Array3;
 use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
 
+use super::shown_sentence;
 use crate::base::{MemoryBudget, Progress};
 use crate::io::array::values_from;
 use crate::io::error::{IoError, guarded};
@@ -111,16 +113,23 @@ fn read(path: &Path, channel: usize, budget: MemoryBudget) -> Result<PictureSour
     header.metadata.insert("bits".to_owned(), (frame.bit_depth as usize).to_string());
     if frame.color_type == ColorType::Indexed {
         let n = reader.info().palette.as_ref().map_or(0, |palette| palette.len() / 3);
-        header.warnings.push(format!(
-            "a picture with a palette of {n} colours: the numbers of the colours were read, as label pictures have them, not the colours"
-        ));
+        header.warnings.push(palette_sentence(n));
     }
+    let exif = reader.info().exif_metadata.as_deref().and_then(Orientation::from_exif_chunk);
+    header.warnings.extend(exif.and_then(|orientation| shown_sentence(orientation.to_exif())));
     if let Some(animation) = reader.info().animation_control().filter(|a| a.num_frames > 1) {
         header
             .warnings
             .push(format!("the first of {} pictures of an animation was read", animation.num_frames));
     }
     Ok(PictureSource { array, header })
+}
+
+/// What is said of the palette of a picture.
+pub(super) fn palette_sentence(n_colours: usize) -> String {
+    format!(
+        "a picture with a palette of {n_colours} colours: the numbers of the colours were read, as label pictures have them, not the colours"
+    )
 }
 
 /// Samples of `depth` bits of a row, the highest bits of a byte first.

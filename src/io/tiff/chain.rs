@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::fs::File;
 
 use super::container::{Container, Directory};
-use super::page::{Form, tag};
+use super::notes::shown;
+use super::page::{Form, may_lack, tag};
 
 /// Most directories that are walked through.
 const MAX_PAGES: usize = 1 << 20;
@@ -32,6 +33,10 @@ pub(super) struct Chain {
     problem: Option<String>,
     /// What stopped the walk before the end.
     pub(super) cut: Option<String>,
+    /// Whether a page may lack some of its strips or tiles.
+    pub(super) may_lack: bool,
+    /// The first orientation that is not "as stored", and how many pages are to be shown turned or mirrored.
+    pub(super) turned: Option<(u64, usize)>,
 }
 
 /// Walks through the directories of a file; at most `n` of them.
@@ -69,6 +74,11 @@ impl Chain {
                 None
             }
         };
+        self.may_lack |= may_lack(container, file, directory);
+        let orientation = container.count(file, directory, tag::ORIENTATION).ok().flatten();
+        if let Some(orientation) = orientation.filter(|n| !is_reduced && shown(*n).is_some()) {
+            self.turned.get_or_insert((orientation, 0)).1 += 1;
+        }
         self.notes.push(Note { offset: directory.offset, form, is_reduced });
     }
 
@@ -114,6 +124,11 @@ impl Chain {
         let all = || self.notes.iter().filter(move |note| note.form == number);
         let whole: Vec<&Note> = all().filter(|note| !note.is_reduced).collect();
         if whole.is_empty() { all().collect() } else { whole }
+    }
+
+    /// How many pages are no smaller copies and have no name.
+    pub(super) fn n_unnamed(&self, is_named: &[bool]) -> usize {
+        self.notes.iter().zip(is_named).filter(|(note, is_named)| !note.is_reduced && !**is_named).count()
     }
 
     /// What is left out where only the pages of `form` are read, as a sentence.

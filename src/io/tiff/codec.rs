@@ -93,6 +93,11 @@ impl Codec {
         self.kind == Kind::Plain && !self.is_reversed
     }
 
+    /// Whether some programs never take values packed like this for differences.
+    pub(super) fn has_no_predictor(&self) -> bool {
+        matches!(self.kind, Kind::Plain | Kind::PackBits)
+    }
+
     /// Whether colours come out as red, green and blue, in the machine's order.
     pub(super) fn is_jpeg(&self) -> bool {
         self.kind == Kind::Jpeg

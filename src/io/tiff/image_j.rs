@@ -65,18 +65,33 @@ fn axes(
     Axes::ordered(order, channels, slices, frames)
 }
 
-/// The unit of the resolution tags and of the spacing.
+/// The units of the resolution tags and of the spacing.
 fn size<'a>(said: &mut Said, field: &impl Fn(&str) -> Option<&'a str>, spacing: Option<f64>) {
-    let Some(unit) = field("unit") else { return };
-    said.um_per_unit = um_per(unit);
-    said.is_without_size = said.um_per_unit.is_none();
-    if said.is_without_size && !is_no_length(unit) {
-        said.warnings.push(format!(
-            "the voxel size is in {unit}, which is no unit of length known here; it was left out"
-        ));
+    let unit = field("unit").filter(|unit| !unit.is_empty());
+    let um = unit.and_then(um_per);
+    said.has_unit_of_its_own = um.is_none();
+    said.is_without_size = unit.is_some() && um.is_none();
+    if let Some(unit) = unit.filter(|unit| um.is_none() && !is_no_length(unit)) {
+        said.warnings
+            .push(format!("the voxel size is in {unit}, which is no unit of length known here; it was left out"));
     }
-    let um_along_z = field("zunit").map_or(said.um_per_unit, um_per);
-    said.voxel_um[0] = um_along_z.zip(spacing).map(|(um, spacing)| um * spacing);
+    // Along y and z there may be other units.
+    let own = |key: &str| field(key).filter(|own| !own.is_empty() && Some(*own) != unit);
+    let um_along = |key: &str| own(key).map_or(um, um_per);
+    let um_y = um_along("yunit");
+    if let Some(unit) = own("yunit").filter(|_| um.is_some() && um_y.is_none()) {
+        said.warnings.push(format!("the size along y is in {unit}, which is no unit of length; it was left out"));
+    }
+    said.um_per_unit_yx = [um_y, um];
+    said.voxel_um[0] = um_along("zunit").zip(spacing).map(|(um, spacing)| um * spacing);
+    match (own("zunit"), spacing) {
+        (Some(unit), Some(spacing)) if um_per(unit).is_none() => said.warnings.push(format!(
+            "the spacing of the planes is {spacing} {unit}, which is no length; it was left out"
+        )),
+        // In the unit of the others, or in none.
+        (None, _) if um.is_none() => said.edges[0] = spacing,
+        _ => {}
+    }
 }
 
 /// ImageJ may keep a function from stored values to those that it shows.

@@ -15,6 +15,7 @@ mod codec;
 mod container;
 mod describe;
 mod image_j;
+mod notes;
 mod ome;
 mod page;
 mod planes;
@@ -33,10 +34,12 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array3;
 
+pub(in crate::io) use self::notes::shown;
 use self::page::{Page, Stored};
 use self::planes::has_rows;
 use self::stack::Stack;
 use super::array::{Dtype, FileVoxel, with_dtype};
+use super::choice::{AxisOrder, Turned};
 use super::error::{IoError, guarded};
 use super::format::{ArrayEntry, Format, Header, OpenRequest, Probe, Source, WriteRequest, rows_of};
 use super::walk::{Values, bytes_of_views};
@@ -80,7 +83,9 @@ impl Format for Tiff {
     }
 
     fn open(&self, request: &OpenRequest<'_>) -> Result<Box<dyn Source>, IoError> {
-        Ok(Box::new(open(request)?))
+        let source = open(request)?;
+        let order = source.stack.said.order.unwrap_or(AxisOrder::ZYX);
+        Ok(Turned::wrap(Box::new(source), order, request.path, request.budget))
     }
 
     fn has_tree(&self) -> bool {
@@ -215,6 +220,12 @@ fn value_notes(page: &Page, is_signed_16: bool) -> Vec<String> {
     };
     if !of_colours.is_empty() {
         notes.push(of_colours.to_owned());
+    }
+    if page.predictor != 1 && page.codec.has_no_predictor() {
+        notes.push(format!(
+            "the file says of values that are not packed that they are differences (predictor {}), on which programs disagree; they were added up",
+            page.predictor
+        ));
     }
     if page.codec.is_jpeg() {
         notes.push("values were compressed with JPEG, which changes them a little".to_owned());

@@ -5,6 +5,7 @@
 
 use roxmltree::{Document, Node, ParsingOptions};
 
+use super::page::Form;
 use super::said::{Axes, Said};
 use crate::io::format::ArrayEntry;
 use crate::io::lengths::{is_no_length, um_per};
@@ -133,6 +134,7 @@ fn parse_image(image: Node<'_, '_>, root: Node<'_, '_>, own: Option<&str>) -> Op
         let mut said = Said { is_without_size: true, ..Said::default() };
         physical_size(pixels, &mut said);
         channels(pixels, &mut said);
+        modulo(root, &mut said.warnings);
         said.own = own.and_then(|json| serde_json::from_str(json).ok());
         Ok(Image {
             id: image.attribute("ID").unwrap_or_default().to_owned(),
@@ -149,7 +151,8 @@ fn parse_image(image: Node<'_, '_>, root: Node<'_, '_>, own: Option<&str>) -> Op
 }
 
 fn physical_size(pixels: Node<'_, '_>, said: &mut Said) {
-    for (axis, [size, unit]) in [
+    let mut without: Vec<(usize, String)> = Vec::new();
+    for (axis, [name, unit]) in [
         ["PhysicalSizeZ", "PhysicalSizeZUnit"],
         ["PhysicalSizeY", "PhysicalSizeYUnit"],
         ["PhysicalSizeX", "PhysicalSizeXUnit"],
@@ -158,16 +161,42 @@ fn physical_size(pixels: Node<'_, '_>, said: &mut Said) {
     .enumerate()
     {
         let unit = pixels.attribute(unit).unwrap_or("µm");
-        let value = pixels.attribute(size).and_then(|value| value.trim().parse::<f64>().ok());
-        let Some(value) = value.filter(|value| value.is_finite() && *value > 0.0) else { continue };
-        match um_per(unit) {
-            Some(um) => said.voxel_um[axis] = Some(value * um),
-            None if is_no_length(unit) => {}
-            None => {
-                let warning = format!("{size} is {value} {unit}, which is no length in µm; it was left out");
-                said.warnings.push(warning);
-            }
+        let Some(text) = pixels.attribute(name) else { continue };
+        let value = text.trim().parse::<f64>().ok().filter(|value| value.is_finite() && *value > 0.0);
+        let Some(value) = value else {
+            said.warnings.push(format!("{name} is {text}, which is no size; it was left out"));
+            continue;
+        };
+        if let Some(um) = um_per(unit) {
+            said.voxel_um[axis] = Some(value * um);
+            continue;
         }
+        said.edges[axis] = Some(value);
+        without.push((axis, unit.to_owned()));
+        if !is_no_length(unit) || value != 1.0 {
+            said.warnings.push(format!("{name} is {value} {unit}, which is no length in µm"));
+        }
+    }
+    // Ratios of edges mean something in one unit only.
+    let is_mixed = without.windows(2).any(|pair| pair[0].1 != pair[1].1);
+    if is_mixed || said.voxel_um.iter().any(Option::is_some) {
+        said.edges = [None; 3];
+    }
+}
+
+/// Says which axes hold two things, one inside the other, as OMERO's annotation of modulo describes it.
+fn modulo(root: Node<'_, '_>, warnings: &mut Vec<String>) {
+    for (name, axis) in [("ModuloAlongZ", "Z"), ("ModuloAlongT", "T"), ("ModuloAlongC", "C")] {
+        let Some(node) = root.descendants().find(|node| node.tag_name().name() == name) else { continue };
+        let what = node.attribute("Type").unwrap_or("other");
+        let number = |key: &str| node.attribute(key)?.trim().parse::<f64>().ok();
+        let steps = number("Start").zip(number("End")).zip(number("Step"));
+        let n = steps.map(|((from, to), step)| ((to - from) / step).round() + 1.0);
+        let n = n.filter(|n| n.is_finite() && *n >= 1.0);
+        let n = n.unwrap_or(named(node, "Label").count() as f64);
+        warnings.push(format!(
+            "along {axis} lie {n} steps of {what} inside each other step ({name}); they were read one after the other"
+        ));
     }
 }
 
@@ -226,6 +255,21 @@ impl Image {
         let [n_c, n_z, n_t] = self.sizes;
         let n_c = if n_c % n_samples == 0 { n_c / n_samples } else { n_c };
         Axes::ordered(self.order, n_c, n_z, n_t)
+    }
+
+    /// What the description says of the pages that they are not.
+    pub(super) fn contradicts(&self, form: Form) -> Option<String> {
+        let ([rows, cols], [_, found_rows, found_cols]) = (self.plane, form.shape);
+        let dtype = form.stored.dtype().name();
+        let said = match self.dtype.as_str() {
+            "float" => "float32",
+            "double" => "float64",
+            "bit" | "" => dtype,
+            other => other,
+        };
+        ([rows, cols] != [found_rows, found_cols] || said != dtype).then(|| {
+            format!("the description says {rows} × {cols} {said}, the pages are {found_rows} × {found_cols} {dtype}, and were read as such")
+        })
     }
 
     /// The files of the set beside the one that was asked for, which is called `own_name`.

@@ -17,6 +17,7 @@ pub(super) mod tag {
     pub(in super::super) const FILL_ORDER: u16 = 266;
     pub(in super::super) const DESCRIPTION: u16 = 270;
     pub(in super::super) const STRIP_OFFSETS: u16 = 273;
+    pub(in super::super) const ORIENTATION: u16 = 274;
     pub(in super::super) const SAMPLES: u16 = 277;
     pub(in super::super) const ROWS_PER_STRIP: u16 = 278;
     pub(in super::super) const STRIP_BYTES: u16 = 279;
@@ -37,6 +38,8 @@ pub(super) mod tag {
     pub(in super::super) const SUBSAMPLING: u16 = 530;
     pub(in super::super) const DEPTH: u16 = 32997;
     pub(in super::super) const TILE_DEPTH: u16 = 32998;
+    pub(in super::super) const GDAL_METADATA: u16 = 42112;
+    pub(in super::super) const NO_DATA: u16 = 42113;
 }
 
 /// How a sample is stored: kind and number of bits.
@@ -94,6 +97,9 @@ pub(super) struct Page {
     pub(super) is_tiled: bool,
     pub(super) offsets: Vec<u64>,
     pub(super) counts: Vec<u64>,
+    /// How many strips or tiles are not in the file.
+    pub(super) n_missing: usize,
+    no_data: Option<f64>,
 }
 
 fn side(n: u64, what: &str) -> Result<usize, String> {
@@ -144,6 +150,17 @@ fn n_pieces(length: usize, piece: usize) -> usize {
     length.div_ceil(piece.max(1))
 }
 
+/// The value that a page names for no data (GDAL_NODATA).
+pub(super) fn no_data(container: &Container, file: &File, from: &Directory) -> Option<f64> {
+    container.text(file, from, tag::NO_DATA)?.trim().parse().ok()
+}
+
+/// Whether a page may lack strips or tiles; cheap, for all pages are asked.
+pub(super) fn may_lack(container: &Container, file: &File, from: &Directory) -> bool {
+    let places = [tag::STRIP_OFFSETS, tag::STRIP_BYTES, tag::TILE_OFFSETS, tag::TILE_BYTES];
+    places.iter().any(|tag| container.numbers(file, from, *tag).is_ok_and(|numbers| numbers.contains(&0)))
+}
+
 impl Page {
     /// Reads everything that is needed to read the values.
     pub(super) fn of(container: &Container, file: &File, from: &Directory) -> Result<Self, String> {
@@ -180,6 +197,8 @@ impl Page {
             is_tiled,
             offsets,
             counts,
+            n_missing: 0,
+            no_data: no_data(container, file, from),
         };
         page.checked(container, file, from)
     }
@@ -212,14 +231,45 @@ impl Page {
             ));
         }
         let needed = self.piece_bytes().ok_or("damaged TIFF: a strip beyond 64 bits")?;
-        // A strip whose length is not said, or said as 0, is as long as it must be.
-        if self.codec.is_plain() && (self.counts.len() < n || self.counts.contains(&0)) {
-            self.counts = vec![needed as u64; n];
+        if self.codec.is_plain() {
+            self.supply_counts(n, needed);
         }
         if self.counts.len() < n {
             return Err("damaged TIFF: the lengths of its strips are missing; copy it again".to_owned());
         }
+        self.n_missing = (0..n).filter(|piece| self.is_missing(*piece)).count();
         Ok(self)
+    }
+
+    /// Gives strips whose length none of them says as many bytes as they must have.
+    ///
+    /// Where only some are of length 0 they are missing, as a sparse file has them.
+    fn supply_counts(&mut self, n: usize, whole: usize) {
+        if self.counts.len() >= n && self.counts[..n].iter().any(|count| *count > 0) {
+            return;
+        }
+        let rows = self.grid()[1].max(1);
+        let cols = self.grid()[2].max(1);
+        let per_row = (whole / self.piece[1].max(1)) as u64;
+        let bytes = |piece: usize| per_row * self.rows_in_piece(piece / cols % rows) as u64;
+        self.counts = (0..n).map(bytes).collect();
+    }
+
+    /// Whether the piece of this number is not in the file: nothing lies at the offset 0, where the file begins.
+    /// Sources: GDAL (SPARSE_OK), tifffile.
+    pub(super) fn is_missing(&self, piece: usize) -> bool {
+        self.offsets.get(piece) == Some(&0) || self.counts.get(piece) == Some(&0)
+    }
+
+    /// What stands where a strip or tile is missing: the value for no data that the page names, else 0.
+    pub(super) fn filling(&self) -> f64 {
+        let whole = |low: f64, bits: i32, v: f64| v.fract() == 0.0 && v >= low && v < low + 2f64.powi(bits);
+        let holds = |v: &f64| match self.form.stored {
+            Stored::Float(_) => true,
+            Stored::Unsigned(bits) => whole(0.0, i32::from(bits), *v),
+            Stored::Signed(bits) => whole(-2f64.powi(i32::from(bits) - 1), i32::from(bits), *v),
+        };
+        self.no_data.filter(holds).unwrap_or(0.0)
     }
 
     /// Pieces along planes, rows, columns.
@@ -228,7 +278,8 @@ impl Page {
         [n_pieces(planes, self.piece[0]), n_pieces(rows, self.piece[1]), n_pieces(cols, self.piece[2])]
     }
 
-    fn n_pieces(&self) -> usize {
+    /// Strips or tiles of the whole page.
+    pub(super) fn n_pieces(&self) -> usize {
         let samples = if self.is_planar { self.form.n_samples } else { 1 };
         self.grid().iter().fold(samples, |n, along| n.saturating_mul(*along))
     }
@@ -268,13 +319,14 @@ impl Page {
 
     /// Where the last byte of its values lies, as far as it is said.
     pub(super) fn end(&self) -> u64 {
-        self.offsets.iter().zip(&self.counts).map(|(at, n)| at.saturating_add(*n)).max().unwrap_or(0)
+        let pieces = self.offsets.iter().zip(&self.counts).filter(|(at, n)| **at > 0 && **n > 0);
+        pieces.map(|(at, n)| at.saturating_add(*n)).max().unwrap_or(0)
     }
 
     /// Where the values begin and how many bytes they are, where they lie in one piece without gaps and
     /// uncompressed.
     pub(super) fn contiguous(&self) -> Option<(u64, u64)> {
-        if !self.codec.is_plain() || self.is_tiled {
+        if !self.codec.is_plain() || self.is_tiled || self.n_missing > 0 {
             return None;
         }
         let first = *self.offsets.first()?;

@@ -17,7 +17,7 @@ const RUN_BYTES: usize = 4 << 20;
 
 /// Whether some rows of a plane of this page can be read without the others.
 pub(super) fn has_rows<T: FileVoxel>(page: &Page) -> bool {
-    page.codec.is_plain() && page.predictor == 1 && is_direct::<T>(page)
+    page.codec.is_plain() && page.predictor == 1 && is_direct::<T>(page) && page.n_missing == 0
 }
 
 /// Where the values of one plane are.
@@ -35,6 +35,31 @@ pub(super) struct Spot {
     pub(super) sample: usize,
 }
 
+/// Strips or tiles that a sparse file lacks.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Missing {
+    n: usize,
+    of: usize,
+    are_tiles: bool,
+    filling: f64,
+}
+
+impl Missing {
+    /// What the user has to know.
+    pub(super) fn said(self) -> String {
+        let Self { n, of, filling, .. } = self;
+        let what = if self.are_tiles { "tiles" } else { "strips" };
+        let value = if filling == 0.0 {
+            "0".to_owned()
+        } else {
+            format!("{filling}, its value for no data (GDAL_NODATA)")
+        };
+        format!(
+            "{n} of {of} {what} are missing in the file (a sparse TIFF) and were read as {value}; mask them, or copy the file again where they should be there"
+        )
+    }
+}
+
 /// A plane to be filled.
 struct Plane {
     spot: Spot,
@@ -49,19 +74,23 @@ pub(super) struct Planes {
     pub(super) files: Vec<Container>,
     /// Rows and columns.
     pub(super) size: [usize; 2],
+    /// Whether pages may lack some of their strips or tiles.
+    pub(super) may_lack: bool,
     /// The page that was looked at last, with its file and its directory.
     last: Mutex<Option<(usize, u64, Arc<Page>)>>,
 }
 
 impl Planes {
     pub(super) fn new(files: Vec<Container>, [_, rows, cols]: [usize; 3]) -> Self {
-        Self { files, size: [rows, cols], last: Mutex::new(None) }
+        Self { files, size: [rows, cols], may_lack: false, last: Mutex::new(None) }
     }
 
     /// Fills `out` with the planes at `spots`, one after the other.
     pub(super) fn read<T: FileVoxel>(&self, spots: &[Spot], out: &mut [T]) -> Result<(), String> {
         let planes = self.planes(spots)?;
-        if planes.iter().all(|plane| plane.page.codec.is_plain() && is_direct::<T>(&plane.page)) {
+        let is_simple =
+            |page: &Page| page.codec.is_plain() && is_direct::<T>(page) && page.n_missing == 0;
+        if planes.iter().all(|plane| is_simple(&plane.page)) {
             return self.read_plain(&planes, out);
         }
         let n = self.size[0] * self.size[1];
@@ -106,6 +135,19 @@ impl Planes {
             n -= 1;
         }
         Ok(n)
+    }
+
+    /// How many strips or tiles of the pages at `spots` are missing, of how many, and the value that stands for them.
+    pub(super) fn missing(&self, spots: &[Spot]) -> Result<Option<Missing>, String> {
+        let mut found: Option<Missing> = None;
+        for of_page in spots.chunk_by(|a, b| (a.file, a.directory) == (b.file, b.directory)) {
+            let page = Arc::clone(&self.planes(&of_page[..1])?[0].page);
+            let sum = found.get_or_insert(Missing { filling: page.filling(), ..Missing::default() });
+            sum.n += page.n_missing;
+            sum.of += page.n_pieces();
+            sum.are_tiles |= page.is_tiled;
+        }
+        Ok(found.filter(|missing| missing.n > 0))
     }
 
     fn planes(&self, spots: &[Spot]) -> Result<Vec<Plane>, String> {
@@ -182,7 +224,7 @@ impl Planes {
             let rows = out.par_chunks_mut(band).enumerate();
             return rows.try_for_each(|(row, values)| {
                 if is_direct::<T>(page) {
-                    return plane.read_strip(row, bytemuck::cast_slice_mut(values));
+                    return plane.read_strip(row, values);
                 }
                 let planes = [plane.spot.plane];
                 self.read_pieces(plane, &planes, row, &mut [values])
@@ -212,11 +254,17 @@ impl Planes {
         let n_rows = page.rows_in_piece(row);
         for col in 0..page.grid()[2] {
             let at = [planes.first().copied().unwrap_or(0) / depth, row, col];
+            let cols = col * width..((col + 1) * width).min(self.size[1]);
+            if plane.is_missing(at) {
+                let filling = T::from_f64(page.filling());
+                let rows = values.iter_mut().flat_map(|values| values.chunks_exact_mut(self.size[1]));
+                rows.for_each(|row| row[cols.clone()].fill(filling));
+                continue;
+            }
             let mut words = vec![0u64; (row_bytes * n_rows * depth).div_ceil(8)];
             let bytes: &mut [u8] = &mut bytemuck::cast_slice_mut(&mut words)[..row_bytes * n_rows * depth];
             plane.unpack(at, bytes)?;
             to_native(bytes, page, plane.big_endian)?;
-            let cols = col * width..((col + 1) * width).min(self.size[1]);
             for (in_page, values) in planes.iter().zip(values.iter_mut()) {
                 let from = (in_page % depth) * height.min(n_rows);
                 let rows = bytes.chunks_exact(row_bytes).skip(from);
@@ -244,6 +292,11 @@ impl Plane {
     /// Bytes of a piece in row `row` of the grid, unpacked.
     fn piece_bytes(&self, row: usize) -> usize {
         self.page.row_bytes().unwrap_or(0) * self.page.rows_in_piece(row) * self.page.piece[0]
+    }
+
+    /// Whether a piece is not in the file.
+    fn is_missing(&self, at: [usize; 3]) -> bool {
+        self.page.is_missing(self.page.piece_index(self.spot.sample, at))
     }
 
     /// Where a piece lies and how many bytes it has.
@@ -300,8 +353,14 @@ impl Plane {
     }
 
     /// A strip whose rows are those of the plane.
-    fn read_strip(&self, row: usize, out: &mut [u8]) -> Result<(), String> {
-        self.unpack([self.spot.plane, row, 0], out)?;
-        to_native(out, &self.page, self.big_endian)
+    fn read_strip<T: FileVoxel>(&self, row: usize, out: &mut [T]) -> Result<(), String> {
+        let at = [self.spot.plane, row, 0];
+        if self.is_missing(at) {
+            out.fill(T::from_f64(self.page.filling()));
+            return Ok(());
+        }
+        let bytes = bytemuck::cast_slice_mut(out);
+        self.unpack(at, bytes)?;
+        to_native(bytes, &self.page, self.big_endian)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::io::choice::AxisOrder;
 use crate::io::format::Header;
 use crate::io::sidecar::Sidecar;
 
@@ -69,10 +70,18 @@ pub(super) struct Said {
     pub(super) axes: Option<Axes>,
     /// Size along z, y, x in µm as far as it is said; x and y of ImageJ stand in the resolution tags.
     pub(super) voxel_um: [Option<f64>; 3],
-    /// µm in the unit in which the resolution tags count too.
-    pub(super) um_per_unit: Option<f64>,
-    /// Whether the resolution tags mean nothing.
+    /// Size along z, y, x in a unit that is no length, for the ratios alone.
+    pub(super) edges: [Option<f64>; 3],
+    /// µm in the unit in which the resolution tags count too, along y and x.
+    pub(super) um_per_unit_yx: [Option<f64>; 2],
+    /// Whether the resolution tags say no length.
     pub(super) is_without_size: bool,
+    /// Whether they say lengths in a unit that is none, of which the ratios count.
+    pub(super) has_unit_of_its_own: bool,
+    /// What the stored planes, rows and columns are, where they are not z, y, x.
+    pub(super) order: Option<AxisOrder>,
+    /// Why planes are missing at the end, where the file is not cut short.
+    pub(super) unplaced: Option<String>,
     /// Frames that lie one after the other behind the first page, where there are fewer pages.
     pub(super) n_images: Option<usize>,
     /// Bytes from one such frame to the next; as many as the frame has where it is not said.
@@ -107,33 +116,65 @@ impl Resolution {
 
 impl Said {
     /// Lets a header say what the description and the resolution tags say.
-    pub(super) fn apply(self, header: &mut Header, resolution: Resolution) {
-        header.warnings.extend(self.warnings);
-        header.metadata.extend(self.metadata);
-        header.guessed.dataset = self.guessed;
-        let um = match self.um_per_unit {
-            Some(um) => Some(um),
-            None if self.is_without_size || !resolution.is_microscopic() => None,
-            None => resolution.um_per_unit,
+    pub(super) fn apply(mut self, header: &mut Header, resolution: Resolution) {
+        header.warnings.append(&mut self.warnings);
+        header.metadata.append(&mut self.metadata);
+        header.guessed.dataset = self.guessed.take();
+        let um_yx = match self.um_per_unit_yx {
+            [None, None] if self.is_without_size || !resolution.is_microscopic() => [None; 2],
+            [None, None] => [resolution.um_per_unit; 2],
+            said => said,
         };
-        let from_tag = |per_unit: Option<f64>| {
-            let size = um? / per_unit?;
-            // Fractions of 32 bits: more digits than these are noise.
-            (size.is_finite() && size > 0.0).then(|| format!("{size:.6e}").parse().ok())?
+        let from_tag = |axis: usize| {
+            let size = um_yx[axis]? / resolution.per_unit_xy[1 - axis]?;
+            (size.is_finite() && size > 0.0).then(|| tidy(size))
         };
-        let x = self.voxel_um[2].or_else(|| from_tag(resolution.per_unit_xy[0]));
-        let y = self.voxel_um[1].or_else(|| from_tag(resolution.per_unit_xy[1])).or(x);
-        if let Some((y, x)) = y.zip(x) {
-            let z = self.voxel_um[0].unwrap_or(x);
-            header.voxel_um = Some([z, y, x]);
+        let [z, y, x] = self.voxel_um;
+        let (y, x) = (y.or_else(|| from_tag(0)), x.or_else(|| from_tag(1)));
+        if let Some(size) = x.or(y) {
+            header.voxel_um = Some([z.unwrap_or(size), y.unwrap_or(size), x.unwrap_or(size)]);
+            if let (Some(spacing), None) = (self.edges[0], z) {
+                header.warnings.push(format!("the spacing of the planes, {spacing}, has no unit of length and was left out"));
+            }
+            if x.is_none() != y.is_none() {
+                let (known, unknown) = if y.is_none() { ("x", "y") } else { ("y", "x") };
+                header.warnings.push(format!("no size along {unknown} in the file, {size} µm as in {known} was assumed"));
+            }
+        } else if let Some(z) = z {
+            header.warnings.push(format!(
+                "the file gives a size along z alone ({z} µm); the voxel size is unknown"
+            ));
         }
-        let is_guessed = self.voxel_um[0].is_none() && header.voxel_um.is_some() && header.shape[0] > 1;
+        let ratios = if header.voxel_um.is_none() && z.is_none() { self.ratios(resolution) } else { None };
+        let is_guessed = z.is_none() && header.voxel_um.is_some() && header.shape[0] > 1;
         let own_says = self.own.is_some();
-        if let Some(own) = self.own {
+        if let Some(own) = self.own.take() {
             own.apply(header);
         }
+        header.ratios = ratios.filter(|_| header.voxel_um.is_none());
         if let Some([z, ..]) = header.voxel_um.filter(|_| is_guessed && !own_says) {
             header.warnings.push(format!("no spacing of the planes in the file, {z} µm as in x was assumed"));
         }
     }
+
+    /// Edges in a unit that is no length, the shortest 1; `None` for cubes, which need no word.
+    fn ratios(&self, resolution: Resolution) -> Option<[f64; 3]> {
+        let tags = resolution.per_unit_xy.map(|per_unit| {
+            per_unit.filter(|_| !self.is_without_size || self.has_unit_of_its_own).map(|n| 1.0 / n)
+        });
+        let [z, y, x] = self.edges;
+        let (y, x) = (y.or(tags[1]), x.or(tags[0]));
+        // A spacing alone counts in pixels.
+        let x = x.or(y).or(z.map(|_| 1.0))?;
+        let edges = [z.unwrap_or(x), y.unwrap_or(x), x];
+        let shortest = edges.into_iter().fold(f64::INFINITY, f64::min);
+        let ratios = edges.map(|edge| tidy(edge / shortest));
+        let is_fine = ratios.iter().all(|ratio| ratio.is_finite() && *ratio > 0.0);
+        (is_fine && ratios.iter().any(|ratio| *ratio > 1.000_01)).then_some(ratios)
+    }
+}
+
+/// Seven digits: fractions of 32 bits, more digits than these are noise.
+fn tidy(value: f64) -> f64 {
+    format!("{value:.6e}").parse().unwrap_or(value)
 }

@@ -9,7 +9,8 @@ use super::container::{Container, Directory};
 use super::image_j;
 use super::ome::{self, Image, Ome, Place};
 use super::page::{Form, Page, tag};
-use super::planes::{Planes, Spot};
+use super::notes::notes as page_notes;
+use super::planes::{Missing, Planes, Spot};
 use super::said::{Axes, Resolution, Said};
 use super::{shaped, vendor};
 use crate::io::beside::is_inside;
@@ -18,6 +19,8 @@ use crate::io::format::ArrayEntry;
 
 /// Pages that are walked through in the other files of a set.
 const ALL_PAGES: usize = usize::MAX;
+/// Most planes of all images of a file that are gone through to find pages without a name.
+const MOST_NAMED: usize = 4 << 20;
 /// ImageJ's tags of slice labels: their lengths and their bytes.
 const LABEL_LENGTHS: u16 = 50838;
 const LABELS: u16 = 50839;
@@ -141,9 +144,14 @@ fn of_pages(
     options: &ReadOptions,
     mut warnings: Vec<String>,
 ) -> Result<Stack, String> {
+    if let Some(dataset) = &options.dataset {
+        return Err(format!(
+            "--dataset {dataset} chooses an image of an OME-TIFF; this file has no such description, its pages are one stack"
+        ));
+    }
     let (container, form, page) = (&book.container, book.form, &book.page);
     let of_vendor = vendor::parse(container, file, &book.first, page);
-    let of_shape = shaped::parse(text, form, page.is_planar);
+    let of_shape = shaped::parse(text, form, page.is_planar)?;
     // Grey samples in planes of their own are a stack, unless their maker says more.
     let extra = container.numbers(file, &book.first, tag::EXTRA_SAMPLES).unwrap_or_default();
     let has_opacity = extra.iter().any(|kind| matches!(kind, 1 | 2));
@@ -201,8 +209,10 @@ fn of_pages(
         (said.voxel_um[1], said.voxel_um[2]) = (Some(y), Some(x));
     }
     said.warnings.splice(..0, warnings);
+    said.warnings.extend(page_notes(container, file, &book.first, Some(&book.chain)));
     let resolution = resolution(container, file, &book.first);
-    let planes = Planes::new(vec![book.container], form.shape);
+    let mut planes = Planes::new(vec![book.container], form.shape);
+    planes.may_lack = book.chain.may_lack;
     let frame = |i: usize| frames.get(i).copied();
     Stack::chosen(planes, book.page, axes, n_samples, said, resolution, options, frame)
 }
@@ -227,6 +237,9 @@ fn frames_behind(
     }
     let (at, own) =
         book.page.contiguous().or_else(|| Some((*book.page.offsets.first()?, said.frame_bytes?)))?;
+    if book.page.n_missing > 0 {
+        return None;
+    }
     let bytes = said.frame_bytes.unwrap_or(own).max(1);
     // They end where the next directory begins, if it lies behind them at all.
     let next = book.chain.notes.iter().map(|note| note.offset).filter(|offset| *offset > at).min();
@@ -305,8 +318,9 @@ fn of_ome(
     options: &ReadOptions,
 ) -> Result<Stack, String> {
     let n_images = images.len();
-    let (index, image) = chosen_image(images, options.dataset.as_deref())?;
     let own_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let n_unnamed = own.as_ref().map_or(0, |(book, _)| n_unnamed(&images, book, &own_name));
+    let (index, image) = chosen_image(images, options.dataset.as_deref())?;
     let mut set = Set::default();
     let n_own = own.as_ref().map_or(0, |(book, _)| book.chain.notes.len());
     let mut n_samples = own.as_ref().map_or(1, |(book, _)| book.form.n_samples);
@@ -339,6 +353,15 @@ fn of_ome(
     }
     let axes = axes;
     let mut said = image.said.clone();
+    said.warnings.extend(image.contradicts(form));
+    said.warnings.extend((n_unnamed > 0).then(|| {
+        format!("{n_unnamed} of {n_own} pages are not named by the description and were left out")
+    }));
+    let n_placed = found.iter().flatten().count();
+    // Where every page is taken, the file is cut short.
+    said.unplaced = (n_placed < found.len() && n_unnamed > 0).then(|| {
+        format!("the description counts {} planes and says of {n_placed} where they are", found.len())
+    });
     if n_images > 1 {
         let name = if image.name.is_empty() { String::new() } else { format!(" ({})", image.name) };
         said.warnings.push(format!(
@@ -381,10 +404,8 @@ fn of_ome(
     let file = container.file()?;
     let directory = container.directory(&file, first.directory)?;
     let page = Page::of(container, &file, &directory)?;
-    if directory.has(tag::SUB_IFDS) {
-        let n = directory.n_values(tag::SUB_IFDS);
-        said.warnings.push(format!("a pyramid of {} levels; the finest was read", n.saturating_add(1)));
-    }
+    let own_chain = own.as_ref().map(|(book, _)| &book.chain);
+    said.warnings.extend(page_notes(container, &file, &directory, own_chain));
     if let Some(cut) = own.as_ref().and_then(|(book, _)| book.chain.cut.as_ref()) {
         said.warnings
             .push(format!("the file is damaged behind page {n_own}: {cut}; copy it again for the rest"));
@@ -394,9 +415,32 @@ fn of_ome(
     if !missing_files.is_empty() {
         said.warnings.push(format!("files of the set are not beside it: {}", missing_files.join(", ")));
     }
-    let planes = Planes::new(files, form.shape);
+    let mut planes = Planes::new(files, form.shape);
+    let mut chains = set.books.values().flatten().map(|(_, chain)| chain).chain(own_chain);
+    planes.may_lack = chains.any(|chain| chain.may_lack);
     let frame = |i: usize| frames.get(i).copied().flatten();
     Stack::chosen(planes, page, axes, n_samples, said, Resolution::default(), options, frame)
+}
+
+/// How many pages of a file none of its images names; smaller copies do not count.
+fn n_unnamed(images: &[Image], book: &Book, own_name: &str) -> usize {
+    let (n_pages, n_samples) = (book.chain.notes.len(), book.form.n_samples);
+    let mut is_named = vec![false; n_pages];
+    let mut n_left = MOST_NAMED;
+    for image in images {
+        let Some(axes) = image.axes(n_samples) else { continue };
+        n_left = match axes.n_frames().and_then(|n| n_left.checked_sub(n)) {
+            Some(n) => n,
+            // Too many to be gone through.
+            None => return 0,
+        };
+        let n_pages = &mut |name: Option<&str>| if name.is_none() { n_pages } else { 0 };
+        let places = image.places(axes, n_samples, own_name, n_pages).unwrap_or_default();
+        for place in places.into_iter().flatten().filter(|place| place.name.is_none()) {
+            is_named.get_mut(place.ifd).into_iter().for_each(|named| *named = true);
+        }
+    }
+    book.chain.n_unnamed(&is_named)
 }
 
 /// Finds the spot of a plane; `None` where its page or file is missing.
@@ -479,14 +523,20 @@ impl Stack {
         }
         let whole = planes.n_whole(&spots)?;
         if whole < axes.n_planes {
-            said.warnings.push(format!(
-                "the file is cut short: {whole} of {} planes are there and were read; copy it again for the rest",
-                axes.n_planes
-            ));
+            let n = axes.n_planes;
+            said.warnings.push(match said.unplaced.as_ref().filter(|_| whole == n_there) {
+                Some(unplaced) => format!("{unplaced}: {whole} of {n} planes were read"),
+                None => format!(
+                    "the file is cut short: {whole} of {n} planes are there and were read; copy it again for the rest"
+                ),
+            });
             spots.truncate(whole);
         }
         if whole == 0 {
             return Err("truncated: the file ends before its first plane does; copy it again".to_owned());
+        }
+        if planes.may_lack {
+            said.warnings.extend(planes.missing(&spots)?.map(Missing::said));
         }
         Ok(Self { planes, spots, page, axes, n_samples, said, resolution })
     }

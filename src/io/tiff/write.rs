@@ -48,7 +48,7 @@ const LONG: u16 = 4;
 const RATIONAL: u16 = 5;
 const LONG8: u16 = 16;
 
-/// Writes values; nothing is lost, the description carries what TIFF has no tag for.
+/// Writes values; the description carries what TIFF has no tag for. Returns what other programs do not find in it.
 pub(super) fn write(
     path: &Path,
     values: Values<'_>,
@@ -58,11 +58,39 @@ pub(super) fn write(
 ) -> Result<Vec<String>, IoError> {
     let frame = Frame::new(values.shape(), values.dtype(), request, is_ome)
         .map_err(|problem| IoError::content(path, problem))?;
+    let losses = spacing_loss(values.shape(), values.dtype(), request, is_ome);
     let mut file = frame.create(path)?;
     let system = |e| IoError::system("write", path, e);
     values.for_each(progress, |planes| write_values(&planes, &mut file).map_err(system))?;
     file.write_all(&frame.tail).map_err(system)?;
-    Ok(Vec::new())
+    Ok(losses.into_iter().collect())
+}
+
+/// For whom a file is described.
+fn dialect_of(dtype: Dtype, is_ome: bool) -> Dialect {
+    match dtype {
+        _ if is_ome => Dialect::Ome,
+        // Other types have no place in ImageJ, or lose digits there.
+        Dtype::U8 | Dtype::U16 | Dtype::I16 | Dtype::F32 => Dialect::ImageJ,
+        _ => Dialect::Plain,
+    }
+}
+
+/// The sentence about a distance of planes for which plain TIFF has no tag; who finds none takes that of the columns.
+fn spacing_loss(
+    [n_planes, ..]: [usize; 3],
+    dtype: Dtype,
+    request: &WriteRequest<'_>,
+    is_ome: bool,
+) -> Option<String> {
+    let [z, _, x] = request.voxel_um.filter(|_| n_planes > 1)?;
+    let is_lost = dialect_of(dtype, is_ome) == Dialect::Plain && (z - x).abs() > 1e-6 * x;
+    is_lost.then(|| {
+        format!(
+            "only this program finds the distance of the planes ({z} µm) in a TIFF of {}; write .ome.tif, where others find it too",
+            dtype.name()
+        )
+    })
 }
 
 /// Pixels in a unit of `um` as a fraction, as exact as 32 bits allow.
@@ -88,12 +116,7 @@ impl Frame {
         request: &WriteRequest<'_>,
         is_ome: bool,
     ) -> Result<Self, String> {
-        let dialect = match dtype {
-            _ if is_ome => Dialect::Ome,
-            // Other types have no place in ImageJ, or lose digits there.
-            Dtype::U8 | Dtype::U16 | Dtype::I16 | Dtype::F32 => Dialect::ImageJ,
-            _ => Dialect::Plain,
-        };
+        let dialect = dialect_of(dtype, is_ome);
         let text = match dialect {
             Dialect::Ome => ome_xml(shape, dtype, request),
             _ => description(shape[0], dialect, request),

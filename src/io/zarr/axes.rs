@@ -48,8 +48,47 @@ impl Axis {
     }
 }
 
+/// Names that programs give to the axes z, y, x beside these letters.
+const NAMES: [&[&str]; 3] = [
+    &["depth", "plane", "slice", "section"],
+    &["row", "rows", "height", "lat", "latitude"],
+    &["col", "cols", "column", "columns", "width", "lon", "longitude"],
+];
+
 fn letter(name: &str) -> Option<usize> {
-    LETTERS.iter().position(|letter| name.len() == 1 && name.starts_with(*letter))
+    let is_letter = |letter: &char| name.len() == 1 && name.starts_with(*letter);
+    let by_letter = LETTERS.iter().position(is_letter);
+    by_letter.or_else(|| NAMES.iter().position(|names| names.contains(&name)))
+}
+
+/// Words for axes along which one picture follows the other.
+const SERIES: [&str; 12] = [
+    "angle",
+    "angles",
+    "theta",
+    "tilt",
+    "tilts",
+    "projection",
+    "projections",
+    "view",
+    "views",
+    "frame",
+    "frames",
+    "image",
+];
+
+/// Which axis of times or views takes the place of z, where there is no z or one plane of it: a series of pictures is a
+/// stack.
+pub(super) fn series(roles: &[Role], names: &[String], sides: &[u64]) -> Option<usize> {
+    let n = |at: &usize| sides.get(*at).copied().unwrap_or(1);
+    let has_planes = (0..roles.len()).any(|at| roles[at] == Role::Space(0) && n(&at) > 1);
+    let is_series = |at: &usize| match roles[*at] {
+        Role::Time => true,
+        Role::Channel => names.get(*at).is_some_and(|name| SERIES.contains(&name.as_str())),
+        Role::Space(_) => false,
+    };
+    let mut found = (0..roles.len()).filter(|at| is_series(at) && n(at) > 1);
+    found.next().filter(|_| !has_planes && found.next().is_none())
 }
 
 /// The roles of axes: those in space by their names z, y, x, others in the order z, y, x of what is left.
@@ -90,6 +129,8 @@ pub(super) fn roles_by_place(n: usize) -> Vec<Role> {
 /// One axis of an array with what is known of it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Dim {
+    /// Name in lower case.
+    pub(super) name: String,
     pub(super) role: Role,
     pub(super) unit: Option<String>,
     pub(super) scale: f64,
@@ -100,7 +141,7 @@ pub(super) struct Dim {
 pub(super) fn dims(axes: &[Axis], roles: &[Role], along: &[Along]) -> Option<Vec<Dim>> {
     let dim = |along: &Along| {
         let (axis, role) = (axes.get(along.coordinate)?, *roles.get(along.coordinate)?);
-        Some(Dim { role, unit: axis.unit.clone(), scale: along.scale, offset: along.offset })
+        Some(Dim { name: axis.name.clone(), role, unit: axis.unit.clone(), scale: along.scale, offset: along.offset })
     };
     along.iter().map(dim).collect()
 }
@@ -215,7 +256,7 @@ mod tests {
     }
 
     fn dim(at: usize, unit: Option<&str>, scale: f64) -> Dim {
-        Dim { role: Role::Space(at), unit: unit.map(str::to_owned), scale, offset: 2.0 }
+        Dim { name: String::new(), role: Role::Space(at), unit: unit.map(str::to_owned), scale, offset: 2.0 }
     }
 
     #[test]

@@ -31,15 +31,17 @@ enum Packing {
     Bz2,
     Lz4,
     Crc32,
+    Crc32c,
 }
 
-const PACKINGS: [(&str, Packing); 6] = [
+const PACKINGS: [(&str, Packing); 7] = [
     ("zstd", Packing::Zstd),
     ("gzip", Packing::Gzip),
     ("zlib", Packing::Zlib),
     ("bz2", Packing::Bz2),
     ("lz4", Packing::Lz4),
     ("crc32", Packing::Crc32),
+    ("crc32c", Packing::Crc32c),
 ];
 
 /// Makes the codecs of this file known to zarrs; does so once.
@@ -49,7 +51,7 @@ pub(super) fn register() {
         let _registered_for_good = register_codec_v3(CodecRuntimePluginV3::new(
             |name| {
                 Packed::named(name).is_some()
-                    || matches!(bare(name), Some("blosc" | "crc32c"))
+                    || bare(name) == Some("blosc")
                     || Filter::is_known(name)
             },
             create,
@@ -71,9 +73,6 @@ fn create(metadata: &MetadataV3) -> Result<Codec, PluginCreateError> {
     if Filter::is_known(name) {
         return Filter::create(name, fields).map(|filter| Codec::ArrayToArray(Arc::new(filter)));
     }
-    if bare(name) == Some("crc32c") {
-        return Codec::from_metadata(&MetadataV3::new("crc32c"));
-    }
     // A block of Blosc says itself how it was packed.
     let level =
         BloscCompressionLevel::try_from(1u8).map_err(|_level| PluginCreateError::from("a level of Blosc"))?;
@@ -91,6 +90,10 @@ struct Packed {
 
 impl Packed {
     fn named(name: &str) -> Option<Self> {
+        // The checksum of Zarr 3, which is written too, is that of zarrs; it has no place to choose.
+        if name == "crc32c" {
+            return None;
+        }
         let (name, packing) = PACKINGS.into_iter().find(|(known, _)| *known == bare(name).unwrap_or(name))?;
         Some(Self { name, packing, fields: Configuration::default() })
     }
@@ -119,11 +122,11 @@ fn lz4(bytes: &[u8], limit: usize) -> Result<Vec<u8>, CodecError> {
 }
 
 /// What a checksum of four bytes belongs to, if it is right.
-fn checked(bytes: &[u8], is_behind: bool) -> Result<Vec<u8>, CodecError> {
+fn checked(bytes: &[u8], is_behind: bool, sum_of: fn(&[u8]) -> u32) -> Result<Vec<u8>, CodecError> {
     let first = || bytes.split_first_chunk::<4>();
     let last = || bytes.split_last_chunk::<4>().map(|(rest, sum)| (sum, rest));
     let (sum, rest) = if is_behind { last() } else { first() }.ok_or(CodecError::InvalidChecksum)?;
-    let is_right = u32::from_le_bytes(*sum) == crc32fast::hash(rest);
+    let is_right = u32::from_le_bytes(*sum) == sum_of(rest);
     is_right.then(|| rest.to_vec()).ok_or(CodecError::InvalidChecksum)
 }
 
@@ -136,14 +139,15 @@ impl Packing {
             Self::Zlib => bounded(flate2::read::ZlibDecoder::new(bytes), limit),
             Self::Bz2 => bounded(bzip2::read::MultiBzDecoder::new(bytes), limit),
             Self::Lz4 => lz4(bytes, limit),
-            Self::Crc32 => checked(bytes, false),
+            Self::Crc32 => checked(bytes, false, crc32fast::hash),
+            Self::Crc32c => checked(bytes, true, crc32c::crc32c),
         }
     }
 
     /// The most bytes that `size` bytes are packed into.
     fn most(self, size: u64) -> u64 {
         match self {
-            Self::Crc32 => size.saturating_add(4),
+            Self::Crc32 | Self::Crc32c => size.saturating_add(4),
             // No encoder doubles its input; a few headers are added to small ones.
             _ => size.saturating_mul(2).saturating_add(1 << 12),
         }
@@ -210,8 +214,11 @@ impl BytesToBytesCodecTraits for Packed {
     ) -> Result<ArrayBytesRaw<'a>, CodecError> {
         let limit = decoded_representation.size().and_then(|size| usize::try_from(size).ok());
         let limit = limit.ok_or_else(|| CodecError::Other("a chunk of unknown size".to_owned()))?;
-        if self.packing == Packing::Crc32 && self.fields.get("location").is_some_and(|at| at == "end") {
-            return Ok(checked(&encoded_value, true)?.into());
+        // numcodecs puts one checksum before the values and the other behind them, unless it is told where.
+        let is_behind = self.fields.get("location").map(|at| at == "end");
+        if let (Packing::Crc32 | Packing::Crc32c, Some(is_behind)) = (self.packing, is_behind) {
+            let sum_of = if self.packing == Packing::Crc32 { crc32fast::hash } else { crc32c::crc32c };
+            return Ok(checked(&encoded_value, is_behind, sum_of)?.into());
         }
         Ok(self.packing.unpack(&encoded_value, limit)?.into())
     }
@@ -247,13 +254,17 @@ mod tests {
                     out = crc32fast::hash(&zeros).to_le_bytes().to_vec();
                     out.extend(&zeros);
                 }
+                Packing::Crc32c => {
+                    out = zeros.clone();
+                    out.extend(crc32c::crc32c(&zeros).to_le_bytes());
+                }
             }
             out
         };
         for (name, packing) in PACKINGS {
             let packed = pack(packing);
             assert_eq!(packing.unpack(&packed, zeros.len()).unwrap(), zeros, "{name}");
-            if packing != Packing::Crc32 {
+            if !matches!(packing, Packing::Crc32 | Packing::Crc32c) {
                 assert!(packing.unpack(&packed, 1000).is_err(), "{name}");
             }
             for cut in [0, 3, packed.len() / 2] {

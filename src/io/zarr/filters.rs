@@ -170,10 +170,13 @@ impl Filter {
         for value in stored.chunks_exact(n) {
             match self.change {
                 Change::Delta if self.dtype.kind == 'f' => {
-                    sum += self.astype.number(value);
-                    if self.dtype.n_bytes == 4 {
-                        sum = f64::from(sum as f32);
-                    }
+                    // What is added is brought into the type of the sum first.
+                    let step = self.astype.number(value);
+                    sum = if self.dtype.n_bytes == 4 {
+                        f64::from(sum as f32 + step as f32)
+                    } else {
+                        sum + step
+                    };
                     self.dtype.push(sum, &mut out);
                 }
                 Change::Delta => {
@@ -252,7 +255,9 @@ impl CodecTraits for Filter {
     }
 
     fn partial_decoder_capability(&self) -> PartialDecoderCapability {
-        PartialDecoderCapability { partial_read: false, partial_decode: false }
+        // [`Whole`] sees to it. A filter that said no would be given a store of its values before or behind it, of
+        // the shape or type on its other side.
+        PartialDecoderCapability { partial_read: true, partial_decode: true }
     }
 
     fn partial_encoder_capability(&self) -> PartialEncoderCapability {
@@ -348,6 +353,12 @@ mod tests {
         assert_eq!(values, [100, 127, 154, 151]);
         let narrow = filter("delta", serde_json::json!({"dtype": "|u1"}));
         assert_eq!(narrow.unfiltered(&[250, 10, 1]), [250, 4, 5]);
+        // Stored doubles are rounded before they are added in single precision, as numcodecs does.
+        let single = filter("delta", serde_json::json!({"dtype": "<f4", "astype": "<f8"}));
+        let steps = [16_777_216.0f64, 1.000_000_01];
+        let bytes: Vec<u8> = steps.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let last: [u8; 4] = single.unfiltered(&bytes)[4..].try_into().unwrap();
+        assert_eq!(f32::from_le_bytes(last), 16_777_216.0f32 + 1.000_000_01f64 as f32);
     }
 
     #[test]

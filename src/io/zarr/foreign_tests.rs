@@ -12,23 +12,23 @@ use crate::base::{MemoryBudget, Progress};
 use crate::io::{Header, Kind, ReadOptions, WriteRequest, convert, read_array_of, read_header, write_array};
 use crate::volume::AnyArray;
 
-fn budget() -> MemoryBudget {
+pub(super) fn budget() -> MemoryBudget {
     MemoryBudget::from_gib(0.5)
 }
 
-fn text(path: PathBuf, value: &Value) {
+pub(super) fn text(path: PathBuf, value: &Value) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, value.to_string()).unwrap();
 }
 
 /// A group of Zarr 2.
-fn group(path: &Path, attributes: &Value) {
+pub(super) fn group(path: &Path, attributes: &Value) {
     text(path.join(".zgroup"), &json!({"zarr_format": 2}));
     text(path.join(".zattrs"), attributes);
 }
 
 /// An array of Zarr 2 in one chunk, `more` changing its metadata and `pack` its bytes.
-fn array(path: &Path, shape: &[usize], bytes: Vec<u8>, dtype: &str, more: &Value) {
+pub(super) fn array(path: &Path, shape: &[usize], bytes: Vec<u8>, dtype: &str, more: &Value) {
     let mut meta = json!({"zarr_format": 2, "shape": shape, "chunks": shape, "dtype": dtype, "compressor": null,
         "fill_value": 0, "order": "C", "filters": null});
     for (key, value) in more.as_object().unwrap() {
@@ -39,20 +39,20 @@ fn array(path: &Path, shape: &[usize], bytes: Vec<u8>, dtype: &str, more: &Value
     fs::write(path.join(key), bytes).unwrap();
 }
 
-fn bytes_of(values: impl IntoIterator<Item = u16>) -> Vec<u8> {
+pub(super) fn bytes_of(values: impl IntoIterator<Item = u16>) -> Vec<u8> {
     values.into_iter().flat_map(u16::to_le_bytes).collect()
 }
 
 /// Values that tell their place: 100 z + 10 y + x of an array of 2 × 3 × 4.
-fn value(z: usize, y: usize, x: usize) -> u16 {
+pub(super) fn value(z: usize, y: usize, x: usize) -> u16 {
     (100 * z + 10 * y + x) as u16
 }
 
-fn volume() -> Array3<u16> {
+pub(super) fn volume() -> Array3<u16> {
     Array3::from_shape_fn((2, 3, 4), |(z, y, x)| value(z, y, x))
 }
 
-fn axes(names: &[&str], unit: Option<&str>) -> Value {
+pub(super) fn axes(names: &[&str], unit: Option<&str>) -> Value {
     let axis = |name: &&str| {
         let kind = match *name {
             "t" => "time",
@@ -67,12 +67,12 @@ fn axes(names: &[&str], unit: Option<&str>) -> Value {
     names.iter().map(axis).collect()
 }
 
-fn image(axes: &Value, scale: &[f64]) -> Value {
+pub(super) fn image(axes: &Value, scale: &[f64]) -> Value {
     json!({"multiscales": [{"version": "0.4", "axes": axes, "datasets": [
         {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}]}]})
 }
 
-fn read(path: &Path, options: &ReadOptions) -> Result<(Array3<u16>, Header), String> {
+pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<(Array3<u16>, Header), String> {
     let loaded = read_array_of(path, options, &Progress::new(), budget()).map_err(|e| e.to_string())?;
     match loaded.array {
         AnyArray::U16(array) => Ok((array, loaded.header)),
@@ -80,7 +80,7 @@ fn read(path: &Path, options: &ReadOptions) -> Result<(Array3<u16>, Header), Str
     }
 }
 
-fn first(path: &Path) -> (Array3<u16>, Header) {
+pub(super) fn first(path: &Path) -> (Array3<u16>, Header) {
     read(path, &ReadOptions::default()).unwrap()
 }
 
@@ -92,7 +92,7 @@ fn entry(name: &str) -> ReadOptions {
     ReadOptions { entry: Some(name.to_owned()), ..ReadOptions::default() }
 }
 
-fn said(header: &Header, part: &str) -> bool {
+pub(super) fn said(header: &Header, part: &str) -> bool {
     header.warnings.iter().any(|warning| warning.contains(part))
 }
 

@@ -11,6 +11,8 @@ mod filters;
 #[cfg(test)]
 mod foreign_tests;
 mod image;
+#[cfg(test)]
+mod meaning_tests;
 mod node;
 mod ome;
 mod pyramid;
@@ -25,10 +27,12 @@ mod tree;
 mod write;
 mod zip;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
+use zarrs::array::Array;
 
 use super::array::with_dtype;
 use super::atomic::is_zarr_folder;
@@ -43,6 +47,7 @@ use crate::volume::any::Voxel as _;
 use self::axes::{Axis, Frame, Role};
 pub(crate) use self::pyramid::open_pyramid;
 pub use self::rows::{ROWS_PER_SHARD, RowsTarget, create_rows, write_rows};
+use self::store::Store;
 use self::stored::StoredArray;
 use self::tree::Level;
 pub(crate) use self::write::label_place;
@@ -120,10 +125,15 @@ impl Format for Zarr {
     }
 }
 
+/// What is said of ids of -1.
+const IGNORED: &str = "-1, to be ignored: they are read as unlabelled (0)";
+
 struct ZarrSource {
     path: PathBuf,
     array: StoredArray,
     header: Header,
+    /// Ids of -1, by the first plane of what was read at once.
+    ignored: BTreeMap<usize, usize>,
 }
 
 /// The sentence for a hierarchy that cannot be read.
@@ -147,30 +157,81 @@ fn is_label(attributes: &Map<String, Value>) -> bool {
     image::ome(attributes).contains_key("image-label")
 }
 
+/// Names of the axes of a plain array in lower case: those of Zarr 3, or those that xarray writes into the attributes.
+fn names_of(array: &Array<Store>) -> Option<Vec<String>> {
+    let of_zarr = array.dimension_names().as_ref().map(|names| {
+        names.iter().map(|name| name.as_deref().unwrap_or_default().to_lowercase()).collect::<Vec<_>>()
+    });
+    let of_xarray = || {
+        let names = array.attributes().get("_ARRAY_DIMENSIONS")?.as_array()?;
+        Some(names.iter().map(|name| name.as_str().unwrap_or_default().to_lowercase()).collect())
+    };
+    of_zarr.or_else(of_xarray).filter(|names| names.len() == array.dimensionality())
+}
+
 /// What the axes of an array are, and what had to be assumed.
 fn roles_of(level: &Level) -> Result<(Vec<Role>, Vec<String>), String> {
-    let n = level.array.dimensionality();
-    if let Some(described) = &level.described {
-        return Ok((described.dims.iter().map(|dim| dim.role).collect(), Vec::new()));
+    let (mut roles, names, mut said) = match &level.described {
+        Some(described) => {
+            let names = described.dims.iter().map(|dim| dim.name.clone()).collect();
+            (described.dims.iter().map(|dim| dim.role).collect(), names, Vec::new())
+        }
+        None => roles_of_plain(&level.array)?,
+    };
+    let sides = level.array.shape();
+    if let Some(at) = axes::series(&roles, &names, sides) {
+        let (n, name) = (sides[at], names.get(at).map_or("", String::as_str));
+        let name = if roles[at] == Role::Time { "times" } else { name };
+        said.push(format!("{n} {name} of one plane each were read as {n} planes"));
+        if let Some(single) = roles.iter().position(|role| *role == Role::Space(0)) {
+            roles[single] = roles[at];
+        }
+        roles[at] = Role::Space(0);
     }
+    Ok((roles, said))
+}
+
+/// Roles, names, and what was assumed.
+type PlainRoles = (Vec<Role>, Vec<String>, Vec<String>);
+
+fn roles_of_plain(array: &Array<Store>) -> Result<PlainRoles, String> {
+    let (n, shape) = (array.dimensionality(), array.shape());
     if !(2..=transform::MAX_AXES).contains(&n) {
-        let shape = level.array.shape();
         return Err(format!("a Zarr array of shape {shape:?}, expected 3 axes (z, y, x)"));
     }
-    let names: Option<Vec<Axis>> = level
-        .array
-        .dimension_names()
-        .as_ref()
-        .map(|names| names.iter().map(|name| Axis::named(name.as_deref().unwrap_or_default())).collect());
-    if let Some(roles) = names.filter(|names| names.len() == n).and_then(|names| axes::roles(&names).ok()) {
-        return Ok((roles, Vec::new()));
+    let names = names_of(array).unwrap_or_default();
+    let axes: Vec<Axis> = names.iter().map(|name| Axis::named(name)).collect();
+    if let Ok(roles) = axes::roles(&axes) {
+        return Ok((roles, names, Vec::new()));
     }
     let mut said = Vec::new();
-    if level.array.shape().iter().rev().skip(3).any(|side| *side > 1) {
-        let shape = level.array.shape();
-        said.push(format!("the axes of the array {shape:?} have no names: the last three were taken as z, y, x, those before as channels"));
+    let is_named = names.iter().any(|name| !name.is_empty() && !name.starts_with("dim_"));
+    let is_deep = shape.iter().rev().skip(3).any(|side| *side > 1);
+    if is_named || is_deep {
+        let names = if is_named {
+            format!("are called {}, which does not tell z, y and x", names.join(", "))
+        } else {
+            "have no names".to_owned()
+        };
+        said.push(format!("the axes of the array {shape:?} {names}: the last three were taken as z, y, x, those before as channels"));
     }
-    Ok((axes::roles_by_place(n), said))
+    Ok((axes::roles_by_place(n), names, said))
+}
+
+/// What attributes say of the values after the rules for climate data (CF), which is not acted on.
+fn conventions(attributes: &Map<String, Value>) -> Vec<String> {
+    let number = |key: &str| attributes.get(key).and_then(Value::as_f64).filter(|v| v.is_finite());
+    let (scale, offset) = (number("scale_factor").unwrap_or(1.0), number("add_offset").unwrap_or(0.0));
+    let scaled = ((scale, offset) != (1.0, 0.0)).then(|| {
+        format!("the attributes take these values as {offset} + {scale} × stored (add_offset, scale_factor); the stored values were read, without it")
+    });
+    let mut said: Vec<String> = scaled.into_iter().collect();
+    for key in ["_FillValue", "missing_value"] {
+        said.extend(number(key).map(|value| {
+            format!("values of {value} mean no data in this file ({key}); they were read as they are")
+        }));
+    }
+    said
 }
 
 /// Size and place of the voxels of an image.
@@ -205,6 +266,7 @@ impl ZarrSource {
         header.warnings = found.warnings;
         header.guessed.entry = found.first;
         header.warnings.extend(said);
+        header.warnings.extend(conventions(level.array.attributes()));
         place(&level, &mut header);
         let array = StoredArray::new(level.array, &roles, request.options, is_label)?;
         array.check_chunk(limit)?;
@@ -215,7 +277,7 @@ impl ZarrSource {
         ome::describe(&found.attributes, &mut header);
         header.warnings.extend(array.warning());
         header.slab = array.slab()?;
-        Ok(Self { path: path.to_owned(), array, header })
+        Ok(Self { path: path.to_owned(), array, header, ignored: BTreeMap::new() })
     }
 }
 
@@ -230,6 +292,13 @@ impl Source for ZarrSource {
 
     fn read_planes(&mut self, planes: Range<usize>) -> Result<AnyArray, IoError> {
         let [_, ny, nx] = self.header.shape;
-        guarded(&self.path, "Zarr", || self.array.read([planes.start, 0, 0], [planes.len(), ny, nx]))
+        let from = planes.start;
+        let read = guarded(&self.path, "Zarr", || self.array.read([from, 0, 0], [planes.len(), ny, nx]))?;
+        // Planes that are read again are counted once.
+        self.ignored.insert(from, self.array.take_ignored());
+        let n: usize = self.ignored.values().sum();
+        self.header.warnings.retain(|said| !said.ends_with(IGNORED));
+        self.header.warnings.extend((n > 0).then(|| format!("{n} voxels are {IGNORED}")));
+        Ok(read)
     }
 }

@@ -83,7 +83,13 @@ fn open(
     let (mut levels, mut arrays): (Vec<PyramidLevel>, Vec<StoredArray>) = (Vec::new(), Vec::new());
     for level in found.levels {
         let (roles, _) = roles_of(&level)?;
-        let spacing = level.described.as_ref().filter(|_| is_sized).map(|d| axes::spacing(&d.dims));
+        let described = level.described.as_ref().filter(|_| is_sized);
+        let mut spacing = described.map(|d| axes::spacing(&d.dims));
+        // Times or views that are read as planes are no coarser in a coarse level.
+        let is_series = described.is_some_and(|d| d.dims.iter().zip(&roles).any(|(dim, role)| dim.role != *role));
+        if let (true, Some((scale, _)), Some(finest)) = (is_series, &mut spacing, levels.first()) {
+            scale[0] = finest.scale[0];
+        }
         let array = StoredArray::new(level.array, &roles, options, is_label)?.by_blocks();
         let (shape, block) = (array.shape, checked_block(&array, budget)?);
         let (scale, offset) =

@@ -1,6 +1,7 @@
 //! An array of a Zarr hierarchy as it is stored, read box by box as z, y, x.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ndarray::{Array3, ArrayD, ArrayViewMut3, Axis as NdAxis, Ix3};
 use rayon::prelude::*;
@@ -61,6 +62,8 @@ pub(super) struct StoredArray {
     shards: ArrayShardedReadableExtCache,
     /// Whether several threads read blocks, so that no block is read by several.
     by_blocks: bool,
+    /// Ids of -1 that were read as 0 and not yet taken note of.
+    ignored: AtomicUsize,
 }
 
 fn side(n: u64) -> Result<usize, String> {
@@ -103,7 +106,24 @@ impl StoredArray {
         }
         axes.reverse();
         let (part, shards) = (channel % n_parts, ArrayShardedReadableExtCache::new(&array));
-        Ok(Self { array, stored, axes, shape, n_channels, n_times, is_label, part, shards, by_blocks: false })
+        Ok(Self {
+            array,
+            stored,
+            axes,
+            shape,
+            n_channels,
+            n_times,
+            is_label,
+            part,
+            shards,
+            by_blocks: false,
+            ignored: AtomicUsize::new(0),
+        })
+    }
+
+    /// How many ids of -1 were read as 0 since this was asked last.
+    pub(super) fn take_ignored(&self) -> usize {
+        self.ignored.swap(0, Ordering::Relaxed)
     }
 
     /// The same read block by block, by many threads at once.
@@ -126,8 +146,9 @@ impl StoredArray {
     /// What reading changes of the values.
     pub(super) fn warning(&self) -> Option<String> {
         let what = match self.stored {
-            Stored::U64 | Stored::I64 if self.is_label => {
-                "64-bit ids are read as 32-bit ones; larger ids are refused"
+            Stored::U64 if self.is_label => "64-bit ids are read as 32-bit ones; larger ids are refused",
+            Stored::I64 if self.is_label => {
+                "64-bit ids are read as 32-bit ones, -1 as unlabelled (0); larger and other negative ids are refused"
             }
             Stored::U64 | Stored::I64 => "64-bit whole numbers are read as float64, exact up to 2^53",
             Stored::Complex32 | Stored::Complex64 => {
@@ -198,7 +219,13 @@ impl StoredArray {
             Stored::Same(Dtype::F32) => self.read_same::<f32>(low, shape),
             Stored::Same(Dtype::F64) => self.read_same::<f64>(low, shape),
             Stored::U64 if self.is_label => ids(self.read_as::<u64>(low, shape)?),
-            Stored::I64 if self.is_label => ids(self.read_as::<i64>(low, shape)?),
+            Stored::I64 if self.is_label => {
+                let mut found = self.read_as::<i64>(low, shape)?;
+                let ignored = found.iter_mut().filter(|id| **id == -1);
+                let n = ignored.map(|id| *id = 0).count();
+                self.ignored.fetch_add(n, Ordering::Relaxed);
+                ids(found)
+            }
             Stored::U64 => Ok(AnyArray::F64(self.read_as::<u64>(low, shape)?.mapv(|v| v as f64))),
             Stored::I64 => Ok(AnyArray::F64(self.read_as::<i64>(low, shape)?.mapv(|v| v as f64))),
             Stored::F16 => Ok(AnyArray::F32(self.read_as::<half::f16>(low, shape)?.mapv(half::f16::to_f32))),

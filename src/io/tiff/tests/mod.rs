@@ -2,6 +2,7 @@
 
 mod order;
 mod sets;
+mod sparse;
 mod values;
 mod written;
 
@@ -94,7 +95,8 @@ fn file_of(big_endian: bool, pages: &[Handmade]) -> Vec<u8> {
         let mut entries = page.entries.clone();
         let (mut places, mut lengths) = (Vec::new(), Vec::new());
         for piece in &page.pieces {
-            places.push(bytes.len() as u32);
+            // A piece without bytes is missing.
+            places.push(if piece.is_empty() { 0 } else { bytes.len() as u32 });
             lengths.push(piece.len() as u32);
             bytes.extend(piece);
         }

@@ -64,6 +64,55 @@ fn arrays_of_more_axes_are_ordered_by_their_names() {
     assert!(says(&loaded, "3 further ones"), "{:?}", loaded.header.warnings);
 }
 
+/// Two pages of 2 × 3 numbers, 0 to 11, described by `text`.
+fn twelve(text: &'static str) -> Result<Loaded, IoError> {
+    let pages = [0u8, 6].map(|first| page(2, 3, 8, (first..first + 6).collect()).described(text));
+    read_pages(&pages, &ReadOptions::default())
+}
+
+#[test]
+fn arrays_whose_rows_and_columns_are_not_last_are_turned_or_refused() {
+    // Stored as x, y, z: the value of (z, y, x) is 6 x + 3 y + z.
+    let loaded = twelve(r#"{"shape": [2, 2, 3], "axes": "XYZ"}"#).unwrap();
+    assert_eq!(loaded.array.shape(), [3, 2, 2]);
+    assert_eq!(values(&loaded), [0, 6, 3, 9, 1, 7, 4, 10, 2, 8, 5, 11].map(f64::from));
+    assert!(says(&loaded, "the axes lie as XYZ"), "{:?}", loaded.header.warnings);
+    let loaded = twelve(r#"{"shape": [2, 2, 3], "axes": "ZXY"}"#).unwrap();
+    assert_eq!(values(&loaded), [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11].map(f64::from));
+    let loaded = twelve(r#"{"shape": [2, 2, 3], "axes": "YXZ"}"#).unwrap();
+    assert_eq!(loaded.array.shape(), [3, 2, 2]);
+    assert_eq!(values(&loaded)[..4], [0.0, 3.0, 6.0, 9.0]);
+    for text in [
+        r#"{"shape": [2, 2, 3], "axes": "YXC"}"#,
+        r#"{"shape": [2, 1, 2, 3], "axes": "ZYXC"}"#,
+        r#"{"shape": [2, 1, 2, 3], "axes": "CZXY"}"#,
+    ] {
+        let said = twelve(text).map(|loaded| loaded.array.shape()).unwrap_err().to_string();
+        assert!(said.contains("Y and X last"), "{text}: {said}");
+    }
+}
+
+#[test]
+fn sides_of_1_behind_rows_and_columns_lose_no_planes() {
+    for text in [
+        r#"{"shape": [2, 2, 3, 1]}"#,
+        r#"{"shape": [2, 2, 3, 1], "axes": "ZYXC"}"#,
+        r#"{"shape": [2, 1, 2, 3, 1], "axes": "ZCYXS"}"#,
+        r#"{"shape": [1, 2, 2, 3, 1]}"#,
+    ] {
+        let loaded = twelve(text).unwrap();
+        assert_eq!(firsts(&loaded), [0.0, 6.0], "{text}");
+        assert_eq!(loaded.header.warnings, Vec::<String>::new(), "{text}");
+    }
+    let loaded = twelve(r#"{"shape": [2, 2, 3], "axes": "AYX"}"#).unwrap();
+    assert!(says(&loaded, "the axes A of the file were taken as Z 2"), "{:?}", loaded.header.warnings);
+    let loaded = twelve(r#"{"shape": [7, 9]}"#).unwrap();
+    assert_eq!(firsts(&loaded), [0.0, 6.0]);
+    assert!(says(&loaded, "shape [7, 9], the pages are 2 × 3"), "{:?}", loaded.header.warnings);
+    let loaded = twelve(r#"{"shape": [2, 2, 3], "axes": "ZYX", "spacing": 5, "unit": "nm"}"#).unwrap();
+    assert!(says(&loaded, "a size along z alone (0.005 µm)"), "{:?}", loaded.header.warnings);
+}
+
 #[test]
 fn planes_behind_one_directory_are_found() {
     let folder = tempfile::tempdir().unwrap();
@@ -133,6 +182,44 @@ fn sizes_of_pixels_are_those_of_a_microscope() {
         .with(282, Tag::Ratio(20, 1));
     let voxel = read_pages(&[latin], &ReadOptions::default()).unwrap().header.voxel_um;
     assert_eq!(voxel, Some([0.2, 0.05, 0.05]));
+}
+
+#[test]
+fn edges_without_a_unit_are_kept_as_ratios_and_other_units_of_y_and_z_are_heeded() {
+    let header = |text: &'static str, y: u32, unit: u16| {
+        let mut pages = described(2, text);
+        let tags = [(282, Tag::Ratio(20, 1)), (283, Tag::Ratio(y, 1)), (296, Tag::Short(vec![unit]))];
+        tags.into_iter().for_each(|(tag, value)| pages[0] = pages[0].clone().with(tag, value));
+        read_pages(&pages, &ReadOptions::default()).unwrap().header
+    };
+    let said = |header: &crate::io::Header, part: &str| header.warnings.iter().any(|w| w.contains(part));
+    for (text, unit, ratios) in [
+        ("", 1, [2.0, 1.0, 2.0]),
+        ("ImageJ=1.53\nimages=2\nslices=2\nspacing=0.1\n", 1, [4.0, 1.0, 2.0]),
+        ("ImageJ=1.53\nimages=2\nslices=2\nunit=pixel\nspacing=0.1\n", 1, [4.0, 1.0, 2.0]),
+        ("ImageJ=1.53\nimages=2\nslices=2\nunit=furlong\nspacing=0.1\n", 3, [4.0, 1.0, 2.0]),
+        (r#"{"shape": [2, 1, 2], "axes": "ZYX", "spacing": 0.1}"#, 1, [4.0, 1.0, 2.0]),
+    ] {
+        let header = header(text, 40, unit);
+        assert_eq!((header.voxel_um, header.ratios), (None, Some(ratios)), "{text}");
+        assert!(said(&header, "edges are kept as"), "{text}: {:?}", header.warnings);
+    }
+    let cubes = header("", 20, 1);
+    assert_eq!((cubes.voxel_um, cubes.ratios, cubes.warnings), (None, None, Vec::new()));
+    // A spacing alone counts in pixels.
+    let alone = read_pages(&described(2, "ImageJ=1.53\nimages=2\nspacing=5\n"), &ReadOptions::default());
+    assert_eq!(alone.unwrap().header.ratios, Some([5.0, 1.0, 1.0]));
+    // Units of their own along y and z.
+    let text = "ImageJ=1.53\nimages=2\nunit=um\nyunit=nm\nzunit=nm\nspacing=200\n";
+    let [z, y, x] = header(text, 40, 1).voxel_um.unwrap();
+    assert!((z - 0.2).abs() < 1e-12 && (y - 2.5e-5).abs() < 1e-12 && (x - 0.05).abs() < 1e-12);
+    let text = "ImageJ=1.53\nimages=2\nunit=um\nyunit=pixel\nzunit=sec\nspacing=3\n";
+    let odd = header(text, 40, 1);
+    assert_eq!(odd.voxel_um, Some([0.05; 3]));
+    assert!(said(&odd, "along y is in pixel") && said(&odd, "3 sec"), "{:?}", odd.warnings);
+    assert!(said(&odd, "no size along y in the file, 0.05 µm"), "{:?}", odd.warnings);
+    let odd = header("ImageJ=1.53\nimages=2\nspacing=3\n", 200_000, 3);
+    assert!(odd.voxel_um.is_none() && odd.ratios.is_some(), "{:?}", odd.warnings);
 }
 
 #[test]

@@ -98,6 +98,46 @@ fn physical_sizes_in_every_unit() {
     assert_eq!(header.voxel_um, None);
     let header = size(r#"PhysicalSizeX="1" PhysicalSizeXUnit="reference frame""#);
     assert!(header.voxel_um.is_none() && header.warnings[0].contains("reference frame"));
+    // Edges in a unit that is none are ratios.
+    let pixels = |axis: char, n: &str| format!(r#"PhysicalSize{axis}="{n}" PhysicalSize{axis}Unit="pixel" "#);
+    let header = size(&(pixels('X', "1") + &pixels('Y', "1") + &pixels('Z', "4")));
+    assert_eq!((header.voxel_um, header.ratios), (None, Some([4.0, 1.0, 1.0])));
+    // Where only some are lengths those count, and the others are said.
+    let header = size(&(pixels('Z', "4") + r#"PhysicalSizeX="0.1" PhysicalSizeY="0.1""#));
+    assert_eq!((header.voxel_um, header.ratios), (Some([0.1; 3]), None));
+    assert!(header.warnings[0].contains("4 pixel"), "{:?}", header.warnings);
+    for value in ["0", "INF", "NaN", "-1", "wide"] {
+        let header = size(&format!(r#"PhysicalSizeX="{value}" PhysicalSizeY="0.2" PhysicalSizeZ="0.5""#));
+        assert!(header.warnings[0].contains(&format!("PhysicalSizeX is {value}, which is no size")));
+        assert_eq!(header.voxel_um, Some([0.5, 0.2, 0.2]));
+        assert!(header.warnings[1].contains("no size along x"), "{:?}", header.warnings);
+    }
+}
+
+#[test]
+fn pages_without_a_name_and_planes_without_a_page_are_said() {
+    let pixels = r#"DimensionOrder="XYZCT" SizeC="1" SizeZ="3" SizeT="1""#;
+    let loaded = ome(5, pixels, "", &ReadOptions::default()).unwrap();
+    assert_eq!(firsts(&loaded), [0.0, 1.0, 2.0]);
+    assert!(says(&loaded, "2 of 5 pages are not named"), "{:?}", loaded.header.warnings);
+    // Nothing is cut short where the description names one page only.
+    let loaded = ome(4, pixels, r#"<TiffData IFD="1"/>"#, &ReadOptions::default()).unwrap();
+    assert_eq!(firsts(&loaded), [1.0]);
+    assert!(says(&loaded, "counts 3 planes and says of 1 where they are: 1 of 3 planes were read"));
+    assert!(says(&loaded, "3 of 4 pages are not named") && !says(&loaded, "cut short"));
+    let wide = r#"DimensionOrder="XYZCT" SizeC="1" SizeZ="2" SizeT="1""#;
+    let text = xml(wide, "<TiffData/>").replace(r#"Type="uint8" SizeX="2""#, r#"Type="int8" SizeX="7""#);
+    let loaded = read_pages(&described(2, Box::leak(text.into_boxed_str())), &ReadOptions::default());
+    assert!(says(&loaded.unwrap(), "the description says 1 × 7 int8, the pages are 1 × 2 uint8"));
+}
+
+#[test]
+fn axes_that_hold_two_things_are_said() {
+    let pixels = r#"DimensionOrder="XYZCT" SizeC="1" SizeZ="4" SizeT="1""#;
+    let more = r#"<StructuredAnnotations><XMLAnnotation ID="Annotation:0"><Value><Modulo><ModuloAlongZ Type="angle" Start="0" Step="15" End="15"/></Modulo></Value></XMLAnnotation></StructuredAnnotations></OME>"#;
+    let text = xml(pixels, "<TiffData/>").replace("</OME>", more);
+    let loaded = read_pages(&described(4, Box::leak(text.into_boxed_str())), &ReadOptions::default()).unwrap();
+    assert!(says(&loaded, "along Z lie 2 steps of angle"), "{:?}", loaded.header.warnings);
 }
 
 #[test]
