@@ -75,7 +75,8 @@ fn roles_of(npy: &NpyHeader, options: &ReadOptions) -> Result<(Vec<(Role, usize)
         sides.remove(0);
     }
     // A last side of 1 is one channel behind z, y, x, not a picture of one column.
-    let n_single = sides.iter().rev().take_while(|side| **side == 1).count().min(sides.len().saturating_sub(3));
+    let n_single =
+        sides.iter().rev().take_while(|side| **side == 1).count().min(sides.len().saturating_sub(3));
     sides.truncate(sides.len() - n_single);
     let single = (n_single > 0).then(|| {
         format!("the array {:?} was read as {sides:?}: sides of 1 behind x were left out", npy.sides)

@@ -95,6 +95,7 @@ pub(super) fn indexed(bytes: &[u8]) -> Result<Option<Indexed>, String> {
     }
     let palette = bytes.get(head.palette..).unwrap_or_default();
     let colours = palette.chunks_exact(head.entry).take(head.n_colours);
-    let is_grey = colours.enumerate().all(|(i, colour)| colour[..3].iter().all(|part| usize::from(*part) == i));
+    let is_grey =
+        colours.enumerate().all(|(i, colour)| colour[..3].iter().all(|part| usize::from(*part) == i));
     Ok(Some(Indexed { rows, cols, values, n_colours: head.n_colours, is_grey }))
 }

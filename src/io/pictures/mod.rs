@@ -364,6 +364,9 @@ mod tests {
         }
         let loaded = read_array(folder.path(), &Progress::new(), budget()).unwrap();
         let said = &loaded.header.warnings;
-        assert!(said.iter().any(|w| w.contains("a_2.tif: its pixels have 0.2 µm, those of the first picture 0.1")));
+        assert!(
+            said.iter()
+                .any(|w| w.contains("a_2.tif: its pixels have 0.2 µm, those of the first picture 0.1"))
+        );
     }
 }

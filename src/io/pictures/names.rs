@@ -57,7 +57,9 @@ fn by_tilt(files: Vec<PathBuf>, tilt: &Field) -> Ordered {
     let has_fine = angles_deg.iter().any(|angle| (angle * 10.0).fract() != 0.0);
     let are_small = angles_deg.iter().all(|angle| angle.abs() <= std::f64::consts::PI);
     if angles_deg.len() > 2 && has_fine && are_small {
-        said.push("the tilts in the names are small: if they are radians, give degrees with --angles".to_owned());
+        said.push(
+            "the tilts in the names are small: if they are radians, give degrees with --angles".to_owned(),
+        );
     }
     let n_repeats = angles_deg.windows(2).filter(|pair| pair[0] == pair[1]).count();
     if n_repeats > 0 {

@@ -50,8 +50,8 @@ pub(super) fn numbers(stem: &str, signs: Signs) -> Vec<Number> {
         let n_sign = sign.map_or(0, |(_, n)| n);
         let before = stem.get(text_from..start - n_sign).unwrap_or_default().to_lowercase();
         let dot_before = start > 1 && is_point(bytes[start - 1]) && bytes[start - 2].is_ascii_digit();
-        let dot_behind = bytes.get(at).copied().is_some_and(is_point)
-            && bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
+        let dot_behind =
+            bytes.get(at).copied().is_some_and(is_point) && bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
         let behind = stem.get(at..).unwrap_or_default().trim_start_matches([' ', '_']);
         let behind: String = behind.chars().take_while(|c| c.is_alphabetic() || *c == '°').collect();
         found.push(Number {
@@ -90,8 +90,7 @@ fn sign_before(stem: &str, start: usize, text_from: usize, signs: Signs) -> Opti
     let bytes = stem.as_bytes();
     let place = start.checked_sub(1).filter(|place| *place >= text_from)?;
     let is_apart = |place: usize| {
-        place == text_from && text_from == 0
-            || place > text_from && !bytes[place - 1].is_ascii_alphanumeric()
+        place == text_from && text_from == 0 || place > text_from && !bytes[place - 1].is_ascii_alphanumeric()
     };
     match (bytes[place], signs) {
         (b'+', _) => return Some((false, 1)),

@@ -101,7 +101,7 @@ fn colours(bytes: &[u8], channel: usize, budget: MemoryBudget) -> Result<Picture
         let (cols, rows) = decoder.dimensions();
         return Err(format!("a picture of {rows} × {cols} pixels is over the memory budget (--memory)"));
     }
-    let orientation = decoder.orientation().map_or(1, |orientation| orientation.to_exif());
+    let orientation = decoder.orientation().map_or(1, image::metadata::Orientation::to_exif);
     let picture = DynamicImage::from_decoder(decoder).map_err(unread)?;
     let shape = (1, picture.height() as usize, picture.width() as usize);
     let (n_channels, values) = match picture {
@@ -156,7 +156,9 @@ fn said_of_bmp(bytes: &[u8], n_channels: usize) -> Vec<String> {
             "the fourth byte of each pixel, which some programs use as opacity, was left out"
         }
         Some(16) => "colours of 16 bits a pixel were stretched to 0 to 255 each",
-        Some(1..=8) => "a palette packed in runs: its colours were read, not their numbers; save it as PNG for these",
+        Some(1..=8) => {
+            "a palette packed in runs: its colours were read, not their numbers; save it as PNG for these"
+        }
         _ => return Vec::new(),
     };
     vec![said.to_owned()]
@@ -239,6 +241,10 @@ mod tests {
         let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
         let head = [&bytes[..2], &[0xff, 0xe1], &length, &exif[..]].concat();
         let loaded = load("a.jpg", &[&head[..], &bytes[2..]].concat());
-        assert!(says(&loaded, "turned by 90° to the right (Exif orientation 6)"), "{:?}", loaded.header.warnings);
+        assert!(
+            says(&loaded, "turned by 90° to the right (Exif orientation 6)"),
+            "{:?}",
+            loaded.header.warnings
+        );
     }
 }

@@ -72,15 +72,17 @@ fn size<'a>(said: &mut Said, field: &impl Fn(&str) -> Option<&'a str>, spacing: 
     said.has_unit_of_its_own = um.is_none();
     said.is_without_size = unit.is_some() && um.is_none();
     if let Some(unit) = unit.filter(|unit| um.is_none() && !is_no_length(unit)) {
-        said.warnings
-            .push(format!("the voxel size is in {unit}, which is no unit of length known here; it was left out"));
+        said.warnings.push(format!(
+            "the voxel size is in {unit}, which is no unit of length known here; it was left out"
+        ));
     }
     // Along y and z there may be other units.
     let own = |key: &str| field(key).filter(|own| !own.is_empty() && Some(*own) != unit);
     let um_along = |key: &str| own(key).map_or(um, um_per);
     let um_y = um_along("yunit");
     if let Some(unit) = own("yunit").filter(|_| um.is_some() && um_y.is_none()) {
-        said.warnings.push(format!("the size along y is in {unit}, which is no unit of length; it was left out"));
+        said.warnings
+            .push(format!("the size along y is in {unit}, which is no unit of length; it was left out"));
     }
     said.um_per_unit_yx = [um_y, um];
     said.voxel_um[0] = um_along("zunit").zip(spacing).map(|(um, spacing)| um * spacing);

@@ -55,6 +55,8 @@ fn gdal_scale(container: &Container, file: &File, from: &Directory) -> Option<St
     };
     let (scale, offset) = (number("scale").unwrap_or(1.0), number("offset").unwrap_or(0.0));
     ((scale, offset) != (1.0, 0.0)).then(|| {
-        format!("GDAL takes these values as {offset} + {scale} × stored; the stored values were read, without it")
+        format!(
+            "GDAL takes these values as {offset} + {scale} × stored; the stored values were read, without it"
+        )
     })
 }

@@ -88,8 +88,7 @@ impl Planes {
     /// Fills `out` with the planes at `spots`, one after the other.
     pub(super) fn read<T: FileVoxel>(&self, spots: &[Spot], out: &mut [T]) -> Result<(), String> {
         let planes = self.planes(spots)?;
-        let is_simple =
-            |page: &Page| page.codec.is_plain() && is_direct::<T>(page) && page.n_missing == 0;
+        let is_simple = |page: &Page| page.codec.is_plain() && is_direct::<T>(page) && page.n_missing == 0;
         if planes.iter().all(|plane| is_simple(&plane.page)) {
             return self.read_plain(&planes, out);
         }

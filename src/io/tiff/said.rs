@@ -134,16 +134,20 @@ impl Said {
         if let Some(size) = x.or(y) {
             header.voxel_um = Some([z.unwrap_or(size), y.unwrap_or(size), x.unwrap_or(size)]);
             if let (Some(spacing), None) = (self.edges[0], z) {
-                header.warnings.push(format!("the spacing of the planes, {spacing}, has no unit of length and was left out"));
+                header.warnings.push(format!(
+                    "the spacing of the planes, {spacing}, has no unit of length and was left out"
+                ));
             }
             if x.is_none() != y.is_none() {
                 let (known, unknown) = if y.is_none() { ("x", "y") } else { ("y", "x") };
-                header.warnings.push(format!("no size along {unknown} in the file, {size} µm as in {known} was assumed"));
+                header.warnings.push(format!(
+                    "no size along {unknown} in the file, {size} µm as in {known} was assumed"
+                ));
             }
         } else if let Some(z) = z {
-            header.warnings.push(format!(
-                "the file gives a size along z alone ({z} µm); the voxel size is unknown"
-            ));
+            header
+                .warnings
+                .push(format!("the file gives a size along z alone ({z} µm); the voxel size is unknown"));
         }
         let ratios = if header.voxel_um.is_none() && z.is_none() { self.ratios(resolution) } else { None };
         let is_guessed = z.is_none() && header.voxel_um.is_some() && header.shape[0] > 1;

@@ -7,9 +7,9 @@ use std::path::Path;
 use super::chain::{Chain, walk};
 use super::container::{Container, Directory};
 use super::image_j;
+use super::notes::notes as page_notes;
 use super::ome::{self, Image, Ome, Place};
 use super::page::{Form, Page, tag};
-use super::notes::notes as page_notes;
 use super::planes::{Missing, Planes, Spot};
 use super::said::{Axes, Resolution, Said};
 use super::{shaped, vendor};
@@ -354,9 +354,11 @@ fn of_ome(
     let axes = axes;
     let mut said = image.said.clone();
     said.warnings.extend(image.contradicts(form));
-    said.warnings.extend((n_unnamed > 0).then(|| {
-        format!("{n_unnamed} of {n_own} pages are not named by the description and were left out")
-    }));
+    said.warnings.extend(
+        (n_unnamed > 0).then(|| {
+            format!("{n_unnamed} of {n_own} pages are not named by the description and were left out")
+        }),
+    );
     let n_placed = found.iter().flatten().count();
     // Where every page is taken, the file is cut short.
     said.unplaced = (n_placed < found.len() && n_unnamed > 0).then(|| {

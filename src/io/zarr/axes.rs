@@ -141,7 +141,13 @@ pub(super) struct Dim {
 pub(super) fn dims(axes: &[Axis], roles: &[Role], along: &[Along]) -> Option<Vec<Dim>> {
     let dim = |along: &Along| {
         let (axis, role) = (axes.get(along.coordinate)?, *roles.get(along.coordinate)?);
-        Some(Dim { name: axis.name.clone(), role, unit: axis.unit.clone(), scale: along.scale, offset: along.offset })
+        Some(Dim {
+            name: axis.name.clone(),
+            role,
+            unit: axis.unit.clone(),
+            scale: along.scale,
+            offset: along.offset,
+        })
     };
     along.iter().map(dim).collect()
 }

@@ -49,11 +49,7 @@ pub(super) fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let _registered_for_good = register_codec_v3(CodecRuntimePluginV3::new(
-            |name| {
-                Packed::named(name).is_some()
-                    || bare(name) == Some("blosc")
-                    || Filter::is_known(name)
-            },
+            |name| Packed::named(name).is_some() || bare(name) == Some("blosc") || Filter::is_known(name),
             create,
         ));
     });

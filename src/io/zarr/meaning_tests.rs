@@ -3,7 +3,9 @@
 use ndarray::Array3;
 use serde_json::{Value, json};
 
-use super::foreign_tests::{array, axes, budget, bytes_of, first, group, image, read, said, text, value, volume};
+use super::foreign_tests::{
+    array, axes, budget, bytes_of, first, group, image, read, said, text, value, volume,
+};
 use crate::base::Progress;
 use crate::io::{LoadedIds, ReadOptions, read_ids};
 
@@ -118,7 +120,8 @@ fn ragged(path: &std::path::Path, whole: &Array3<u16>) {
         let before = std::iter::once(0).chain(values.clone());
         bytes_of(values.iter().zip(before).map(|(v, b)| v.wrapping_sub(b)).collect::<Vec<u16>>())
     };
-    let delta: Value = json!({"chunks": [2, 3, 4], "order": "F", "filters": [{"id": "delta", "dtype": "<u2"}]});
+    let delta: Value =
+        json!({"chunks": [2, 3, 4], "order": "F", "filters": [{"id": "delta", "dtype": "<u2"}]});
     array(path, &[3, 4, 5], Vec::new(), "<u2", &delta);
     for z in 0..2 {
         for y in 0..2 {

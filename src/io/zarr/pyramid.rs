@@ -86,7 +86,8 @@ fn open(
         let described = level.described.as_ref().filter(|_| is_sized);
         let mut spacing = described.map(|d| axes::spacing(&d.dims));
         // Times or views that are read as planes are no coarser in a coarse level.
-        let is_series = described.is_some_and(|d| d.dims.iter().zip(&roles).any(|(dim, role)| dim.role != *role));
+        let is_series =
+            described.is_some_and(|d| d.dims.iter().zip(&roles).any(|(dim, role)| dim.role != *role));
         if let (true, Some((scale, _)), Some(finest)) = (is_series, &mut spacing, levels.first()) {
             scale[0] = finest.scale[0];
         }

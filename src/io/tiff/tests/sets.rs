@@ -136,7 +136,8 @@ fn axes_that_hold_two_things_are_said() {
     let pixels = r#"DimensionOrder="XYZCT" SizeC="1" SizeZ="4" SizeT="1""#;
     let more = r#"<StructuredAnnotations><XMLAnnotation ID="Annotation:0"><Value><Modulo><ModuloAlongZ Type="angle" Start="0" Step="15" End="15"/></Modulo></Value></XMLAnnotation></StructuredAnnotations></OME>"#;
     let text = xml(pixels, "<TiffData/>").replace("</OME>", more);
-    let loaded = read_pages(&described(4, Box::leak(text.into_boxed_str())), &ReadOptions::default()).unwrap();
+    let loaded =
+        read_pages(&described(4, Box::leak(text.into_boxed_str())), &ReadOptions::default()).unwrap();
     assert!(says(&loaded, "along Z lie 2 steps of angle"), "{:?}", loaded.header.warnings);
 }
 

@@ -26,7 +26,8 @@ fn zipped(page: Handmade) -> Handmade {
     let pack = |bytes: &Vec<u8>| {
         let mut packed = Vec::new();
         if !bytes.is_empty() {
-            let mut encoder = flate2::read::ZlibEncoder::new(bytes.as_slice(), flate2::Compression::default());
+            let mut encoder =
+                flate2::read::ZlibEncoder::new(bytes.as_slice(), flate2::Compression::default());
             encoder.read_to_end(&mut packed).unwrap();
         }
         packed
