@@ -50,7 +50,7 @@ fn params(op: &Op) -> Value {
         "crop" => json!({ "z": "3:20", "x": ":30" }),
         "filter" => json!({ "method": "non-local-means", "search": 2 }),
         "rescale" => json!({ "factor": 2.0, "voxel_um": 0.03 }),
-        "reorient" => json!({ "axes": "y-zx" }),
+        "reorient" => json!({ "order": "y-zx" }),
         "demo" => json!({ "size": SIZE, "views": 30, "jitter": 1.0 }),
         _ => Value::Null,
     }

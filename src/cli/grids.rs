@@ -139,8 +139,8 @@ fn bin(shell: &Shell, matches: &ArgMatches) -> anyhow::Result<()> {
 
 fn reorient_command() -> Command {
     command_on_one("reorient").after_help(
-        "Examples:\n  waterwindow reorient imod.rec -o cell.mrc --axes y-zx\n  \
-         waterwindow reorient unknown.rec -o cell.mrc --axes guess",
+        "Examples:\n  waterwindow reorient imod.rec -o cell.mrc --order y-zx\n  \
+         waterwindow reorient unknown.rec -o cell.mrc --order guess",
     )
 }
 

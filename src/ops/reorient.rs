@@ -25,12 +25,12 @@ const THIN: f64 = 0.7;
 #[serde(default, deny_unknown_fields)]
 struct ReorientParams {
     /// The axes of the array as it is, slowest first, or `guess`.
-    axes: String,
+    order: String,
 }
 
 impl Default for ReorientParams {
     fn default() -> Self {
-        Self { axes: GUESS.to_owned() }
+        Self { order: GUESS.to_owned() }
     }
 }
 
@@ -40,7 +40,7 @@ pub(super) static OP: Op = Op {
     stage: Stage::Reconstruct,
     summary: "Brings the axes of a volume into order: permutes and flips them, without changing a value",
     about: "\
---axes says what the axes are as they lie, slowest first, as when a file is opened: yzx for slices along y, - before an axis \
+--order says what the axes are as they lie, slowest first, as when a file is opened: yzx for slices along y, - before an axis \
 that runs backwards. Afterwards they are z along the beam, y along the rotation axis, x across. IMOD writes tomograms as \
 slices along y; y-zx turns them a quarter about x, as trimvol -rx does, yzx exchanges y and z and so makes the mirror \
 image of the sample. Whether an order mirrors is said. Voxel sizes go with their axes, and so does the position of the \
@@ -53,7 +53,7 @@ others is no proof of anything, and only remarked on.",
     inputs: &[regrid::VOLUME, regrid::LABELS, regrid::OBJECTS],
     outputs: &OUTPUTS,
     params: &[Param::new(
-        "axes",
+        "order",
         "Axes now",
         ParamKind::Text,
         "What the three axes are now, slowest first: z, y and x once each, - for one that runs backwards, such as y-zx; or guess",
@@ -61,7 +61,7 @@ others is no proof of anything, and only remarked on.",
     defaults: defaults_of::<ReorientParams>,
     forecast: |inputs, params| {
         let (grid, _) = regrid::grid_of(inputs)?;
-        order_given(&typed::<ReorientParams>(params)?.axes)?;
+        order_given(&typed::<ReorientParams>(params)?.order)?;
         let (per_voxel, dense) = regrid::bytes_per_voxel(inputs);
         let n = grid.shape.iter().map(|n| *n as u64).product::<u64>();
         // A guess transforms 128³ voxels at most.
@@ -76,7 +76,7 @@ fn order_given(text: &str) -> Result<Option<AxisOrder>, OpError> {
     if text.trim().eq_ignore_ascii_case(GUESS) {
         return Ok(None);
     }
-    let wrong = |problem: String| OpError::Parameter(format!("axes: {problem}, or {GUESS}"));
+    let wrong = |problem: String| OpError::Parameter(format!("order: {problem}, or {GUESS}"));
     text.parse().map(Some).map_err(wrong)
 }
 
@@ -148,7 +148,7 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     context.progress.check()?;
     let (grid, place) = regrid::grid_of(inputs)?;
     let mut notes = Vec::new();
-    let given = order_given(&params.axes)?;
+    let given = order_given(&params.order)?;
     let order = match given {
         Some(order) => order,
         None => {
@@ -168,7 +168,7 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
         order => regrid::changed(&context.progress, inputs, &order, NAMES)?,
     };
     if order == AxisOrder::ZYX {
-        notes.push("The axes are z, y, x already: all is as it was".to_owned());
+        notes.push("All is as it was".to_owned());
     } else {
         let what = if order.mirrors() {
             "the sample is its mirror image now (an odd number of exchanges and flips): right where the file held the mirror image, else add or take away one -"
@@ -207,7 +207,7 @@ mod tests {
     use crate::ops::{find, grid::Grid};
 
     fn reoriented(inputs: &Inputs, axes: &str) -> Result<Outcome, OpError> {
-        find("reorient").unwrap().execute(&context(), inputs, &json!({ "axes": axes }))
+        find("reorient").unwrap().execute(&context(), inputs, &json!({ "order": axes }))
     }
 
     #[test]
