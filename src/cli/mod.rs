@@ -206,4 +206,13 @@ mod tests {
     fn the_command_line_is_consistent() {
         command().debug_assert();
     }
+
+    #[test]
+    fn no_parameter_takes_the_name_of_an_option_of_all_commands() {
+        for op in crate::ops::registry() {
+            for option in global_options() {
+                assert!(op.param(option.get_id().as_str()).is_none(), "{}: {}", op.id, option.get_id());
+            }
+        }
+    }
 }

@@ -168,7 +168,7 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
         order => regrid::changed(&context.progress, inputs, &order, NAMES)?,
     };
     if order == AxisOrder::ZYX {
-        notes.push("The axes are z, y, x already: all is as it was".to_owned());
+        notes.push("All is as it was".to_owned());
     } else {
         let what = if order.mirrors() {
             "the sample is its mirror image now (an odd number of exchanges and flips): right where the file held the mirror image, else add or take away one -"

@@ -133,7 +133,6 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     let details = json!({
         "factor": change.params.factor,
         "offset": change.params.offset,
-        "voxel_um_before": place.voxel_um,
         "voxel_um": found.voxel_um,
         "origin_um": found.origin_um,
     });

@@ -5,6 +5,7 @@
 
 mod bits;
 mod convert;
+mod grids;
 mod labels;
 mod pictures;
 mod quality;
