@@ -3,7 +3,7 @@
 //! A synthetic lymphocyte, its linear absorption coefficients blurred and with noise; every tool with its defaults
 //! on the whole volume, the best of three runs in wall time. `--labels FILE` takes other labels for the kernels, so
 //! that other programs can be measured on the same.
-//! `cargo bench --no-default-features --bench tools -- [--size N] [--labels FILE]`.
+//! `cargo bench --no-default-features --bench tools -- [--size N] [--labels FILE] [--filters]`; the last for filters alone.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot make its data stops")]
@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use ndarray::Array3;
 use waterwindow::base::{MemoryBudget, Progress, Unit};
+use waterwindow::filter::{FilterMethod, FilterParams, filter};
 use waterwindow::io;
 use waterwindow::kernels::components::{Connectivity, components};
 use waterwindow::kernels::distance::distance_to;
@@ -41,18 +42,33 @@ fn timed<R>(name: &str, mut work: impl FnMut(&Progress) -> R) -> R {
     result.expect("at least one run")
 }
 
-fn options() -> (usize, Option<PathBuf>) {
-    let (mut size, mut labels) = (256, None);
+fn options() -> (usize, Option<PathBuf>, bool) {
+    let (mut size, mut labels, mut only_filters) = (256, None, false);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--size" => size = args.next().and_then(|text| text.parse().ok()).unwrap_or(size),
+            "--filters" => only_filters = true,
             "--labels" => labels = args.next().map(PathBuf::from),
             // Cargo adds --bench; anything else is none of ours either.
             _ => {}
         }
     }
-    (size, labels)
+    (size, labels, only_filters)
+}
+
+/// Filters: Gaussian of 2 voxels, medians of 3³ and 5³, non-local means of 3³ within 5 voxels, and the others.
+fn filters(volume: &Volume<f32>) {
+    let of = |method| FilterParams { method, sigma: 2.0, ..FilterParams::default() };
+    let run = |name: &str, params: FilterParams| {
+        timed(name, |p| filter(p, &volume.data.view(), volume.voxel_um, &params).expect("good parameters"));
+    };
+    run("filter, Gaussian 2", of(FilterMethod::Gaussian));
+    run("filter, median 3³", of(FilterMethod::Median));
+    run("filter, median 5³", FilterParams { radius: 2, ..of(FilterMethod::Median) });
+    run("filter, non-local means 3³ within 5", of(FilterMethod::NonLocalMeans));
+    run("filter, bilateral 1", FilterParams { sigma: 1.0, ..of(FilterMethod::Bilateral) });
+    run("filter, diffusion of 10 steps", of(FilterMethod::Diffusion));
 }
 
 /// Surfaces of all classes: cut alone, and smoothed with the volume kept.
@@ -93,7 +109,7 @@ fn kernels(labels: &Array3<u16>) {
 }
 
 fn main() {
-    let (size, file) = options();
+    let (size, file, only_filters) = options();
     let progress = Progress::new();
     let params = CellParams { kind: CellKind::Lymphocyte, scan: ScanKind::Full, size, beads: 0, seed: 0 };
     let cell = build_cell(&progress, &params).expect("the size is in range");
@@ -109,6 +125,10 @@ fn main() {
     });
     let volume = Volume::new(data, Some([cell.voxel_um; 3]), Unit::PerUm);
     println!("{size}³ voxels, {} threads, best of {RUNS}", rayon::current_num_threads());
+    filters(&volume);
+    if only_filters {
+        return;
+    }
     match file {
         Some(file) => {
             let read =

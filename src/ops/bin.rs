@@ -80,6 +80,7 @@ impl Change for Bins {
 fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {
     let (grid, place) = regrid::grid_of(inputs)?;
     let bins = typed::<BinParams>(params)?.bins(grid.shape).map_err(OpError::method)?;
+    inputs.find_volume(regrid::VOLUME.name).map_or(Ok(()), |volume| regrid::no_ids(volume, "averaged"))?;
     let data = regrid::changed(&context.progress, inputs, &bins, NAMES)?;
     let ([z, y, x], [fz, fy, fx]) = (bins.shape(grid.shape), bins.factors);
     let found = bins.placed(place);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::data::{Data, Inputs, Kind};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Choice, Param, ParamKind};
+use super::regrid;
 use crate::base::Unit;
 use crate::filter::calculate::{CalculateParams, Calculation, Second, calculate};
 
@@ -68,6 +69,7 @@ is one in the unit of the volume; one that multiplies has none.",
 fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {
     let params: CalculateParams = typed(params)?;
     let volume = inputs.volume("volume")?;
+    regrid::no_ids(volume, "reckoned with")?;
     let other = inputs.find_volume("second").filter(|_| params.constant.is_none());
     let second = match (params.constant, other) {
         (Some(number), _) => Second::Constant(number),

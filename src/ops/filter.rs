@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::data::{Data, Inputs, Kind, LabelData};
 use super::op::{Context, Forecast, Input, Op, OpError, Outcome, Output, Policy, Stage, defaults_of, typed};
 use super::param::{Choice, Param, ParamKind};
+use super::regrid;
 use crate::filter::{FilterMethod, FilterParams, filter, held_to_mask};
 use crate::volume::Volume;
 
@@ -138,6 +139,7 @@ and Malik (1990), doi:10.1109/34.56205.",
 fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, OpError> {
     let params: FilterParams = typed(params)?;
     let volume = inputs.volume("volume")?;
+    regrid::no_ids(volume, "filtered")?;
     let mut found =
         filter(&context.progress, &volume.data.view(), volume.voxel_um, &params).map_err(OpError::method)?;
     let mut notes = Vec::new();

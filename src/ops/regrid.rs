@@ -8,8 +8,8 @@ use ndarray::{Array3, ArrayView3};
 use super::data::{Data, Inputs, Kind, LabelData};
 use super::grid::{Grid, REGRIDS};
 use super::op::{Input, Op, OpError, Output};
-use crate::base::Progress;
-use crate::volume::{LabelId, Labels, ObjectTable, Placement, RegionMap, RegridError};
+use crate::base::{Progress, Unit};
+use crate::volume::{LabelId, Labels, ObjectTable, Placement, RegionMap, RegridError, Volume};
 
 /// The slots of what is changed.
 pub(super) const VOLUME: Input =
@@ -42,6 +42,16 @@ pub(super) trait Change {
     ) -> Result<Array3<T>, RegridError>;
     /// Where the other grid lies.
     fn place(&self, of: Placement) -> Placement;
+}
+
+/// Refuses to mix or change values that are ids.
+pub(super) fn no_ids(volume: &Volume<f32>, what: &str) -> Result<(), OpError> {
+    if volume.unit == Unit::Label {
+        return Err(OpError::Method(format!(
+            "the values of the volume are ids of labels, and ids are never {what}: give them as labels"
+        )));
+    }
+    Ok(())
 }
 
 /// The grid of what is given; all of it lies on one.
@@ -128,10 +138,10 @@ pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::base::{MemoryBudget, Unit};
+    use crate::base::MemoryBudget;
     use crate::gpu::DeviceChoice;
     use crate::ops::{Context, find};
-    use crate::volume::{ClassTable, Volume};
+    use crate::volume::ClassTable;
 
     const UM: [f64; 3] = [0.03, 0.02, 0.01];
     const ORIGIN: [f64; 3] = [1.0, -2.0, 0.5];
@@ -213,5 +223,23 @@ pub(super) mod tests {
         assert!(said.contains("different grids"), "{said}");
         let none = op.execute(&context(), &Inputs::default(), &json!({})).unwrap_err();
         assert!(matches!(none, OpError::MissingInput { .. }));
+    }
+
+    #[test]
+    fn ids_that_come_as_values_are_neither_averaged_nor_filtered_nor_reckoned_with() {
+        let given = given();
+        let ids = Volume { unit: Unit::Label, ..(**given.volume("volume").unwrap()).clone() };
+        let inputs = Inputs::default().with("volume", Data::Volume(Arc::new(ids)));
+        for (id, params) in [
+            ("bin", json!({})),
+            ("filter", json!({})),
+            ("calculate", json!({ "constant": 2.0 })),
+            ("rescale", json!({ "factor": 2.0 })),
+        ] {
+            let said = find(id).unwrap().execute(&context(), &inputs, &params).unwrap_err().to_string();
+            assert!(said.contains("ids of labels"), "{id}: {said}");
+        }
+        assert!(find("crop").unwrap().execute(&context(), &inputs, &json!({})).is_ok());
+        assert!(find("rescale").unwrap().execute(&context(), &inputs, &json!({ "voxel_um": 0.1 })).is_ok());
     }
 }

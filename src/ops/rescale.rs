@@ -116,6 +116,9 @@ fn run(context: &Context, inputs: &Inputs, params: &Value) -> Result<Outcome, Op
     let params: RescaleParams = typed(params)?;
     params.check().map_err(OpError::method)?;
     let (_, place) = regrid::grid_of(inputs)?;
+    if let Some(volume) = inputs.find_volume(regrid::VOLUME.name).filter(|_| params.changes_values()) {
+        regrid::no_ids(volume, "multiplied")?;
+    }
     let change = Rescale { voxel: params.voxel().map_err(OpError::method)?, params };
     let mut data = regrid::changed(&context.progress, inputs, &change, NAMES)?;
     let mut notes: Vec<String> = change.voxel.map(|voxel| size_said(place, voxel)).into_iter().collect();
