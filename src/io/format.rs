@@ -699,10 +699,13 @@ pub(crate) fn write_whole(
     Ok(losses)
 }
 
+/// Formats that hold edges without a unit.
+const HOLD_RATIOS: [&str; 5] = ["OME-Zarr", "NRRD", "MetaImage", "NIfTI", "AmiraMesh"];
+
 /// The sentence about edges without a unit, where the format holds none.
 fn ratio_loss(format: &dyn Format, request: &WriteRequest<'_>) -> Option<String> {
     let ratios = request.ratios.filter(|ratios| request.voxel_um.is_none() && *ratios != [1.0; 3]);
-    let [z, y, x] = ratios.filter(|_| format.name() != "OME-Zarr")?;
+    let [z, y, x] = ratios.filter(|_| !HOLD_RATIOS.contains(&format.name()))?;
     Some(format!(
         "{} holds no edges without a unit: {z} : {y} : {x} (z : y : x) was not written",
         format.name()

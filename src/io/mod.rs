@@ -3,7 +3,7 @@
 //! Everything is read through [`read_array`] (any type), [`read_volume`] (f32), [`read_labels`]
 //! or [`read_scan`], written through [`write_array`], and described by [`info`]. A format is
 //! found by the content of the file first and by its extension second. Values keep their type
-//! and are never scaled; rows are never flipped but those of TXRM, stored bottom-up, once. Outputs appear whole or not at all
+//! and are never scaled; rows are never flipped but those of TXRM, stored bottom-up, once, and NIfTI, as it says. Outputs appear whole or not at all
 //! ([`write_atomically`]). docs/formats.md says what each format carries and what it loses.
 #![cfg_attr(not(test), warn(clippy::cast_possible_truncation, clippy::cast_sign_loss))]
 

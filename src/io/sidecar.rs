@@ -68,6 +68,16 @@ impl Sidecar {
         Self { objects: None, ..self }
     }
 
+    /// The same without voxel size and place: for formats that hold these, and whose files other programs change.
+    pub(crate) fn without_frame(self) -> Self {
+        Self { voxel_um: None, origin_um: None, ..self }
+    }
+
+    /// The same without classes: for formats that hold all that is said of them.
+    pub(crate) fn without_classes(self) -> Self {
+        Self { classes: None, ..self }
+    }
+
     /// Leaves out a table of objects that would not be read again, and says so.
     pub(crate) fn drop_what_is_too_long(&mut self) -> Option<String> {
         let n = self.objects.as_ref().map_or(0, |table| table.class_of.len());
@@ -99,6 +109,15 @@ impl Sidecar {
         header.energy_ev = self.energy_ev.filter(|e| e.is_finite()).or(header.energy_ev);
         if self.angles_deg.len() == header.shape[0] {
             header.angles_deg = self.angles_deg;
+        }
+        let ids = |table: &ClassTable| table.classes.iter().map(|class| class.id).collect::<Vec<_>>();
+        if let (Some(own), Some(beside)) = (&header.classes, &self.classes)
+            && ids(own) != ids(beside)
+        {
+            header.warnings.push(
+                "the classes of the file and those that this program noted with it have other ids: the noted ones were taken; if another program changed the file, remove the note (NAME.EXT.json beside it)"
+                    .to_owned(),
+            );
         }
         header.classes = self.classes.or(header.classes.take());
         header.objects = self.objects.or(header.objects.take());

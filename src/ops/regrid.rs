@@ -240,6 +240,8 @@ pub(super) mod tests {
             assert!(said.contains("ids of labels"), "{id}: {said}");
         }
         assert!(find("crop").unwrap().execute(&context(), &inputs, &json!({})).is_ok());
-        assert!(find("rescale").unwrap().execute(&context(), &inputs, &json!({ "voxel_um": 0.1 })).is_ok());
+        assert!(
+            find("rescale").unwrap().execute(&context(), &inputs, &json!({ "to_voxel_um": 0.1 })).is_ok()
+        );
     }
 }

@@ -1,20 +1,22 @@
 //! The head of an AmiraMesh file: what it defines, its tree of parameters, its fields and where their values stand.
 
 use std::fs::File;
-use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
+use super::marks::{find_mark, search};
+use super::text::{Token, decoded, field, opens, tokens, tree};
 use crate::io::array::Dtype;
 use crate::io::body::Packing;
 use crate::io::error::IoError;
 use crate::io::raw::Stored;
 
+/// Fields of a file at most; a few are usual.
+const MAX_FIELDS: usize = 1000;
 /// Longest head that is read.
 const MAX_HEAD: u64 = 4 << 20;
-/// Trees within trees at most.
-const MAX_DEPTH: usize = 32;
 /// Most entries of the tree that go into the metadata.
-const MAX_ENTRIES: usize = 2000;
+pub(super) const MAX_ENTRIES: usize = 2000;
 
 /// An entry of the tree of parameters.
 #[derive(Debug, Clone)]
@@ -27,15 +29,15 @@ pub(super) enum Node {
 #[derive(Debug, Clone)]
 pub(super) struct Field {
     /// On what: "Lattice".
-    place: String,
+    pub(super) place: String,
     pub(super) type_name: String,
     pub(super) n_together: usize,
     pub(super) name: String,
     /// Which `@` its values follow.
-    mark: usize,
-    coding: String,
+    pub(super) mark: usize,
+    pub(super) coding: String,
     /// Bytes of its values as they are packed.
-    packed: Option<u64>,
+    pub(super) packed: Option<u64>,
 }
 
 /// Everything that a head says.
@@ -58,7 +60,7 @@ impl Said {
         let mut bytes = Vec::new();
         File::open(path).map_err(system)?.take(MAX_HEAD).read_to_end(&mut bytes).map_err(system)?;
         let end = find_mark(&bytes, 1).map_or(bytes.len(), |(at, _)| at);
-        let text = String::from_utf8_lossy(&bytes[..end]);
+        let text = decoded(&bytes[..end]);
         let mut said = Self { head_bytes: end as u64, ..Self::default() };
         said.first_line(text.lines().next().unwrap_or_default());
         if said.is_surface {
@@ -88,17 +90,37 @@ impl Said {
                     at += sides.len();
                     self.defined.push((name.clone(), sides));
                 }
-                (Token::Word(word), Some(Token::Open)) if word == "Parameters" => {
-                    self.tree = tree(tokens, &mut at, 0)?;
+                (Token::Word(word), _) if word == "Parameters" && opens(tokens, at).is_some() => {
+                    at = opens(tokens, at).unwrap_or(at);
+                    self.tree.extend(tree(tokens, &mut at, 0)?);
+                }
+                // Old files have them beside the parameters.
+                (Token::Word(word), _) if word == "Materials" && opens(tokens, at).is_some() => {
+                    at = opens(tokens, at).unwrap_or(at);
+                    self.tree.push((word.clone(), Node::Tree(tree(tokens, &mut at, 0)?)));
                 }
                 (Token::Word(place), Some(Token::Open)) => {
                     at += 1;
                     self.fields.extend(field(place, tokens, &mut at));
+                    if self.fields.len() > MAX_FIELDS {
+                        return Err(format!("more than {MAX_FIELDS} fields: the file is damaged"));
+                    }
                 }
                 _ => {}
             }
         }
+        self.tell_apart();
         Ok(())
+    }
+
+    /// Gives fields of one name their marks as well.
+    fn tell_apart(&mut self) {
+        for n in 1..self.fields.len() {
+            let (before, rest) = self.fields.split_at_mut(n);
+            if before.iter().any(|other| other.name == rest[0].name) {
+                rest[0].name = format!("{}@{}", rest[0].name, rest[0].mark);
+            }
+        }
     }
 
     /// Sides of the lattice as z, y, x.
@@ -167,10 +189,20 @@ impl Said {
 
     /// Bytes of the values of a field that is not packed.
     fn n_bytes(&self, field: &Field) -> Option<u64> {
-        let (_, sides) = self.defined.iter().find(|(name, _)| *name == field.place)?;
-        let n = sides.iter().try_fold(1u64, |n, side| n.checked_mul(*side))?;
+        let n = self.n_defined(&field.place)?;
         let size = field.stored().ok()?.dtype().n_bytes() as u64;
         n.checked_mul(size)?.checked_mul(field.n_together as u64)
+    }
+
+    /// How many of something there are.
+    pub(super) fn n_defined(&self, place: &str) -> Option<u64> {
+        let (_, sides) = self.defined.iter().find(|(name, _)| name == place)?;
+        sides.iter().try_fold(1u64, |n, side| n.checked_mul(*side))
+    }
+
+    /// The first field on something.
+    pub(super) fn first_on(&self, place: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.place == place)
     }
 
     /// How the values of a field are packed.
@@ -179,10 +211,7 @@ impl Said {
             "" if self.is_text => Ok(Packing::Text),
             "" => Ok(Packing::Plain),
             "HxZip" => Ok(Packing::Zlib),
-            "HxByteRLE" if field.stored()?.dtype().n_bytes() == 1 => Ok(Packing::ByteRuns),
-            "HxByteRLE" => {
-                Err(format!("{} values in runs of bytes; save the file anew as binary", field.type_name))
-            }
+            "HxByteRLE" => Ok(Packing::ByteRuns),
             other => Err(format!(
                 "values packed as {other}; HxZip and HxByteRLE are read: save the file anew as binary"
             )),
@@ -206,34 +235,45 @@ impl Said {
         self.values(path).first().map(String::as_str)
     }
 
+    /// Finite numbers, in quotes or not; none where one is not.
     pub(super) fn numbers(&self, path: &[&str]) -> Vec<f64> {
-        let parsed = self.values(path).iter().map(|text| text.parse::<f64>().ok().filter(|n| n.is_finite()));
-        parsed.collect::<Option<Vec<_>>>().unwrap_or_default()
+        numbers(self.values(path)).unwrap_or_default()
     }
 
-    /// Every entry of the tree by its path.
-    pub(super) fn flat(&self) -> Vec<(String, String)> {
-        fn walk(tree: &[(String, Node)], at: &str, found: &mut Vec<(String, String)>) {
+    /// Every entry of the tree by its path, as far as there are not too many; and how many there are.
+    pub(super) fn flat(&self) -> (Vec<(String, String)>, usize) {
+        fn walk(tree: &[(String, Node)], at: &str, found: &mut (Vec<(String, String)>, usize)) {
             for (key, node) in tree {
                 let path = if at.is_empty() { key.clone() } else { format!("{at}/{key}") };
                 match node {
-                    Node::Values(values) if found.len() < MAX_ENTRIES => found.push((path, values.join(" "))),
-                    Node::Values(_) => {}
+                    Node::Values(values) => {
+                        found.1 += 1;
+                        if found.1 <= MAX_ENTRIES {
+                            found.0.push((path, values.join(" ")));
+                        }
+                    }
                     Node::Tree(below) => walk(below, &path, found),
                 }
             }
         }
-        let mut found = Vec::new();
+        let mut found = (Vec::new(), 0);
         walk(&self.tree, "", &mut found);
         found
     }
+}
+
+/// Finite numbers of an entry, in quotes or not; `None` where a word is none.
+pub(super) fn numbers(values: &[String]) -> Option<Vec<f64>> {
+    let words = values.iter().flat_map(|value| value.split_whitespace());
+    words.map(|word| word.parse::<f64>().ok().filter(|n| n.is_finite())).collect()
 }
 
 impl Field {
     /// The type of its values.
     pub(super) fn stored(&self) -> Result<Stored, String> {
         Ok(Stored::Same(match self.type_name.as_str() {
-            "byte" => Dtype::U8,
+            "byte" | "ubyte" => Dtype::U8,
+            "sbyte" => Dtype::I8,
             "short" => Dtype::I16,
             "ushort" => Dtype::U16,
             "int" | "int32" => Dtype::I32,
@@ -242,148 +282,5 @@ impl Field {
             "double" => Dtype::F64,
             other => return Err(format!("values of the type {other}, which are not read")),
         }))
-    }
-}
-
-/// A piece of the head.
-#[derive(Debug, Clone, PartialEq)]
-enum Token {
-    Word(String),
-    Open,
-    Close,
-    /// What ends the values of an entry.
-    End,
-}
-
-impl Token {
-    fn word(&self) -> Option<&str> {
-        if let Self::Word(word) = self { Some(word) } else { None }
-    }
-}
-
-/// The pieces of the head; comments are passed over.
-fn tokens(text: &str) -> Vec<Token> {
-    let mut found = Vec::new();
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '#' => while letters.next_if(|c| *c != '\n').is_some() {},
-            '{' => found.push(Token::Open),
-            '}' => found.push(Token::Close),
-            '\n' | ',' => found.push(Token::End),
-            '"' => {
-                let mut word = String::new();
-                while let Some(letter) = letters.next().filter(|c| *c != '"') {
-                    word.push(if letter == '\\' { letters.next().unwrap_or('\\') } else { letter });
-                }
-                found.push(Token::Word(word));
-            }
-            c if c.is_whitespace() || matches!(c, '(' | ')' | '=') => {}
-            c => {
-                let mut word = String::from(c);
-                let is_in =
-                    |c: &char| !c.is_whitespace() && !matches!(c, '{' | '}' | ',' | '(' | ')' | '"' | '=');
-                while let Some(letter) = letters.next_if(is_in) {
-                    word.push(letter);
-                }
-                found.push(Token::Word(word));
-            }
-        }
-    }
-    found
-}
-
-/// The entries between the brace at `at` and the one that closes it.
-fn tree(tokens: &[Token], at: &mut usize, depth: usize) -> Result<Vec<(String, Node)>, String> {
-    if depth > MAX_DEPTH {
-        return Err("parameters within parameters without an end".to_owned());
-    }
-    *at += 1;
-    let mut found = Vec::new();
-    while let Some(token) = tokens.get(*at) {
-        match (token, tokens.get(*at + 1)) {
-            (Token::Close, _) => {
-                *at += 1;
-                return Ok(found);
-            }
-            (Token::Word(name), Some(Token::Open)) => {
-                *at += 1;
-                found.push((name.clone(), Node::Tree(tree(tokens, at, depth + 1)?)));
-            }
-            (Token::Word(name), _) => {
-                *at += 1;
-                let values: Vec<String> =
-                    tokens[*at..].iter().map_while(|token| token.word().map(str::to_owned)).collect();
-                *at += values.len();
-                found.push((name.clone(), Node::Values(values)));
-            }
-            _ => *at += 1,
-        }
-    }
-    Err("parameters whose brace is never closed: the file is truncated".to_owned())
-}
-
-/// A field behind the brace that opens it: `float[3] Name } @1(HxZip, 123)`.
-fn field(place: &str, tokens: &[Token], at: &mut usize) -> Option<Field> {
-    let words: Vec<&str> = tokens[*at..].iter().map_while(Token::word).collect();
-    *at += words.len();
-    let [kind, name] = words.as_slice() else { return None };
-    let (type_name, n) = match kind.split_once('[') {
-        Some((name, n)) => (name, n.trim_end_matches(']').parse().ok()?),
-        None => (*kind, if *kind == "complex" { 2 } else { 1 }),
-    };
-    tokens.get(*at).filter(|token| **token == Token::Close)?;
-    *at += 1;
-    let mark = tokens.get(*at)?.word()?.strip_prefix('@')?.parse().ok()?;
-    *at += 1;
-    let coding =
-        tokens.get(*at).and_then(Token::word).filter(|word| word.starts_with("Hx")).map(str::to_owned);
-    let mut packed = None;
-    if coding.is_some() {
-        *at += 1;
-        let length = tokens[*at..].iter().take(2).find_map(Token::word);
-        packed = length.and_then(|length| length.parse().ok());
-    }
-    Some(Field {
-        place: place.to_owned(),
-        type_name: type_name.to_owned(),
-        n_together: n,
-        name: (*name).to_owned(),
-        mark,
-        coding: coding.unwrap_or_default(),
-        packed,
-    })
-}
-
-/// Where the line of a mark stands in some bytes, and where the values behind it begin.
-fn find_mark(bytes: &[u8], mark: usize) -> Option<(usize, usize)> {
-    let wanted = format!("\n@{mark}");
-    let found = bytes.windows(wanted.len()).enumerate().filter(|(_, part)| *part == wanted.as_bytes());
-    found.map(|(at, _)| at).find_map(|at| {
-        let rest = &bytes[at + wanted.len()..];
-        let n = rest.iter().take_while(|byte| matches!(**byte, b' ' | b'\r' | b'\t')).count();
-        (rest.get(n) == Some(&b'\n')).then_some((at, at + wanted.len() + n + 1))
-    })
-}
-
-/// Bytes that are looked through for a mark at a time.
-const WINDOW: usize = 1 << 16;
-
-/// Bytes from here on to behind the line of a mark; of text all the rest is looked through.
-fn search(file: &File, mark: usize, is_text: bool) -> std::io::Result<Option<u64>> {
-    let mut reader = BufReader::new(file);
-    let (mut seen, mut window) = (0u64, Vec::new());
-    loop {
-        let n = (&mut reader).take(WINDOW as u64).read_to_end(&mut window)?;
-        if let Some((_, behind)) = find_mark(&window, mark) {
-            return Ok(Some(seen + behind as u64));
-        }
-        if n == 0 || (!is_text && seen > 0) {
-            return Ok(None);
-        }
-        // The line may lie across two windows.
-        let kept = window.len().min(64);
-        seen += (window.len() - kept) as u64;
-        window.drain(..window.len() - kept);
     }
 }

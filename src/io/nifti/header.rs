@@ -72,6 +72,11 @@ impl Bytes<'_> {
         self.take(at).map(|bytes| f64::from(f32::from_le_bytes(bytes)))
     }
 
+    /// A length in single precision as it was meant: 0.01, not the 0.009999999776 that is nearest to it.
+    fn length(&self, at: usize) -> Option<f64> {
+        self.take(at).and_then(|bytes| f32::from_le_bytes(bytes).to_string().parse().ok())
+    }
+
     fn f64(&self, at: usize) -> Option<f64> {
         self.take(at).map(f64::from_le_bytes)
     }
@@ -95,8 +100,10 @@ pub(super) struct Said {
     pub(super) n_apart: usize,
     kind: i32,
     pub(super) values_at: u64,
+    /// Where the values begin, as the file says.
+    begin: f64,
     /// Factor and offset, where these change anything.
-    pub(super) scale: Option<[f64; 2]>,
+    scale: Option<[f64; 2]>,
     /// Edges along columns, rows and planes.
     pub(super) edges: [f64; 3],
     /// The left handed factor of the quaternion.
@@ -136,6 +143,7 @@ impl Said {
             (0..8).map(|axis| bytes.i64(16 + 8 * axis)).collect()
         };
         said.sides(&sides.ok_or("a head that ends too soon")?)?;
+        said.begins(n)?;
         Ok(said)
     }
 
@@ -144,26 +152,29 @@ impl Said {
         let mut said = Self {
             is_pair: magic != b"n+1\0",
             kind: i32::from(b.i16(70)?),
-            edges: [b.f32(80)?, b.f32(84)?, b.f32(88)?],
+            edges: [b.length(80)?, b.length(84)?, b.length(88)?],
             handed: b.f32(76)?,
             is_label: i32::from(b.i16(68)?) == LABEL,
             description: b.text(148, 80),
-            intent: b.text(328, 16),
+            begin: b.f32(108)?,
             ..Self::default()
         };
         if !is_nifti(b.bytes) {
+            said.is_label = false;
+            // Where Analyze has a spare number, SPM keeps a factor.
+            said.scaled([b.f32(112)?, 0.0]);
             said.warnings.push(
                 "a head of Analyze 7.5: it does not say how the image lies, nor its unit of length"
                     .to_owned(),
             );
             return Some(said);
         }
-        said.begins(b.f32(108)?);
+        said.intent = b.text(328, 16);
         said.scaled([b.f32(112)?, b.f32(116)?]);
         said.units(i32::from(*b.bytes.get(123)?));
-        let row = |at: usize| Some([b.f32(at)?, b.f32(at + 4)?, b.f32(at + 8)?, b.f32(at + 12)?]);
+        let three = |at: usize| Some([b.length(at)?, b.length(at + 4)?, b.length(at + 8)?]);
+        let row = |at: usize| three(at).and_then(|[x, y, z]| Some([x, y, z, b.length(at + 12)?]));
         said.sform = if b.i16(254)? > 0 { Some([row(280)?, row(296)?, row(312)?]) } else { None };
-        let three = |at: usize| Some([b.f32(at)?, b.f32(at + 4)?, b.f32(at + 8)?]);
         said.qform = if b.i16(252)? > 0 { Some((three(256)?, three(268)?)) } else { None };
         Some(said)
     }
@@ -177,9 +188,9 @@ impl Said {
             is_label: b.i32(504)? == LABEL,
             description: b.text(240, 80),
             intent: b.text(508, 16),
+            begin: b.i64(168)? as f64,
             ..Self::default()
         };
-        said.begins(b.i64(168)? as f64);
         said.scaled([b.f64(176)?, b.f64(184)?]);
         said.units(b.i32(500)?);
         let row = |at: usize| Some([b.f64(at)?, b.f64(at + 8)?, b.f64(at + 16)?, b.f64(at + 24)?]);
@@ -189,16 +200,53 @@ impl Said {
         Some(said)
     }
 
-    fn begins(&mut self, at: f64) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the most")]
-        let at = if (0.0..=MOST_BEFORE as f64).contains(&at) { at as u64 } else { 0 };
-        self.values_at = at;
+    /// Takes where the values begin; those of a single file stand behind its head of `n` bytes, whatever it says.
+    fn begins(&mut self, n: usize) -> Result<(), String> {
+        let least = if self.is_pair { 0 } else { n as u64 + 4 };
+        if self.begin.is_nan() || self.begin > MOST_BEFORE as f64 {
+            return Err(format!("values that begin at byte {}", self.begin));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "what is below 0 is clamped"
+        )]
+        let at = self.begin as u64;
+        self.values_at = at.max(least);
+        // 0 is what programs write that leave it to the reader.
+        if self.values_at != at && self.begin != 0.0 {
+            self.warnings.push(format!(
+                "the values are said to begin at byte {}, within the head: they were read from byte {least} on",
+                self.begin
+            ));
+        }
+        Ok(())
     }
 
     fn scaled(&mut self, [factor, offset]: [f64; 2]) {
-        let changes =
-            factor.is_finite() && factor != 0.0 && offset.is_finite() && [factor, offset] != [1.0, 0.0];
-        self.scale = changes.then_some([factor, offset]);
+        if !factor.is_finite() || factor == 0.0 || [factor, offset] == [1.0, 0.0] {
+            return;
+        }
+        if self.is_colour() {
+            self.warnings
+                .push(format!("a factor of {factor} and an offset of {offset} do not count for colours"));
+            return;
+        }
+        if !offset.is_finite() {
+            self.warnings.push(format!("the offset of the values, {offset}, is no number: 0 was taken"));
+        }
+        let offset = if offset.is_finite() { offset } else { 0.0 };
+        self.scale = ([factor, offset] != [1.0, 0.0]).then_some([factor, offset]);
+    }
+
+    /// Factor and offset of a channel: the offset of complex numbers is a real one.
+    pub(super) fn scale_of(&self, channel: usize) -> Option<[f64; 2]> {
+        let is_imaginary = matches!(self.kind, 32 | 1792) && channel % 2 == 1;
+        self.scale.map(|[factor, offset]| [factor, if is_imaginary { 0.0 } else { offset }])
+    }
+
+    fn is_colour(&self) -> bool {
+        matches!(self.kind, 128 | 2304)
     }
 
     fn units(&mut self, code: i32) {

@@ -3,7 +3,7 @@
 //! A crate for this exists; it reads all of a file at once and bounds nothing, so the head is read here and the values by
 //! what reads all raw arrays. Columns run fastest. Axes that run otherwise than to +x +y +z of the world of the file are
 //! turned, but for what the programs built on ITK write of an image that was never turned (−x −y +z): that stays as it is,
-//! so that labels lie on the image they were drawn on. Reference: the headers nifti1.h and nifti2.h of the NIfTI working group.
+//! so that labels lie on the image they were drawn on, which is said. Reference: the headers nifti1.h and nifti2.h of the NIfTI working group.
 
 mod frame;
 mod header;
@@ -64,7 +64,7 @@ impl Format for Nifti {
         let mut source = body.open(request, "NIfTI")?;
         let order = frame::place(&said, source.header_mut());
         describe(&said, source.header_mut());
-        if let Some(scale) = said.scale {
+        if let Some(scale) = said.scale_of(request.channel()) {
             source = Scaled::wrap(source, scale);
         }
         Ok(Turned::wrap(source, order, path, request.budget))
@@ -75,7 +75,8 @@ impl Format for Nifti {
     }
 
     fn sidecar(&self, request: &WriteRequest<'_>) -> Sidecar {
-        Sidecar::of(request)
+        let all = Sidecar::of(request);
+        if write::holds_frame(request) { all.without_frame() } else { all }
     }
 
     fn write(

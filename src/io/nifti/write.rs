@@ -41,7 +41,15 @@ pub(super) fn write(
         let mut out: File = file;
         put(&mut out, &head, values, progress, path)?;
     }
-    Ok(Vec::new())
+    let said =
+        "some programs take the lengths of NIfTI for mm whatever its unit: they show the µm in it as mm";
+    Ok(request.voxel_um.map(|_| said.to_owned()).into_iter().collect())
+}
+
+/// Whether single precision holds edges and place as they are read again.
+pub(super) fn holds_frame(request: &WriteRequest<'_>) -> bool {
+    let numbers = request.voxel_um.into_iter().flatten().chain(request.origin_um);
+    numbers.into_iter().all(|number| single(number).to_string().parse() == Ok(number))
 }
 
 fn put(
