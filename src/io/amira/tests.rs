@@ -328,6 +328,12 @@ fn what_is_no_volume_and_what_is_damaged_is_answered() {
         let text = String::from_utf8_lossy(&good).replace(from, to);
         assert!(read(text.as_bytes(), &ReadOptions::default()).is_err(), "{to}");
     }
+    for many in ["a\n".repeat(1 << 20), "a {".repeat(100)] {
+        let text = String::from_utf8_lossy(&good).replace("Parameters {", &format!("Parameters {{ {many}"));
+        assert!(read(text.as_bytes(), &ReadOptions::default()).is_err());
+    }
+    let fields = "Lattice { byte Labels } @1\n".repeat(100_000);
+    assert_eq!(ids(&plain(&file("AmiraMesh BINARY-LITTLE-ENDIAN 2.1", "", &fields, &[7; 6]))), [7; 6]);
     let unsized_box = String::from_utf8_lossy(&good).replace("Units { Coordinates \"nm\" }", "");
     let header = plain(unsized_box.as_bytes()).header;
     assert_eq!((header.voxel_um, header.ratios), (None, Some([1.0; 3])));
