@@ -12,6 +12,8 @@ use crate::io::body::Packing;
 use crate::io::error::IoError;
 use crate::io::raw::Stored;
 
+/// Fields of a file at most; a few are usual.
+const MAX_FIELDS: usize = 1000;
 /// Longest head that is read.
 const MAX_HEAD: u64 = 4 << 20;
 /// Most entries of the tree that go into the metadata.
@@ -103,6 +105,9 @@ impl Said {
                 (Token::Word(place), Some(Token::Open)) => {
                     at += 1;
                     self.fields.extend(field(place, tokens, &mut at));
+                    if self.fields.len() > MAX_FIELDS {
+                        return Err(format!("more than {MAX_FIELDS} fields: the file is damaged"));
+                    }
                 }
                 _ => {}
             }
