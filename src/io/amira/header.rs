@@ -1,5 +1,6 @@
 //! The head of an AmiraMesh file: what it defines, its tree of parameters, its fields and where their values stand.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
@@ -67,7 +68,9 @@ impl Said {
             let problem = "a surface of Amira (HyperSurface), no volume: export it as OBJ or STL, or open the labels that it was made of";
             return Err(IoError::content(path, problem));
         }
-        said.parse(&tokens(&text)).map_err(|problem| IoError::content(path, problem))?;
+        tokens(&text)
+            .and_then(|tokens| said.parse(&tokens))
+            .map_err(|problem| IoError::content(path, problem))?;
         Ok(said)
     }
 
@@ -115,10 +118,10 @@ impl Said {
 
     /// Gives fields of one name their marks as well.
     fn tell_apart(&mut self) {
-        for n in 1..self.fields.len() {
-            let (before, rest) = self.fields.split_at_mut(n);
-            if before.iter().any(|other| other.name == rest[0].name) {
-                rest[0].name = format!("{}@{}", rest[0].name, rest[0].mark);
+        let mut names = BTreeSet::new();
+        for field in &mut self.fields {
+            if !names.insert(field.name.clone()) {
+                field.name = format!("{}@{}", field.name, field.mark);
             }
         }
     }

@@ -331,6 +331,10 @@ fn what_is_no_volume_and_what_is_damaged_is_answered() {
         let text = String::from_utf8_lossy(&good).replace(from, to);
         assert!(read(text.as_bytes(), &ReadOptions::default()).is_err(), "{to}");
     }
+    for many in ["a\n".repeat(1 << 20), "a {".repeat(100)] {
+        let text = String::from_utf8_lossy(&good).replace("Parameters {", &format!("Parameters {{ {many}"));
+        assert!(read(text.as_bytes(), &ReadOptions::default()).is_err());
+    }
     let unsized_box = String::from_utf8_lossy(&good).replace("Units { Coordinates \"nm\" }", "");
     let header = plain(unsized_box.as_bytes()).header;
     assert_eq!((header.voxel_um, header.ratios), (None, Some([1.0; 3])));

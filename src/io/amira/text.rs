@@ -5,6 +5,8 @@ use std::str::Chars;
 
 use super::header::{Field, Node};
 
+/// Pieces of a head at most: more than any list of materials has.
+const MAX_TOKENS: usize = 1 << 20;
 /// Trees within trees at most.
 const MAX_DEPTH: usize = 32;
 
@@ -31,10 +33,13 @@ pub(super) fn decoded(bytes: &[u8]) -> String {
 }
 
 /// The pieces of the head; comments are passed over.
-pub(super) fn tokens(text: &str) -> Vec<Token> {
+pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
     let mut found = Vec::new();
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
+        if found.len() > MAX_TOKENS {
+            return Err(format!("a head of more than {MAX_TOKENS} words"));
+        }
         match letter {
             '#' => while letters.next_if(|c| *c != '\n').is_some() {},
             '{' => found.push(Token::Open),
@@ -53,7 +58,7 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
             }
         }
     }
-    found
+    Ok(found)
 }
 
 /// What stands in quotes; a backslash before a quote keeps it, others are those of paths.

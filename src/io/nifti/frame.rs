@@ -34,6 +34,11 @@ pub(super) fn place(said: &Said, header: &mut Header) -> AxisOrder {
         set(said, header, plain, [0.0; 3]);
         return AxisOrder::ZYX;
     };
+    if said.has_two_places() {
+        header
+            .warnings
+            .push("sform and qform of the file place the image differently: sform was taken".to_owned());
+    }
     header.warnings.extend(lie.count_as_itk());
     header.warnings.extend(lie.aslant());
     let sides = [header.shape[2], header.shape[1], header.shape[0]];

@@ -12,6 +12,8 @@ use crate::io::raw::Stored;
 pub(super) const HEAD: [usize; 2] = [348, 540];
 /// Labels, by the intent of a file.
 pub(super) const LABEL: i32 = 1002;
+/// How far two places of one image may be apart, in voxels: they are in single precision.
+const APART: f64 = 0.05;
 /// Most that the voxel's offset may be: extensions stand before it.
 const MOST_BEFORE: u64 = 1 << 32;
 
@@ -102,8 +104,8 @@ pub(super) struct Said {
     pub(super) values_at: u64,
     /// Where the values begin, as the file says.
     begin: f64,
-    /// Factor and offset, where these change anything.
-    scale: Option<[f64; 2]>,
+    /// Factor and offset, where these change anything; of complex numbers they count for both parts.
+    pub(super) scale: Option<[f64; 2]>,
     /// Edges along columns, rows and planes.
     pub(super) edges: [f64; 3],
     /// The left handed factor of the quaternion.
@@ -213,8 +215,7 @@ impl Said {
         )]
         let at = self.begin as u64;
         self.values_at = at.max(least);
-        // 0 is what programs write that leave it to the reader.
-        if self.values_at != at && self.begin != 0.0 {
+        if self.values_at != at {
             self.warnings.push(format!(
                 "the values are said to begin at byte {}, within the head: they were read from byte {least} on",
                 self.begin
@@ -237,12 +238,6 @@ impl Said {
         }
         let offset = if offset.is_finite() { offset } else { 0.0 };
         self.scale = ([factor, offset] != [1.0, 0.0]).then_some([factor, offset]);
-    }
-
-    /// Factor and offset of a channel: the offset of complex numbers is a real one.
-    pub(super) fn scale_of(&self, channel: usize) -> Option<[f64; 2]> {
-        let is_imaginary = matches!(self.kind, 32 | 1792) && channel % 2 == 1;
-        self.scale.map(|[factor, offset]| [factor, if is_imaginary { 0.0 } else { offset }])
     }
 
     fn is_colour(&self) -> bool {
@@ -313,9 +308,23 @@ impl Said {
 
     /// Rows of the matrix that gives the place (x, y, z) of a voxel (column, row, plane), in the unit of the file.
     pub(super) fn matrix(&self) -> Option<[[f64; 4]; 3]> {
-        if let Some(rows) = self.sform {
-            return Some(rows);
-        }
+        self.sform.or_else(|| self.by_turn())
+    }
+
+    /// Whether `sform` and `qform` place the image far apart.
+    pub(super) fn has_two_places(&self) -> bool {
+        let (Some(one), Some(other)) = (self.sform, self.by_turn()) else { return false };
+        let [nz, ny, nx] = self.shape.map(|side| side as f64 - 1.0);
+        let far = |row: usize| {
+            let apart = |n: usize| (one[row][n] - other[row][n]).abs();
+            apart(3) + apart(0) * nx + apart(1) * ny + apart(2) * nz
+        };
+        let smallest = self.edges.iter().map(|edge| edge.abs()).fold(f64::INFINITY, f64::min);
+        (0..3).any(|row| far(row) > APART * smallest)
+    }
+
+    /// The matrix that quaternion and offset of `qform` mean.
+    fn by_turn(&self) -> Option<[[f64; 4]; 3]> {
         let ([b, c, d], [x, y, z]) = self.qform?;
         let a = (1.0 - b * b - c * c - d * d).max(0.0).sqrt();
         let [ex, ey, ez] = self.edges.map(f64::abs);

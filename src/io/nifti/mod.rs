@@ -64,7 +64,7 @@ impl Format for Nifti {
         let mut source = body.open(request, "NIfTI")?;
         let order = frame::place(&said, source.header_mut());
         describe(&said, source.header_mut());
-        if let Some(scale) = said.scale_of(request.channel()) {
+        if let Some(scale) = said.scale {
             source = Scaled::wrap(source, scale);
         }
         Ok(Turned::wrap(source, order, path, request.budget))
